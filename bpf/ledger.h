@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_LEDGER_H
+#define SOCKTALLY_BPF_LEDGER_H
+/*
+ * The types that the programs in the kernel and the daemon's collector share. Both sides compile this header: fixed
+ * widths, explicit padding, append only within a release.
+ */
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#include "libclient/metrics.h"
+
+#define LEDGER_COMM_SIZE 16
+
+/* Who a row belongs to. A PID alone may be used again; a process that moves to another cgroup gets a second row. */
+struct process_key {
+        __u32 tgid;       /* PID in the initial PID namespace */
+        __u32 zero;       /* always 0: the key is hashed as bytes */
+        __u64 start_time; /* nanoseconds since boot, of the thread group leader */
+        __u64 cgroup_id;  /* cgroup v2 id: inode number of its directory */
+};
+
+/* What one process moved, and what is known of it that may be gone when somebody asks. */
+struct process_row {
+        __u64 counters[SOCKTALLY_N_METRICS]; /* indexed by enum socktally_metric */
+        char comm[LEDGER_COMM_SIZE];         /* the leader's name, NUL terminated, untrusted bytes */
+        __u64 exe_inode;                     /* 0: unknown */
+        __u32 uid;                           /* real uid in the initial user namespace */
+        __u32 parent;                        /* tgid of the parent at first sight */
+        __u32 pid;                           /* PID as the daemon's own PID namespace shows it; 0: not visible there */
+        __u32 exited;                        /* 1 once the last thread is gone */
+        __u32 seen_pass;                     /* last fold pass that met a socket of this process */
+        __u32 pad;
+};
+
+/* Rows that are no process. Index in the map "specials". */
+enum special_row {
+        SPECIAL_KERNEL,   /* sockets that belong to the kernel itself */
+        SPECIAL_OVERFLOW, /* what did not fit: process table full, or too many tracked sockets */
+        SPECIAL_EXITED,   /* settled after the process's own row was gone */
+        N_SPECIALS
+};
+
+/* What happened to the bookkeeping itself; shown to users as such. */
+struct ledger_health {
+        __u64 sockets_tracked;    /* sockets that have a ledger now */
+        __u64 sockets_overflowed; /* calls and sockets charged to the overflow row: over the cap of tracked sockets */
+        __u64 rows_overflowed;    /* times that a process row could not be made: table full */
+        __u64 passes;             /* fold passes begun */
+        __u64 pad[4];
+};
+
+#endif

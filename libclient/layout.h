@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOCKTALLY_LAYOUT_H
+#define SOCKTALLY_LAYOUT_H
+/*
+ * The shared segment, byte for byte: what the daemon writes and libsocktally reads. Described for people in
+ * socktally-segment(5). Append only: a field never moves, a reader strides by the sizes in the header.
+ */
+#include <assert.h>
+#include <stdint.h>
+
+#include "libclient/metrics.h"
+
+enum { LAYOUT_TABLE_HOST, LAYOUT_TABLE_SERVICES, LAYOUT_TABLE_PROCESSES, LAYOUT_N_TABLES };
+
+#define LAYOUT_COMM_SIZE 16
+#define LAYOUT_UNIT_SIZE 128
+#define LAYOUT_UNIT_FULL_SIZE 256
+#define LAYOUT_APP_SIZE 96
+#define LAYOUT_CONTAINER_SIZE 80
+#define LAYOUT_NO_UID UINT32_MAX
+
+struct layout_process_row {
+        uint64_t counters[SOCKTALLY_N_METRICS];
+        uint64_t start_time; /* nanoseconds since boot */
+        uint64_t changed;    /* sequence of the publication in which a counter last moved */
+        uint64_t cgroup_id;
+        uint32_t pid;        /* 0 for rows that are no process */
+        uint32_t uid;        /* LAYOUT_NO_UID: unknown or none */
+        uint32_t kind;       /* enum socktally_row_kind */
+        uint32_t exited;     /* 1: the process is gone, the row will soon be */
+        char comm[LAYOUT_COMM_SIZE];
+        char service[LAYOUT_UNIT_SIZE];
+        char app[LAYOUT_APP_SIZE];
+        char container[LAYOUT_CONTAINER_SIZE];
+        uint64_t reserved[2];
+};
+
+struct layout_service_row {
+        uint64_t counters[SOCKTALLY_N_METRICS];
+        uint64_t start_time; /* CLOCK_BOOTTIME when the service was first seen, nanoseconds */
+        uint64_t changed;
+        uint32_t uid;        /* user whose manager runs it; LAYOUT_NO_UID: the system's */
+        uint32_t kind;
+        uint32_t processes;  /* processes that have a row now */
+        uint32_t reserved0;
+        char service[LAYOUT_UNIT_FULL_SIZE];
+        uint64_t reserved[3];
+};
+
+struct layout_host_row {
+        uint64_t counters[SOCKTALLY_N_METRICS];
+        uint64_t start_time; /* CLOCK_BOOTTIME when counting began, nanoseconds */
+        uint64_t changed;
+        uint32_t kind;
+        uint32_t processes;
+        uint32_t services;
+        uint32_t reserved0;
+        uint64_t reserved[3];
+};
+
+/* Per publication, beside the rows. */
+struct layout_facts {
+        uint64_t sequence;
+        uint64_t time_ns;     /* CLOCK_BOOTTIME of the sample */
+        uint64_t realtime_ns;
+        uint64_t interval_ns;
+        uint64_t known;       /* bit per enum socktally_metric */
+        uint64_t sockets_tracked;
+        uint64_t sockets_overflowed;
+        uint64_t rows_overflowed;
+        uint64_t cost_ns;     /* the daemon's CPU time for the interval before */
+        uint64_t reserved[7];
+};
+
+static_assert(sizeof(struct layout_process_row) % 64 == 0, "rows are whole cache lines");
+static_assert(sizeof(struct layout_service_row) % 64 == 0, "rows are whole cache lines");
+static_assert(sizeof(struct layout_host_row) % 64 == 0, "rows are whole cache lines");
+
+#endif

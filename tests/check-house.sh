@@ -7,7 +7,7 @@
 set -euo pipefail
 top=${srcdir:-.}
 rooms=(bpf daemon libclient dbus tools tests man data .ci)
-files=(autogen.sh try verify configure.ac Makefile.am README.md HACKING.md NEWS build-aux/install-packages build-aux/progress.sh)
+files=(autogen.sh try verify configure.ac Makefile.am README.md HACKING.md NEWS build-aux/install-packages build-aux/quietly build-aux/build)
 
 sources() { # TOP: every file of ours, from the top; nothing generated
         local name

@@ -1,0 +1,143 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The live tests on other kernels than this machine's, and with the attach methods that this machine may refuse.
+#
+#     builddir=build srcdir=. tests/guest/test-guest.sh [SUITE/METHOD...]
+#
+# Boots the kernel of a Debian suite with two processors, runs tests/live/live of the build tree in it, and reports
+# each of its cases as one of its own. Default: bookworm/trampoline (6.1), trixie/trampoline and trixie/tracepoint
+# (6.12). What this machine cannot do (no qemu, no network to fetch a kernel) is skipped with the reason.
+#
+# Prints TAP. Needs no privilege; about a minute for each guest. The guests' consoles are kept in
+# BUILDDIR/tests/guest/*.console.
+set -eu
+
+top=${srcdir:-.}
+build=${builddir:-.}
+guest=$top/tests/guest
+[ $# -gt 0 ] || set -- bookworm/trampoline trixie/trampoline trixie/tracepoint
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/socktally-test-guest.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+consoles=$build/tests/guest
+mkdir -p "$consoles"
+echo 0 >"$work/count"
+
+# report ok|not\ ok SENTENCE
+report() {
+        count=$(($(cat "$work/count") + 1))
+        echo $count >"$work/count"
+        echo "$1 $count - $2"
+}
+
+# Runs COMMAND; its standard output becomes $answer. 77 means skip, with what it said last as the reason.
+try() {
+        sentence=$1
+        shift
+        code=0
+        answer=$("$@" 2>"$work/messages") || code=$?
+        case $code in
+        0) return 0 ;;
+        77) report ok "$sentence # SKIP $(tail -n 1 "$work/messages")" ;;
+        *)
+                sed 's/^/# /' "$work/messages"
+                report "not ok" "$sentence"
+                ;;
+        esac
+        return 1
+}
+
+# The tools themselves, so that a guest that ran nothing cannot pass for one in which all is well.
+check_run_guest() {
+        kernel=$1
+        code=0
+        "$guest/make-initramfs" -o "$work/bare" >&2
+        # shellcheck disable=SC2016  # for the guest's shell
+        "$guest/run-guest" "$kernel" --initrd "$work/bare" --timeout 60 -- \
+                sh -c 'printf "<%s>" "$@"; exit 42' sh "two words" "it's" '$HOME' '' >"$work/console" || code=$?
+        if [ "$code" = 42 ] && grep -qF "<two words><it's><\$HOME><>" "$work/console"; then
+                report ok "run-guest gives the command its arguments and returns its exit code"
+        else
+                echo "# exit code $code, console: $(tr -d '\r' <"$work/console" | tail -n 1)"
+                report "not ok" "run-guest gives the command its arguments and returns its exit code"
+        fi
+        code=0
+        "$guest/run-guest" "$kernel" --initrd "$work/bare" --timeout 5 -- sleep 1000 >/dev/null 2>&1 || code=$?
+        [ $code = 124 ] && verdict=ok || verdict="not ok"
+        report "$verdict" "run-guest ends a guest whose time is over"
+}
+
+# Passes the guest's TAP on under its own numbers. The last line of its input is "guest-exit CODE".
+renumber() {
+        awk -v label="$1" -v counter="$work/count" '
+                function result(status, what) { print status, ++n, "-", label ": " what; fflush() }
+                BEGIN { getline n < counter; close(counter); plan = -1 }
+                { sub(/\r$/, "") }
+                /^(not )?ok( |$)/ {
+                        seen++
+                        status = /^not / ? "not ok" : "ok"
+                        if (status == "not ok") failed++
+                        sub(/^(not )?ok *[0-9]* *-? */, "")
+                        result(status, $0)
+                        next
+                }
+                /^1\.\.[0-9]/ {
+                        plan = substr($1, 4) + 0
+                        if (plan == 0) { sub(/^[^#]*#? *([Ss][Kk][Ii][Pp])? */, ""); result("ok", "live tests # SKIP " $0) }
+                        next
+                }
+                /^Bail out!/ { print "# " $0; next }
+                /^guest-exit / { code = $2; next }
+                /^#/ { print "# " label ": " substr($0, 3); next }
+                {
+                        print "# " label ": " $0
+                }
+                END {
+                        if (plan >= 0 && plan == seen + 0 && (code == 0 || failed)) {
+                                if (plan) result("ok", "all " plan " promised cases ran")
+                        } else {
+                                print "# " seen + 0 " cases of " (plan < 0 ? "no plan" : plan) ", exit code " code
+                                result("not ok", "the live tests ran to their end")
+                        }
+                        print n >counter
+                }'
+}
+
+run_live() {
+        label=$1 kernel=$2 method=$3
+        console=$consoles/$suite-$method.console
+        {
+                code=0
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 360 -- \
+                        sh -c "cd /build && SOCKTALLY_ATTACH_METHOD=$method exec tests/live/live" 2>&1 || code=$?
+                echo "guest-exit $code"
+        } | tee "$console" | renumber "$label"
+}
+
+make_live() {
+        make -s -C "$build" all tests/live/live >&2 &&
+                "$guest/make-initramfs" -o "$work/live" -L "$build/.libs" -L "$build/libclient/.libs" \
+                        "$build/tests/live/live=/build/tests/live/live" "$build/socktallyd=/build/socktallyd"
+}
+
+checked=
+have_live=
+if try "the live tests and what they need fit into a guest" make_live; then
+        have_live=yes
+fi
+for choice; do
+        suite=${choice%/*} method=${choice#*/}
+        try "$suite, $method: the kernel can be fetched" "$guest/fetch-kernel" "$suite" || continue
+        kernel=$answer
+        if [ -z "$checked" ]; then
+                checked=yes
+                try "guests can be booted here" "$guest/run-guest" --probe || break
+                check_run_guest "$kernel"
+        fi
+        version=${kernel##*/vmlinuz-}
+        [ -z "$have_live" ] || run_live "${version%.*}, $method" "$kernel" "$method"
+done
+echo "1..$(cat "$work/count")"

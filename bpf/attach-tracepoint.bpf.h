@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_ATTACH_TRACEPOINT_H
+#define SOCKTALLY_BPF_ATTACH_TRACEPOINT_H
+/*
+ * Attach method "tracepoint": sock_send_length and sock_recv_length (Linux 6.3) fire once per call, below every system
+ * call and io_uring, for every family. cgroup/sock_release stands in for the tracepoint that UDP's end does not have.
+ */
+#include "bpf/life.bpf.h"
+#include "bpf/truncated.bpf.h"
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(on_send_length, struct sock *sk, int ret) {
+        return on_call(sk, ret, TX, ret > 0 ? ret : 0);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
+        __u32 n = ret > 0 ? ret : 0;
+
+        if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
+                if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+                        return 0;
+                if (flags & MSG_TRUNC && sk->sk_type != SOCK_STREAM)
+                        n = copied_by_call(n);
+                if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
+                        n = 0; /* the urgent byte counts when the stream passes it */
+        }
+        return on_call(sk, ret, RX, n);
+}
+
+/* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
+extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym;
+
+SEC("cgroup/sock_release")
+int on_sock_release(struct bpf_sock *ctx) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, ctx, 0, 0);
+        struct tcp_sock *tp = NULL;
+        struct sock *sk;
+
+        if (!l)
+                return 1;
+        sk = bpf_cast_to_kern_ctx(ctx);
+        if (l->kind == KIND_TCP)
+                tp = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+        on_release(sk, tp, l);
+        return 1;
+}
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_CALL_H
+#define SOCKTALLY_BPF_CALL_H
+/*
+ * What happens when a send or receive call has returned. The fast path is for the socket's owner: one look-up, one
+ * comparison, two atomic adds. Everything else (first sight, first data, another process, a moved cgroup, no room)
+ * takes the slow path, under the ledger's lock.
+ *
+ * Ownership only ever moves where no call of the old owner can still be adding: from nobody to the first process that
+ * moves data, and away from a process that has exited. A second living process makes the socket shared instead.
+ */
+#include "bpf/fold.bpf.h"
+
+struct call {
+        struct process_key me;
+        __u64 n;    /* bytes moved */
+        int ret;
+        __u32 dir;
+        __u32 kind;
+        bool has_row;       /* the caller has a row of its own to be charged in */
+        bool is_owner_gone;
+};
+
+static __always_inline __u32 kind_of(const struct sock *sk) {
+        __u16 family = sk->__sk_common.skc_family, protocol = sk->sk_protocol, type = sk->sk_type;
+
+        if (family != AF_INET && family != AF_INET6)
+                return KIND_NONE;
+        if (type == SOCK_STREAM && protocol == IPPROTO_TCP)
+                return KIND_TCP;
+        if (type == SOCK_STREAM && protocol == IPPROTO_MPTCP)
+                return KIND_MPTCP;
+        if (type == SOCK_DGRAM && protocol == IPPROTO_UDP)
+                return KIND_UDP;
+        return KIND_OTHER;
+}
+
+/* The ledger of a socket, made if there is room. A kernel UDP socket is never released through inet_release(), so it
+ * gets none and each call is charged to the kernel's row. */
+static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+
+        if (l || (kind != KIND_TCP && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
+                return l;
+        if (health.sockets_tracked >= cfg_max_sockets)
+                return NULL;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (l)
+                __sync_fetch_and_add(&health.sockets_tracked, 1);
+        return l;
+}
+
+/* Fills a ledger that was just made. Under the lock. TCP: what was moved before is not ours to count. */
+static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind) {
+        if (l->state != LEDGER_NEW)
+                return;
+        l->kind = kind;
+        if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
+                l->flags |= LEDGER_KERNEL;
+        if (tp) {
+                __u32 state = sk->__sk_common.skc_state;
+
+                take_keys(l, tp);
+                l->retransmits = tp->total_retrans;
+                if (state != TCP_SYN_RECV) { /* else: accepted in Fast Open, nothing was moved before */
+                        l->base[TX] = tcp_written(sk, tp, l, 0);
+                        l->base[RX] = tcp_read(sk, tp, l);
+                }
+                if (state != TCP_SYN_RECV && state != TCP_SYN_SENT)
+                        l->flags |= LEDGER_CONNECTED;
+        } else if (kind == KIND_UDP) {
+                l->drops = drops_of(sk);
+        }
+        l->state = LEDGER_UNCLAIMED;
+}
+
+static __always_inline void own(struct ledger *l, const struct process_key *me) {
+        l->owner = *me;
+        l->state = LEDGER_OWNED;
+        l->fast_tgid = me->tgid;
+}
+
+static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n) {
+        if (n)
+                __sync_fetch_and_add(&l->bytes[dir & 1], n);
+        __sync_fetch_and_add(&l->calls[dir & 1], 1);
+        if (cfg_errors && is_failure(ret))
+                __sync_fetch_and_add(&l->errors[dir & 1], 1);
+}
+
+/* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's row.
+ * c gets what the old owner must be charged when ownership moves. */
+static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
+                                        struct charge *c, const struct occasion *why) {
+        __u32 dir = call->dir & 1;
+        bool is_new = l->state == LEDGER_NEW, is_mine;
+
+        open_ledger(sk, tp, l, call->kind);
+        if (is_new && tp && sk->__sk_common.skc_state != TCP_SYN_RECV)
+                l->base[dir] -= call->n;
+        is_mine = is_same_process(&l->owner, &call->me);
+        if (l->state == LEDGER_OWNED && is_mine && l->owner.cgroup_id == call->me.cgroup_id) {
+                count(l, dir, call->ret, call->n);
+                return true;
+        }
+        if (l->flags & LEDGER_KERNEL || l->state == LEDGER_SHARED || !call->n || !call->has_row ||
+            (!tp && !cfg_sees_release)) {
+                if (!(l->flags & LEDGER_KERNEL))
+                        l->base[dir] += call->n;
+                return false;
+        }
+        /* From here on this call stands outside what the old owner is charged for. */
+        l->base[dir] += call->n;
+        if (l->state == LEDGER_UNCLAIMED || is_mine || call->is_owner_gone) {
+                if (has_owner(l))
+                        take(sk, tp, l, c, why);
+                l->base[dir] -= call->n;
+                own(l, &call->me);
+                count(l, dir, call->ret, call->n);
+                return true;
+        }
+        l->state = LEDGER_SHARED;
+        l->fast_tgid = 0;
+        return false;
+}
+
+static __always_inline void overflow_call(const struct call *call) {
+        struct process_row *row = special(SPECIAL_OVERFLOW);
+
+        __sync_fetch_and_add(&health.sockets_overflowed, 1);
+        if (row)
+                charge_call(row, call->kind, call->dir, call->ret, call->n);
+}
+
+/* Is the ledger's owner a process that has exited? Read without the lock; an exited owner does not come back, and
+ * settle_call() moves ownership away from it only. */
+static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *me) {
+        struct process_key owner = l->owner;
+        struct process_row *row;
+
+        if (!owner.tgid || is_same_process(&owner, me))
+                return false;
+        row = bpf_map_lookup_elem(&processes, &owner);
+        return !row || row->exited;
+}
+
+static __noinline int slow_call(struct sock *sk, struct ledger *l, int ret, __u32 dir, __u32 n) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct call call = { .n = n, .ret = ret, .dir = dir, .kind = kind_of(sk) };
+        struct process_row *row;
+        struct tcp_sock *tp = NULL;
+        struct charge c = {};
+        struct occasion why = {};
+        bool is_kernel, is_done;
+
+        if (call.kind == KIND_NONE)
+                return 0;
+        if (call.kind == KIND_TCP) {
+                tp = bpf_skc_to_tcp_sock(sk);
+                if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp)) /* a subflow: its parent is counted */
+                        return 0;
+        }
+        call.me = key_of(task);
+        is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+        row = is_kernel ? special(SPECIAL_KERNEL) : row_of(&call.me, task);
+        if (!l && !(tp && (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_LISTEN))) {
+                l = ledger_of(sk, call.kind);
+                if (!l && !is_kernel) {
+                        overflow_call(&call);
+                        return 0;
+                }
+        }
+        call.has_row = row && !is_kernel;
+        if (!row)
+                row = special(SPECIAL_OVERFLOW);
+        if (l) {
+                call.is_owner_gone = is_owner_gone(l, &call.me);
+                bpf_spin_lock(&l->lock);
+                is_done = settle_call(sk, tp, l, &call, &c, &why);
+                bpf_spin_unlock(&l->lock);
+                if (!is_nothing(&c))
+                        give(owner_row(&c.owner, c.flags), &c);
+                if (is_done)
+                        return 0;
+        }
+        /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
+        if (row)
+                charge_call(row, call.kind, call.dir, call.ret, is_kernel && tp && l ? 0 : call.n);
+        return 0;
+}
+
+static __always_inline bool is_mine(const struct ledger *l) {
+        struct task_struct *task = bpf_get_current_task_btf();
+
+        return l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
+               l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id;
+}
+
+/* n: bytes moved, which can be less than ret says (truncated datagrams). */
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+
+        if (!l)
+                return slow_call(sk, NULL, ret, dir, n);
+        if (!cfg_tcp_calls && l->kind == KIND_TCP && l->state != LEDGER_UNCLAIMED)
+                return 0;
+        if (!is_mine(l))
+                return slow_call(sk, l, ret, dir, n);
+        count(l, dir, ret, n);
+        return 0;
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_FOLD_H
+#define SOCKTALLY_BPF_FOLD_H
+/*
+ * A fold takes what a ledger holds and charges it to the row of its owner: when the owner changes, when the socket
+ * closes or dies, and when the iterator walks all sockets each interval. take() runs under the ledger's lock, give()
+ * after it. Each counter is taken by an atomic exchange, so a call that adds at the same time is charged now or next
+ * time, never twice and never lost.
+ *
+ * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains is
+ * charged at once if only one descriptor to the socket exists; else it may be half of another process's call that is
+ * still running, and waits until it is explained, has stood for HOLD_NS, or the socket is closed.
+ */
+#include "bpf/rows.bpf.h"
+#include "bpf/tcp.bpf.h"
+
+#define HOLD_NS 5000000000ULL
+
+struct charge {
+        struct process_key owner;
+        __u64 bytes[N_DIRECTIONS];
+        __u64 calls[N_DIRECTIONS];
+        __u64 errors[N_DIRECTIONS];
+        __u32 retransmits;
+        __u32 drops;
+        __u32 kind;
+        __u32 flags;
+};
+
+/* How a fold came about. */
+struct occasion {
+        __u64 now;
+        bool may_be_shared; /* another process may be in the middle of a call */
+        bool is_final;      /* no call can be running any more */
+};
+
+static __always_inline __u64 exchange(__u64 *counter) {
+        return *(volatile __u64 *) counter ? __sync_lock_test_and_set(counter, 0) : 0;
+}
+
+/* More than one reference to the file: dup, fork, passed on, or threads inside a call. */
+static __always_inline bool may_be_shared(const struct sock *sk) {
+        struct socket *socket = sk->sk_socket;
+        struct file *file;
+
+        if (!socket)
+                return false;
+        file = socket->file;
+        if (!file)
+                return false;
+        if (bpf_core_field_exists(((struct file___ref *) 0)->f_ref))
+                return ((struct file___ref *) file)->f_ref.refcnt.counter > 0;
+        return ((struct file___count *) file)->f_count.counter > 1;
+}
+
+static __always_inline __u32 drops_of(const struct sock *sk) {
+        struct numa_drop_counters *numa;
+        __u32 drops = sk->sk_drops.counter;
+
+        if (bpf_core_field_exists(((struct sock___numa *) 0)->sk_drop_counters)) {
+                numa = ((struct sock___numa *) sk)->sk_drop_counters;
+                if (numa)
+                        drops += numa->drops0.counter + numa->drops1.counter;
+        }
+        return drops;
+}
+
+/* How much of an unexplained count to charge now. */
+static __always_inline __s64 release(struct ledger *l, __u32 dir, __s64 unexplained, const struct occasion *why) {
+        if (unexplained <= 0 || why->is_final || !(why->may_be_shared || l->state == LEDGER_SHARED)) {
+                l->held_min[dir] = 0;
+                return unexplained;
+        }
+        if (!l->held_min[dir] || !l->held_since || l->state == LEDGER_SHARED) {
+                l->held_min[dir] = unexplained;
+                l->held_since = why->now;
+                return 0;
+        }
+        if ((__u64) unexplained < l->held_min[dir])
+                l->held_min[dir] = unexplained;
+        if (why->now - l->held_since < HOLD_NS)
+                return 0;
+        unexplained = l->held_min[dir];
+        l->held_min[dir] = 0;
+        return unexplained;
+}
+
+static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
+                                     const struct occasion *why) {
+        __u64 total;
+
+        if (!(l->flags & LEDGER_READY)) {
+                if (why->is_final) /* Fast Open data of a connection that never came up */
+                        c->bytes[TX] = exchange(&l->bytes[TX]);
+                return;
+        }
+        total = l->flags & LEDGER_SETTLED ? l->settled_tx : tcp_written(sk, tp, l, 0);
+        c->bytes[TX] = exchange(&l->bytes[TX]);
+        c->bytes[TX] += release(l, TX, total - l->base[TX] - c->bytes[TX], why);
+        l->base[TX] += c->bytes[TX];
+
+        c->bytes[RX] = exchange(&l->bytes[RX]);
+        /* connect(AF_UNSPEC) zeroes the counters of a closed socket: what was read until then is in base and bytes. */
+        if (!(l->flags & LEDGER_SETTLED) || tp->bytes_received) {
+                total = tcp_read(sk, tp, l);
+                c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
+                l->base[RX] += c->bytes[RX];
+        }
+        c->retransmits = tp->total_retrans - l->retransmits;
+        l->retransmits += c->retransmits;
+}
+
+/* tp: NULL unless the ledger's kind is KIND_TCP. */
+static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
+                                 const struct occasion *why) {
+        c->owner = l->owner;
+        c->kind = l->kind;
+        c->flags = l->flags;
+        c->calls[TX] = exchange(&l->calls[TX]);
+        c->calls[RX] = exchange(&l->calls[RX]);
+        if (cfg_errors) {
+                c->errors[TX] = exchange(&l->errors[TX]);
+                c->errors[RX] = exchange(&l->errors[RX]);
+        }
+        if (tp) {
+                take_tcp(sk, tp, l, c, why);
+        } else {
+                c->bytes[TX] = exchange(&l->bytes[TX]);
+                c->bytes[RX] = exchange(&l->bytes[RX]);
+                if (c->kind == KIND_UDP) {
+                        c->drops = drops_of(sk) - l->drops;
+                        l->drops += c->drops;
+                }
+        }
+}
+
+static __always_inline bool is_nothing(const struct charge *c) {
+        return !(c->bytes[TX] | c->bytes[RX] | c->calls[TX] | c->calls[RX] | c->errors[TX] | c->errors[RX] |
+                 c->retransmits | c->drops);
+}
+
+static __always_inline void give(struct process_row *row, const struct charge *c) {
+        __u64 *k;
+
+        if (!row)
+                return;
+        k = row->counters;
+        switch (c->kind) {
+        case KIND_TCP:
+        case KIND_MPTCP:
+                add(&k[SOCKTALLY_METRIC_tcp_tx_bytes], c->bytes[TX]);
+                add(&k[SOCKTALLY_METRIC_tcp_rx_bytes], c->bytes[RX]);
+                add(&k[SOCKTALLY_METRIC_tcp_tx_calls], c->calls[TX]);
+                add(&k[SOCKTALLY_METRIC_tcp_rx_calls], c->calls[RX]);
+                add(&k[SOCKTALLY_METRIC_tcp_tx_errors], c->errors[TX]);
+                add(&k[SOCKTALLY_METRIC_tcp_rx_errors], c->errors[RX]);
+                add(&k[SOCKTALLY_METRIC_tcp_retransmits], c->retransmits);
+                break;
+        case KIND_UDP:
+                add(&k[SOCKTALLY_METRIC_udp_tx_bytes], c->bytes[TX]);
+                add(&k[SOCKTALLY_METRIC_udp_rx_bytes], c->bytes[RX]);
+                add(&k[SOCKTALLY_METRIC_udp_tx_calls], c->calls[TX]);
+                add(&k[SOCKTALLY_METRIC_udp_rx_calls], c->calls[RX]);
+                add(&k[SOCKTALLY_METRIC_udp_tx_errors], c->errors[TX]);
+                add(&k[SOCKTALLY_METRIC_udp_rx_errors], c->errors[RX]);
+                add(&k[SOCKTALLY_METRIC_udp_rx_drops], c->drops);
+                break;
+        case KIND_OTHER:
+                add(&k[SOCKTALLY_METRIC_other_tx_bytes], c->bytes[TX]);
+                add(&k[SOCKTALLY_METRIC_other_rx_bytes], c->bytes[RX]);
+                break;
+        }
+}
+
+/* The socket leaves old_state for TCP_CLOSE: nothing can be written any more, and connect(AF_UNSPEC) may now spoil the
+ * counters. Under the lock. */
+static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
+        if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
+                return;
+        l->settled_tx = tcp_written(sk, tp, l, old_state);
+        l->flags |= LEDGER_SETTLED;
+}
+
+/* There is somebody to charge; a socket that nobody claimed yet waits for the first who moves data through it. */
+static __always_inline bool has_owner(const struct ledger *l) {
+        return l->state > LEDGER_UNCLAIMED || (l->state == LEDGER_UNCLAIMED && (l->owner.tgid || l->flags & LEDGER_KERNEL));
+}
+
+/* Folds one ledger into its owner's row. */
+static __always_inline void fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
+        struct charge c = {};
+
+        bpf_spin_lock(&l->lock);
+        if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
+                take(sk, tp, l, &c, why);
+        bpf_spin_unlock(&l->lock);
+        if (!is_nothing(&c))
+                give(owner_row(&c.owner, c.flags), &c);
+}
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_MAPS_H
+#define SOCKTALLY_BPF_MAPS_H
+/*
+ * What the programs keep. A ledger sits on each socket (sk_storage): its owner, what the owner's calls added since the
+ * last fold, and for TCP the part of the kernel's own counters that has been charged to somebody already. Rows per
+ * process are touched only by folds and by callers that do not own the socket.
+ *
+ * Who may write what in a ledger:
+ *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
+ *   fast_tgid              stored under the lock, read without it by every call;
+ *   everything else        under the lock.
+ */
+#include "bpf/ledger.h"
+
+enum direction { TX, RX, N_DIRECTIONS };
+
+enum ledger_kind { KIND_NONE, KIND_TCP, KIND_MPTCP, KIND_UDP, KIND_OTHER };
+
+enum ledger_state {
+        LEDGER_NEW,       /* just made, nothing is valid */
+        LEDGER_UNCLAIMED, /* nobody moved data yet; owner, if set, is who connected, accepted or holds the socket */
+        LEDGER_OWNED,     /* one process uses it, without a lock */
+        LEDGER_SHARED,    /* several do: each call is charged to its caller, the rest to the owner at the end */
+};
+
+enum ledger_flag {
+        LEDGER_KERNEL = 1 << 0,      /* a socket of the kernel itself */
+        LEDGER_ACTIVE = 1 << 1,      /* we saw the connect: the SYN is ours */
+        LEDGER_SYN_COUNTED = 1 << 2, /* bytes_acked holds one for our SYN */
+        LEDGER_READY = 1 << 3,       /* seq_key is valid */
+        LEDGER_CONNECTED = 1 << 4,   /* was established once */
+        LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
+        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled_tx holds the end */
+};
+
+struct ledger {
+        __u32 fast_tgid; /* the process whose calls need no lock; 0: none */
+        __u32 kind;
+        struct process_key owner;
+        __u64 bytes[N_DIRECTIONS];
+        __u64 calls[N_DIRECTIONS];
+        __u64 errors[N_DIRECTIONS];
+        __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
+        __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
+        __u64 settled_tx;
+        __u64 held_min[N_DIRECTIONS]; /* least unexplained count since held_since */
+        __u64 held_since;
+        __u32 retransmits;
+        __u32 drops;
+        __u32 flags;
+        __u32 state;
+        struct bpf_spin_lock lock;
+        __u32 pad;
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, int);
+        __type(value, struct ledger);
+} ledgers SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, 16384); /* set before load */
+        __type(key, struct process_key);
+        __type(value, struct process_row);
+} processes SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, N_SPECIALS);
+        __type(key, __u32);
+        __type(value, struct process_row);
+} specials SEC(".maps");
+
+/* Set before load; the verifier removes what a mode does not need. */
+const volatile __u32 cfg_max_sockets = 262144;
+const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
+const volatile bool cfg_errors = false;     /* load mode return */
+const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
+const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
+
+struct ledger_health health = {};
+
+/* Written by the collector before each pass of the fold iterator. */
+__u64 pass_time = 0;
+__u32 pass_number = 0;
+__u64 pass_sockets = 0;
+
+#endif

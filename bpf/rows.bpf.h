@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_ROWS_H
+#define SOCKTALLY_BPF_ROWS_H
+/*
+ * Rows per process: find, make, add. A row is made in process context only, by the process itself or by the scan, so
+ * that what may be gone later (name, executable, parent) is taken while it is there. Adding never fails: what has no
+ * row goes to a special one.
+ */
+#include "bpf/maps.bpf.h"
+
+static __always_inline struct process_key key_of(struct task_struct *task) {
+        struct task_struct *leader = task->group_leader;
+        struct process_key key = {
+                .tgid = task->tgid,
+                .start_time = leader->start_boottime,
+                .cgroup_id = task->cgroups->dfl_cgrp->kn->id,
+        };
+
+        return key;
+}
+
+static __always_inline bool is_same_process(const struct process_key *a, const struct process_key *b) {
+        return a->tgid == b->tgid && a->start_time == b->start_time;
+}
+
+static __always_inline bool is_same_key(const struct process_key *a, const struct process_key *b) {
+        return is_same_process(a, b) && a->cgroup_id == b->cgroup_id;
+}
+
+static __always_inline struct process_row *special(__u32 which) {
+        return bpf_map_lookup_elem(&specials, &which);
+}
+
+static __always_inline void add(__u64 *counter, __u64 n) {
+        if (n)
+                __sync_fetch_and_add(counter, n);
+}
+
+/* The PID as the daemon's own PID namespace shows it, when that is not the initial one; 0: not visible there. */
+static __always_inline __u32 pid_below(struct task_struct *leader) {
+        struct pid *pid = leader->thread_pid;
+
+        if (pid->level >= 1 && pid->numbers[1].ns->ns.inum == cfg_pidns_inode)
+                return pid->numbers[1].nr;
+        if (pid->level >= 2 && pid->numbers[2].ns->ns.inum == cfg_pidns_inode)
+                return pid->numbers[2].nr;
+        if (pid->level >= 3 && pid->numbers[3].ns->ns.inum == cfg_pidns_inode)
+                return pid->numbers[3].nr;
+        return 0;
+}
+
+static __always_inline void identify(struct process_row *row, struct task_struct *leader) {
+        struct mm_struct *mm = leader->mm;
+
+        /* Two loads of eight bytes; a string helper on kernel memory is refused under lockdown. */
+        *(__u64 *) &row->comm[0] = *(__u64 *) &leader->comm[0];
+        *(__u64 *) &row->comm[8] = *(__u64 *) &leader->comm[8];
+        row->comm[LEDGER_COMM_SIZE - 1] = 0;
+        row->uid = leader->cred->uid.val;
+        row->parent = leader->real_parent->tgid;
+        if (mm)
+                row->exe_inode = mm->exe_file->f_inode->i_ino;
+        row->pid = cfg_pidns_inode ? pid_below(leader) : (__u32) leader->tgid;
+}
+
+/* The row of this process, made when it is not there. NULL: the table is full, which is counted. */
+static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
+        struct process_row *row, fresh = {};
+
+        row = bpf_map_lookup_elem(&processes, key);
+        if (row)
+                return row;
+        identify(&fresh, task->group_leader);
+        bpf_map_update_elem(&processes, key, &fresh, BPF_NOEXIST);
+        row = bpf_map_lookup_elem(&processes, key);
+        if (!row)
+                __sync_fetch_and_add(&health.rows_overflowed, 1);
+        return row;
+}
+
+/* The row that a ledger's owner is charged in; the owner itself may be long gone. */
+static __always_inline struct process_row *owner_row(const struct process_key *owner, __u32 flags) {
+        struct process_row *row;
+
+        if (flags & LEDGER_KERNEL)
+                return special(SPECIAL_KERNEL);
+        if (!owner->tgid)
+                return special(SPECIAL_OVERFLOW);
+        row = bpf_map_lookup_elem(&processes, owner);
+        return row ?: special(SPECIAL_EXITED);
+}
+
+static __always_inline bool is_failure(int ret) {
+        return ret < 0 && ret != -EAGAIN && ret != -EINTR && !(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK);
+}
+
+/* One call by a process that does not own the socket. bytes_too: TCP bytes of owned sockets come from tcp_sock. */
+static __always_inline void charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
+        __u64 *c = row->counters;
+
+        switch (kind) {
+        case KIND_TCP:
+        case KIND_MPTCP:
+                add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_bytes] : &c[SOCKTALLY_METRIC_tcp_rx_bytes], n);
+                if (cfg_tcp_calls)
+                        add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_calls] : &c[SOCKTALLY_METRIC_tcp_rx_calls], 1);
+                if (cfg_errors && is_failure(ret))
+                        add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_errors] : &c[SOCKTALLY_METRIC_tcp_rx_errors], 1);
+                break;
+        case KIND_UDP:
+                add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_bytes] : &c[SOCKTALLY_METRIC_udp_rx_bytes], n);
+                add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_calls] : &c[SOCKTALLY_METRIC_udp_rx_calls], 1);
+                if (cfg_errors && is_failure(ret))
+                        add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_errors] : &c[SOCKTALLY_METRIC_udp_rx_errors], 1);
+                break;
+        case KIND_OTHER:
+                add(dir == TX ? &c[SOCKTALLY_METRIC_other_tx_bytes] : &c[SOCKTALLY_METRIC_other_rx_bytes], n);
+                break;
+        }
+}
+
+#endif

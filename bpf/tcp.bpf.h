@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SOCKTALLY_BPF_TCP_H
+#define SOCKTALLY_BPF_TCP_H
+/*
+ * What the application wrote to and read from a TCP socket, exact at any moment, from tcp_sock alone:
+ *
+ *   written = bytes_acked + (write_seq - snd_una)  - 1 for our SYN - 1 for our FIN
+ *   read    = bytes_received - (rcv_nxt - copied_seq)  - 1 once the reader is past the peer's FIN
+ *
+ * We look without the socket's lock, while an ACK may just be moving bytes_acked and then snd_una. But bytes_acked and
+ * snd_una only move together (tcp_snd_una_update), so bytes_acked - snd_una is a constant of the connection, the *key*,
+ * and write_seq + key is the low half of the count from one single load; the two-step sum is needed for the high half
+ * only. The same holds for bytes_received and rcv_nxt (tcp_rcv_nxt_update) with copied_seq.
+ */
+#include "bpf/maps.bpf.h"
+
+static __always_inline __u64 extend(__u64 near, __u32 low) {
+        return near + (__s32) (low - (__u32) near);
+}
+
+/* Our FIN takes a sequence number. The state changes before the FIN is queued, so load write_seq first. */
+static __always_inline bool is_fin_queued(__u32 state) {
+        return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING || state == TCP_LAST_ACK ||
+               state == TCP_TIME_WAIT;
+}
+
+static __always_inline __u64 tcp_written(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
+                                         __u32 old_state) {
+        __u32 low = tp->write_seq + l->seq_key[TX];
+        __u64 near = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
+        __u32 state = old_state ?: sk->__sk_common.skc_state;
+
+        return extend(near, low) - !!(l->flags & LEDGER_SYN_COUNTED) - is_fin_queued(state);
+}
+
+/* The order of loads matters: once SOCK_DONE is set rcv_nxt is final, and copied_seq passes the FIN only after that. */
+static __always_inline __u64 tcp_read(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
+        __u32 copied = *(volatile __u32 *) &tp->copied_seq;
+        bool is_done = sk->__sk_common.skc_flags & (1UL << SOCK_DONE_BIT);
+        __u32 next = *(volatile __u32 *) &tp->rcv_nxt;
+        __u64 near = tp->bytes_received - (__u32) (next - copied);
+
+        return extend(near, copied + l->seq_key[RX]) - (is_done && copied == next);
+}
+
+static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *tp) {
+        l->seq_key[TX] = (__u32) tp->bytes_acked - tp->snd_una;
+        l->seq_key[RX] = (__u32) tp->bytes_received - tp->rcv_nxt;
+        l->flags |= LEDGER_READY;
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One interval: let the iterator fold all sockets, then read the rows in batches. A row leaves the kernel when its
+ * process has exited and two whole passes have met no socket of it: nobody can reach the row any more, so what is read
+ * while deleting is final.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "daemon/collect-private.h"
+
+/* Exits that the hook missed (a process that changed its cgroup has rows that no exit finds) are looked for in turns. */
+#define CHECKS_PER_READ 64
+
+static uint64_t now_ns(clockid_t clock) {
+        struct timespec t;
+
+        clock_gettime(clock, &t);
+        return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
+static int fold_all(struct collect *collect) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        int r;
+
+        bss->pass_time = now_ns(CLOCK_MONOTONIC);
+        bss->pass_number++;
+        bss->pass_sockets = 0;
+        bss->health.passes++;
+        r = collect_walk(collect->fold_link);
+        if (r < 0)
+                return r;
+        /* Sockets whose end no hook saw (outside the part of the cgroup tree we can attach to) must not fill the cap. */
+        if (bss->health.sockets_tracked > bss->pass_sockets + 1024)
+                bss->health.sockets_tracked = bss->pass_sockets;
+        return 0;
+}
+
+static int read_batches(struct collect *collect, uint32_t *ret_n) {
+        int fd = bpf_map__fd(collect->skeleton->maps.processes);
+        uint32_t token, count, n = 0, capacity = collect->config.max_processes;
+        bool is_first = true;
+        int r;
+
+        do {
+                count = capacity - n;
+                if (count == 0)
+                        break;
+                r = bpf_map_lookup_batch(fd, is_first ? NULL : &token, &token, collect->keys + n, collect->values + n,
+                                         &count, NULL);
+                if (r < 0 && errno != ENOENT)
+                        return -errno;
+                n += count;
+                is_first = false;
+        } while (r == 0);
+        *ret_n = n;
+        return 0;
+}
+
+static bool is_over(const struct collect *collect, const struct process_row *row) {
+        return row->exited && collect->skeleton->bss->pass_number - row->seen_pass >= 2;
+}
+
+/* Deletes a row whose process is over; its value is final. */
+static void take_last(struct collect *collect, struct sample_row *row) {
+        int fd = bpf_map__fd(collect->skeleton->maps.processes);
+
+        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &row->row) < 0 && bpf_map_delete_elem(fd, &row->key) < 0)
+                return;
+        row->is_last = true;
+}
+
+static int read_specials(struct collect *collect) {
+        int fd = bpf_map__fd(collect->skeleton->maps.specials);
+
+        for (uint32_t i = 0; i < N_SPECIALS; i++)
+                if (bpf_map_lookup_elem(fd, &i, &collect->sample.specials[i]) < 0)
+                        return -errno;
+        return 0;
+}
+
+static uint64_t known_metrics(const struct collect *collect) {
+        enum load_mode mode = collect->config.load_mode;
+        uint64_t known = 0;
+
+#define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
+        KNOWN(tcp_tx_bytes);
+        KNOWN(tcp_rx_bytes);
+        KNOWN(tcp_closes);
+        KNOWN(tcp_retransmits);
+        KNOWN(udp_tx_bytes);
+        KNOWN(udp_rx_bytes);
+        KNOWN(udp_tx_calls);
+        KNOWN(udp_rx_calls);
+        KNOWN(udp_rx_drops);
+        KNOWN(other_tx_bytes);
+        KNOWN(other_rx_bytes);
+        if (mode != LOAD_PASSIVE) {
+                KNOWN(tcp_tx_calls);
+                KNOWN(tcp_rx_calls);
+        }
+        if (mode == LOAD_RETURN) {
+                KNOWN(tcp_tx_errors);
+                KNOWN(tcp_rx_errors);
+                KNOWN(udp_tx_errors);
+                KNOWN(udp_rx_errors);
+        }
+#undef KNOWN
+        return known;
+}
+
+/* A look at some rows that no exit was seen for. A PID that is free again has closed all its files. Not from inside a
+ * PID namespace, where the PIDs mean nothing. */
+static void check_exits(struct collect *collect, uint32_t n) {
+        uint32_t pass = collect->skeleton->bss->pass_number;
+
+        for (uint32_t i = 0; i < CHECKS_PER_READ && i < n; i++) {
+                struct sample_row *row = &collect->rows[collect->next_check++ % n];
+
+                if (row->row.exited || row->row.pid != row->key.tgid || pass - row->row.seen_pass < 2)
+                        continue;
+                if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
+                        continue;
+                take_last(collect, row);
+                row->row.exited = 1;
+        }
+}
+
+int collect_read(struct collect *collect, const struct sample **ret_sample) {
+        struct sample *sample = &collect->sample;
+        uint32_t n = 0;
+        int r;
+
+        /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
+        sample->time_ns = now_ns(CLOCK_BOOTTIME);
+        r = fold_all(collect);
+        if (r < 0)
+                return r;
+        r = read_batches(collect, &n);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < n; i++) {
+                collect->rows[i] = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                if (is_over(collect, &collect->rows[i].row))
+                        take_last(collect, &collect->rows[i]);
+        }
+        check_exits(collect, n);
+        r = read_specials(collect);
+        if (r < 0)
+                return r;
+        sample->rows = collect->rows;
+        sample->n_rows = n;
+        sample->known = known_metrics(collect);
+        sample->health = collect->skeleton->bss->health;
+        *ret_sample = sample;
+        return 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The collector's life: try the attach methods in order of preference, keep the reason of each refusal for people to
+ * read, and say what is counted. Reading is in collect-read.c, the programs' loading in collect-attach.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "daemon/collect-private.h"
+
+static const char *const load_mode_names[N_LOAD_MODES] = {
+        [LOAD_PASSIVE] = "passive",
+        [LOAD_ENTRY] = "entry",
+        [LOAD_RETURN] = "return",
+};
+
+static const char *const attach_method_names[N_ATTACH_METHODS] = {
+        [ATTACH_AUTO] = "auto",
+        [ATTACH_TRACEPOINT] = "tracepoint",
+        [ATTACH_TRAMPOLINE] = "trampoline",
+        [ATTACH_PROBE] = "probe",
+        [ATTACH_LEGACY] = "legacy",
+};
+
+/* The order in which "auto" tries them: cheapest first. */
+static const enum attach_method preference[] = { ATTACH_TRACEPOINT, ATTACH_TRAMPOLINE };
+
+const char *load_mode_name(enum load_mode mode) {
+        return mode < N_LOAD_MODES ? load_mode_names[mode] : "?";
+}
+
+const char *attach_method_name(enum attach_method method) {
+        return method < N_ATTACH_METHODS ? attach_method_names[method] : "?";
+}
+
+static int find_name(const char *const *names, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(names[i], name) == 0)
+                        return i;
+        return -EINVAL;
+}
+
+int load_mode_parse(const char *name, enum load_mode *ret_mode) {
+        int r = find_name(load_mode_names, N_LOAD_MODES, name);
+
+        if (r < 0)
+                return r;
+        *ret_mode = r;
+        return 0;
+}
+
+int attach_method_parse(const char *name, enum attach_method *ret_method) {
+        int r = find_name(attach_method_names, N_ATTACH_METHODS, name);
+
+        if (r < 0)
+                return r;
+        *ret_method = r;
+        return 0;
+}
+
+static int print_debug(enum libbpf_print_level level, const char *format, va_list arguments) {
+        return vfprintf(stderr, format, arguments);
+}
+
+static int try_method(struct collect *collect, enum attach_method method, char *reason, size_t size) {
+        char refused[160] = "";
+        int r;
+
+        r = collect_attach(collect, method, true, reason, size);
+        if (r == 0 || method != ATTACH_TRACEPOINT || r == -ENOENT)
+                return r;
+        /* Without the hook for closing sockets each UDP call is charged directly: dearer, just as exact. */
+        snprintf(refused, sizeof(refused), "%s", reason);
+        r = collect_attach(collect, method, false, reason, size);
+        if (r == 0)
+                snprintf(reason, size, "%s; works without, UDP calls cost more", refused);
+        return r;
+}
+
+static int try_methods(struct collect *collect, char *reason, size_t size) {
+        enum attach_method wanted = collect->config.attach_method;
+        char why[200], earlier[256] = "";
+        int r = -EOPNOTSUPP;
+
+        snprintf(reason, size, "attach method %s is not supported by this version", attach_method_name(wanted));
+        for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++) {
+                if (wanted != ATTACH_AUTO && wanted != preference[i])
+                        continue;
+                why[0] = 0;
+                r = try_method(collect, preference[i], why, sizeof(why));
+                snprintf(reason, size, "%s%s%s%s%s", earlier, earlier[0] && why[0] ? "; " : "",
+                         why[0] ? attach_method_name(preference[i]) : "", why[0] ? ": " : "", why);
+                if (r == 0)
+                        return 0;
+                snprintf(earlier, sizeof(earlier), "%s", reason);
+        }
+        return r;
+}
+
+static void report(struct collect *collect, const char *reason) {
+        static const char *const modules[] = { "tcp", "udp" };
+
+        for (size_t i = 0; i < 2; i++) {
+                collect->reports[i] = (struct collect_report) {
+                        .module = modules[i],
+                        .method = collect->method,
+                        .is_running = true,
+                };
+                snprintf(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s", reason);
+        }
+}
+
+static void *reserve(size_t size) {
+        void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int reserve_rows(struct collect *collect) {
+        size_t n = collect->config.max_processes;
+
+        collect->keys = reserve(n * sizeof(*collect->keys));
+        collect->values = reserve(n * sizeof(*collect->values));
+        collect->rows = reserve(n * sizeof(*collect->rows));
+        return collect->keys && collect->values && collect->rows ? 0 : -ENOMEM;
+}
+
+static void release_rows(struct collect *collect) {
+        size_t n = collect->config.max_processes;
+
+        if (collect->keys)
+                munmap(collect->keys, n * sizeof(*collect->keys));
+        if (collect->values)
+                munmap(collect->values, n * sizeof(*collect->values));
+        if (collect->rows)
+                munmap(collect->rows, n * sizeof(*collect->rows));
+}
+
+int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+        struct collect *collect;
+        char reason[512] = "";
+        int r;
+
+        collect = calloc(1, sizeof(*collect));
+        if (!collect)
+                return -ENOMEM;
+        collect->config = *config;
+        libbpf_set_print(config->debug ? print_debug : NULL);
+        r = reserve_rows(collect);
+        if (r == 0)
+                r = try_methods(collect, reason, sizeof(reason));
+        if (ret_reason)
+                snprintf(ret_reason, size, "%s", reason);
+        if (r < 0) {
+                collect_stop(collect);
+                return r;
+        }
+        report(collect, reason);
+        *ret_collect = collect;
+        return 0;
+}
+
+struct collect *collect_stop(struct collect *collect) {
+        if (!collect)
+                return NULL;
+        collect_detach(collect);
+        release_rows(collect);
+        free(collect);
+        return NULL;
+}
+
+size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports) {
+        *ret_reports = collect->reports;
+        return sizeof(collect->reports) / sizeof(collect->reports[0]);
+}
+
+/* bytes_memlock in a map's fdinfo: what the kernel charges for it. */
+static uint64_t map_bytes(int fd) {
+        unsigned long long bytes = 0;
+        char path[64], line[128];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+        file = fopen(path, "re");
+        if (!file)
+                return 0;
+        while (fgets(line, sizeof(line), file))
+                if (sscanf(line, "memlock: %llu", &bytes) == 1)
+                        break;
+        fclose(file);
+        return bytes;
+}
+
+void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {
+        struct bpf_map *map;
+
+        *ret_maps = 0;
+        bpf_object__for_each_map(map, collect->skeleton->obj)
+                *ret_maps += map_bytes(bpf_map__fd(map));
+        /* The ledger and the kernel's own header before it (struct bpf_sk_storage_elem, 64 bytes on 64-bit kernels). */
+        *ret_per_socket = bpf_map__value_size(collect->skeleton->maps.ledgers) + 64;
+}

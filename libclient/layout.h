@@ -2,10 +2,12 @@
 #ifndef SOCKTALLY_LAYOUT_H
 #define SOCKTALLY_LAYOUT_H
 /*
- * The shared segment, byte for byte: what the daemon writes and libsocktally reads. Described for people in
- * socktally-segment(5). Append only: a field never moves, a reader strides by the sizes in the header.
+ * What the shared segment holds: the rows and the facts of one publication, byte for byte, as the daemon writes and
+ * libsocktally reads them. The frame around them is frame.h. Described for people in socktally-segment(5).
+ * Append only: a field never moves, a reader strides by the sizes in the header.
  */
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "libclient/metrics.h"
@@ -72,8 +74,19 @@ struct layout_facts {
         uint64_t reserved[7];
 };
 
-static_assert(sizeof(struct layout_process_row) % 64 == 0, "rows are whole cache lines");
-static_assert(sizeof(struct layout_service_row) % 64 == 0, "rows are whole cache lines");
-static_assert(sizeof(struct layout_host_row) % 64 == 0, "rows are whole cache lines");
+#define LAYOUT_AFTER_COUNTERS (8 * SOCKTALLY_N_METRICS)
+static_assert(sizeof(struct layout_process_row) == 576 &&
+                      offsetof(struct layout_process_row, start_time) == LAYOUT_AFTER_COUNTERS &&
+                      offsetof(struct layout_process_row, comm) == LAYOUT_AFTER_COUNTERS + 40 &&
+                      offsetof(struct layout_process_row, container) == LAYOUT_AFTER_COUNTERS + 280,
+              "the row of a process is part of the format");
+static_assert(sizeof(struct layout_service_row) == 512 &&
+                      offsetof(struct layout_service_row, service) == LAYOUT_AFTER_COUNTERS + 32,
+              "the row of a service is part of the format");
+static_assert(sizeof(struct layout_host_row) == 256 &&
+                      offsetof(struct layout_host_row, kind) == LAYOUT_AFTER_COUNTERS + 16,
+              "the host's row is part of the format");
+static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 64,
+              "the facts are part of the format");
 
 #endif

@@ -126,9 +126,10 @@ SOCKTALLY_PUBLIC_API int socktally_refresh(struct socktally *reader);
 /* Waits for the next publication and takes it. timeout_usec: UINT64_MAX waits for ever. Returns as socktally_refresh();
  * SOCKTALLY_UNCHANGED when the time was over. -EINTR when a signal came. */
 SOCKTALLY_PUBLIC_API int socktally_wait(struct socktally *reader, uint64_t timeout_usec);
-/* A descriptor that polls readable when there is something for socktally_refresh() to do; -1 without a daemon
- * connection. The reader keeps ownership. Call again after SOCKTALLY_CHANGED. */
-SOCKTALLY_PUBLIC_API int socktally_fd(const struct socktally *reader);
+/* A descriptor that polls readable when there is something for socktally_refresh() to do: a publication, or a time to look
+ * for the daemon again. The same for the reader's whole life; the reader keeps ownership. Negative errno when there are no
+ * descriptors left. Once this was called, a refresh makes a few system calls. */
+SOCKTALLY_PUBLIC_API int socktally_fd(struct socktally *reader);
 
 /* Facts about the snapshot and where it came from. */
 SOCKTALLY_PUBLIC_API int socktally_get_info(const struct socktally *reader, struct socktally_info *info);

@@ -15,7 +15,7 @@ daemon/*            daemon/*.h libclient/metrics.h
 daemon/*            <systemd/sd-event.h> <systemd/sd-daemon.h> <systemd/sd-journal.h> <systemd/sd-id128.h>
 daemon/collect*     bpf/*.h <bpf/bpf.h> <bpf/libbpf.h> <bpf/btf.h> <linux/bpf.h> <linux/btf.h>
 daemon/sample.h     bpf/ledger.h
-daemon/segment*     libclient/layout.h libclient/socktally.h
+daemon/segment*     libclient/*.h
 daemon/publish*     libclient/layout.h libclient/socktally.h
 daemon/aggregate*   libclient/layout.h libclient/socktally.h
 daemon/readers*     libclient/handshake.h libclient/socktally.h

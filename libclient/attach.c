@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Maps a segment and decides whether it may be used. The order matters: first the file (who could change or shorten it),
+ * then a private copy of header and descriptors, then checks on the copy alone. Arithmetic is in 64 bits on values that
+ * were bounded before, so nothing wraps.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libclient/attach.h"
+#include "libclient/boot.h"
+#include "libclient/schema.h"
+#include "libclient/trust.h"
+
+#define MAX_SIZE (UINT64_C(1) << 36)
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *reason, int error, const char *format, ...) {
+        va_list arguments;
+
+        if (reason) {
+                va_start(arguments, format);
+                (void) vsnprintf(reason, ATTACH_REASON_SIZE, format, arguments);
+                va_end(arguments);
+        }
+        return error;
+}
+
+/* Is [offset, offset + count * size) inside limit, and aligned? All factors were bounded to 32 bits before. */
+static bool is_inside(uint64_t offset, uint64_t count, uint64_t size, uint64_t limit) {
+        return offset % 8 == 0 && offset <= limit && count * size <= limit - offset;
+}
+
+static int map(struct attachment *attachment, int fd, unsigned int flags, char *reason) {
+        uint64_t size;
+        void *base;
+        int r;
+
+        r = trust_file(fd, flags & ATTACH_ANY_OWNER, &size, &attachment->device, &attachment->inode, reason);
+        if (r < 0)
+                return r;
+        if (size < sizeof(struct layout_header) || size > MAX_SIZE || size > SIZE_MAX)
+                return refuse(reason, -EPROTO, "a file of %llu bytes is no segment", (unsigned long long) size);
+        base = mmap(NULL, (size_t) size, PROT_READ, MAP_SHARED, fd, 0);
+        if (base == MAP_FAILED)
+                return refuse(reason, -errno, "cannot map it: %s", strerror(errno));
+        attachment->base = base;
+        attachment->size = (size_t) size;
+        return 0;
+}
+
+static int check_version(const struct layout_header *header, char *reason) {
+        if (header->magic != LAYOUT_MAGIC)
+                return refuse(reason, -EPROTO, "the magic is missing: no segment, or one that was never completed");
+        if (header->byte_order != LAYOUT_BYTE_ORDER)
+                return refuse(reason, -EPROTO, "byte order mark %08x is not ours", header->byte_order);
+        if (header->major != LAYOUT_MAJOR)
+                return refuse(reason, -EPROTONOSUPPORT, "layout %u.%u, this library reads %u.x", header->major,
+                              header->minor, LAYOUT_MAJOR);
+        if (header->incompatible & ~LAYOUT_KNOWN_INCOMPATIBLE)
+                return refuse(reason, -EPROTONOSUPPORT, "feature bits %llx are unknown to this library",
+                              (unsigned long long) (header->incompatible & ~LAYOUT_KNOWN_INCOMPATIBLE));
+        return 0;
+}
+
+static int check_header(const struct layout_header *header, uint64_t size, char *reason) {
+        if (header->size > size || header->size < sizeof(*header))
+                return refuse(reason, -EPROTO, "the header says %llu bytes, the file has %llu",
+                              (unsigned long long) header->size, (unsigned long long) size);
+        if (header->header_size < sizeof(struct layout_header) || header->table_size < sizeof(struct layout_table) ||
+            header->column_size < sizeof(struct layout_column) || header->dynamic_size < sizeof(struct layout_dynamic) ||
+            header->slot_size < sizeof(struct layout_slot) || header->facts_size < sizeof(struct layout_facts) ||
+            header->index_entry_size != sizeof(struct layout_index_entry))
+                return refuse(reason, -EPROTO, "a structure is smaller than in layout %u.0", LAYOUT_MAJOR);
+        if (header->table_size % 8 || header->column_size % 8 || header->table_size > LAYOUT_MAX_ROW_SIZE ||
+            header->column_size > LAYOUT_MAX_ROW_SIZE)
+                return refuse(reason, -EPROTO, "descriptors of %u and %u bytes", header->table_size, header->column_size);
+        if (header->n_slots < 2 || header->n_slots > LAYOUT_MAX_SLOTS || header->n_tables == 0 ||
+            header->n_tables > LAYOUT_MAX_TABLES || header->n_columns > LAYOUT_MAX_COLUMNS)
+                return refuse(reason, -EPROTO, "%u slots, %u tables, %u columns are out of range", header->n_slots,
+                              header->n_tables, header->n_columns);
+        return 0;
+}
+
+static int check_places(const struct layout_header *header, char *reason) {
+        uint64_t size = header->size;
+
+        if (!is_inside(header->tables_offset, header->n_tables, header->table_size, size) ||
+            !is_inside(header->columns_offset, header->n_columns, header->column_size, size))
+                return refuse(reason, -EPROTO, "the descriptors reach past the end");
+        if (!is_inside(header->dynamic_offset, 1, header->dynamic_size, size) || header->owner_offset % 4 ||
+            header->owner_offset > size - 4)
+                return refuse(reason, -EPROTO, "the changing words are past the end");
+        if (header->slot_stride > size || header->slot_stride % 8 || header->slot_size > header->slot_stride ||
+            !is_inside(header->slots_offset, header->n_slots, header->slot_stride, size))
+                return refuse(reason, -EPROTO, "the slots reach past the end");
+        if (!is_inside(header->facts_offset, 1, header->facts_size, header->slot_size) ||
+            !is_inside(header->counts_offset, LAYOUT_MAX_TABLES, 4, header->slot_size))
+                return refuse(reason, -EPROTO, "the facts are outside the slot's head");
+        return 0;
+}
+
+static int check_table(const struct layout_header *header, const struct layout_table *table, char *reason) {
+        if (!memchr(table->name, 0, sizeof(table->name)) || table->name[0] == 0)
+                return refuse(reason, -EPROTO, "a table's name does not end");
+        if (table->id >= LAYOUT_MAX_TABLES)
+                return refuse(reason, -EPROTO, "table %s has the impossible id %u", table->name, table->id);
+        if (table->row_size == 0 || table->row_size % 8 || table->row_size > LAYOUT_MAX_ROW_SIZE ||
+            table->capacity == 0 || table->capacity > LAYOUT_MAX_ROWS)
+                return refuse(reason, -EPROTO, "table %s: %u rows of %u bytes are out of range", table->name,
+                              table->capacity, table->row_size);
+        if (table->n_columns > header->n_columns || table->first_column > header->n_columns - table->n_columns)
+                return refuse(reason, -EPROTO, "table %s: its columns are not there", table->name);
+        if (table->rows_offset < header->slot_size ||
+            !is_inside(table->rows_offset, table->capacity, table->row_size, header->slot_stride))
+                return refuse(reason, -EPROTO, "table %s: its rows reach past the slot's end", table->name);
+        if (table->index_size > 4 * LAYOUT_MAX_ROWS || (table->index_size & (table->index_size - 1)))
+                return refuse(reason, -EPROTO, "table %s: an index of %u entries", table->name, table->index_size);
+        if (table->index_size > 0 &&
+            (table->index_offset < header->slot_size ||
+             !is_inside(table->index_offset, table->index_size, sizeof(struct layout_index_entry), header->slot_stride)))
+                return refuse(reason, -EPROTO, "table %s: its index reaches past the slot's end", table->name);
+        return 0;
+}
+
+static int check_column(const struct layout_table *table, const struct layout_column *column, char *reason) {
+        bool is_text = column->type == SOCKTALLY_TEXT;
+
+        if (!memchr(column->name, 0, sizeof(column->name)) || !memchr(column->unit, 0, sizeof(column->unit)) ||
+            !memchr(column->help, 0, sizeof(column->help)) || column->name[0] == 0)
+                return refuse(reason, -EPROTO, "table %s: a column's name does not end", table->name);
+        if (column->type > SOCKTALLY_ID)
+                return refuse(reason, -EPROTO, "column %s.%s: unknown type %u", table->name, column->name, column->type);
+        if (is_text ? column->bytes == 0 : column->bytes != 4 && column->bytes != 8)
+                return refuse(reason, -EPROTO, "column %s.%s: %u bytes", table->name, column->name, column->bytes);
+        if (column->bytes > table->row_size || column->offset > table->row_size - column->bytes ||
+            (!is_text && column->offset % column->bytes))
+                return refuse(reason, -EPROTO, "column %s.%s is not inside the row", table->name, column->name);
+        return 0;
+}
+
+/* Copies the descriptors out, at their compiled sizes, so that they can be checked and kept. */
+static int copy_descriptors(struct attachment *attachment) {
+        const struct layout_header *header = &attachment->header;
+        struct layout_column *columns;
+        struct layout_table *tables;
+
+        attachment->descriptors = calloc(1, header->n_tables * sizeof(*tables) + header->n_columns * sizeof(*columns));
+        attachment->columns = calloc(header->n_columns + 1, sizeof(*attachment->columns));
+        if (!attachment->descriptors || !attachment->columns)
+                return -ENOMEM;
+        tables = (void *) attachment->descriptors;
+        columns = (void *) (tables + header->n_tables);
+        for (uint32_t i = 0; i < header->n_tables; i++)
+                memcpy(&tables[i], attachment->base + header->tables_offset + (size_t) i * header->table_size,
+                       sizeof(*tables));
+        for (uint32_t i = 0; i < header->n_columns; i++)
+                memcpy(&columns[i], attachment->base + header->columns_offset + (size_t) i * header->column_size,
+                       sizeof(*columns));
+        return 0;
+}
+
+static void note_field(struct attached_table *table, const struct layout_column *column) {
+        struct attached_field field = { column->offset, column->bytes };
+        bool is_text = column->type == SOCKTALLY_TEXT;
+
+        if (is_text && column->field_id == FIELD_SERVICE)
+                table->service = field;
+        if (is_text)
+                return;
+        switch (column->field_id) {
+        case FIELD_PID: table->pid = field; break;
+        case FIELD_START_TIME: table->start_time = field; break;
+        case FIELD_EXITED: table->exited = field; break;
+        case FIELD_KIND: table->kind = field; break;
+        case FIELD_UID: table->uid = field; break;
+        case FIELD_CGROUP_ID: table->cgroup_id = field; break;
+        }
+}
+
+static size_t align_line(size_t size) {
+        return (size + 63) & ~(size_t) 63;
+}
+
+/* Takes one checked table over. A table of an unknown id was checked, and is then left alone. */
+static void adopt_table(struct attachment *attachment, const struct layout_table *descriptor,
+                        const struct layout_column *columns) {
+        struct attached_table *table;
+
+        if (descriptor->id >= LAYOUT_N_TABLES)
+                return;
+        table = &attachment->tables[descriptor->id];
+        *table = (struct attached_table){
+                .descriptor = descriptor,
+                .columns = attachment->columns + descriptor->first_column,
+                .n_columns = descriptor->n_columns,
+                .capacity = descriptor->capacity,
+                .row_size = descriptor->row_size,
+                .index_size = descriptor->index_kind == LAYOUT_INDEX_NONE ? 0 : descriptor->index_size,
+                .rows_offset = (size_t) descriptor->rows_offset,
+                .index_offset = (size_t) descriptor->index_offset,
+        };
+        for (uint32_t i = 0; i < descriptor->n_columns; i++) {
+                const struct layout_column *column = &columns[descriptor->first_column + i];
+
+                attachment->columns[descriptor->first_column + i] = (struct socktally_column){
+                        .name = column->name,
+                        .unit = column->unit,
+                        .help = column->help,
+                        .type = (enum socktally_column_type) column->type,
+                        .field_id = column->field_id,
+                        .offset = column->offset,
+                        .bytes = column->bytes,
+                        .table = descriptor->id,
+                };
+                note_field(table, column);
+        }
+        table->snapshot_index_offset = attachment->snapshot_size;
+        attachment->snapshot_size += align_line((size_t) table->index_size * sizeof(struct layout_index_entry));
+        table->snapshot_rows_offset = attachment->snapshot_size;
+        attachment->snapshot_size += align_line((size_t) table->capacity * table->row_size);
+}
+
+static int adopt_tables(struct attachment *attachment, char *reason) {
+        const struct layout_header *header = &attachment->header;
+        const struct layout_table *tables = (const void *) attachment->descriptors;
+        const struct layout_column *columns = (const void *) (tables + header->n_tables);
+        uint64_t hash = SCHEMA_HASH_START;
+        uint32_t n_claimed = 0;
+        int r;
+
+        for (uint32_t i = 0; i < header->n_tables; i++) {
+                r = check_table(header, &tables[i], reason);
+                if (r < 0)
+                        return r;
+                /* Each column belongs to one table, in order; so the hash covers all of them once. */
+                if (tables[i].first_column != n_claimed)
+                        return refuse(reason, -EPROTO, "table %s: its columns are not its own", tables[i].name);
+                n_claimed += tables[i].n_columns;
+                hash = schema_hash_table(hash, &tables[i]);
+                for (uint32_t j = 0; j < tables[i].n_columns; j++) {
+                        const struct layout_column *column = &columns[tables[i].first_column + j];
+
+                        r = check_column(&tables[i], column, reason);
+                        if (r < 0)
+                                return r;
+                        hash = schema_hash_column(hash, column);
+                }
+                for (uint32_t j = 0; j < i; j++)
+                        if (tables[j].id == tables[i].id)
+                                return refuse(reason, -EPROTO, "two tables have the id %u", tables[i].id);
+                adopt_table(attachment, &tables[i], columns);
+        }
+        if (hash != header->schema_hash)
+                return refuse(reason, -EPROTO, "the schema's hash is wrong");
+        return 0;
+}
+
+/* A file may outlive a reboot where it is not on tmpfs; then its writer is gone without a mark. */
+static bool is_this_boot(const struct layout_header *header) {
+        uint8_t now[16], nothing[16] = { 0 };
+
+        return boot_id(now) < 0 || memcmp(header->boot_id, nothing, 16) == 0 || memcmp(header->boot_id, now, 16) == 0;
+}
+
+static int read_segment(struct attachment *attachment, char *reason) {
+        struct layout_header *header = &attachment->header;
+        uint64_t magic;
+        int r;
+
+        /* Pairs with the writer's last store before the segment gets its name. */
+        magic = __atomic_load_n((const uint64_t *) attachment->base, __ATOMIC_ACQUIRE);
+        memcpy(header, attachment->base, sizeof(*header));
+        header->magic = magic;
+        header->version[sizeof(header->version) - 1] = 0;
+        r = check_version(header, reason);
+        if (r >= 0)
+                r = check_header(header, attachment->size, reason);
+        if (r >= 0)
+                r = check_places(header, reason);
+        if (r >= 0)
+                r = copy_descriptors(attachment);
+        if (r >= 0)
+                r = adopt_tables(attachment, reason);
+        if (r < 0)
+                return r;
+        attachment->dynamic = (const void *) (attachment->base + header->dynamic_offset);
+        attachment->owner = (const void *) (attachment->base + header->owner_offset);
+        attachment->is_same_boot = is_this_boot(header);
+        return 0;
+}
+
+int attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason) {
+        struct attachment *attachment = calloc(1, sizeof(*attachment));
+        int r;
+
+        if (!attachment)
+                return -ENOMEM;
+        attachment->n_refs = 1;
+        r = map(attachment, fd, flags, reason);
+        if (r >= 0)
+                r = read_segment(attachment, reason);
+        if (r < 0) {
+                attachment_unref(attachment);
+                return r;
+        }
+        *ret_attachment = attachment;
+        return 0;
+}
+
+struct attachment *attachment_ref(struct attachment *attachment) {
+        attachment->n_refs++;
+        return attachment;
+}
+
+void attachment_unmap(struct attachment *attachment) {
+        if (attachment->base)
+                (void) munmap((void *) attachment->base, attachment->size);
+        attachment->base = NULL;
+        attachment->dynamic = NULL;
+        attachment->owner = NULL;
+}
+
+struct attachment *attachment_unref(struct attachment *attachment) {
+        if (!attachment || --attachment->n_refs > 0)
+                return NULL;
+        attachment_unmap(attachment);
+        free(attachment->columns);
+        free(attachment->descriptors);
+        free(attachment);
+        return NULL;
+}
+
+const struct layout_slot *attachment_slot(const struct attachment *attachment, uint64_t number) {
+        const struct layout_header *header = &attachment->header;
+
+        return (const void *) (attachment->base + header->slots_offset + header->slot_stride * (number % header->n_slots));
+}
+
+bool attachment_is_same_writer(const struct attachment *a, const struct attachment *b) {
+        const struct layout_header *x = &a->header, *y = &b->header;
+
+        return x->writer_pid == y->writer_pid && x->writer_start != 0 && x->writer_start == y->writer_start &&
+               memcmp(x->boot_id, y->boot_id, sizeof(x->boot_id)) == 0 && x->schema_hash == y->schema_hash;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOCKTALLY_READER_H
+#define SOCKTALLY_READER_H
+/*
+ * The inside of a reader, for the files of this library.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libclient/attach.h"
+#include "libclient/connect.h"
+#include "libclient/snapshot.h"
+#include "libclient/socktally.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+#define STALE_INTERVALS 3
+#define READ_TRIES 3
+
+/* Where segments come from. */
+enum source {
+        SOURCE_DAEMON, /* the readers' socket, else the files beside it */
+        SOURCE_FILE,   /* one file by name */
+        SOURCE_FD      /* a descriptor: there will never be another */
+};
+
+/* What can be told about the writer without a system call. */
+enum liveness {
+        LIVENESS_LIVE,
+        LIVENESS_STUCK,      /* no publication for STALE_INTERVALS */
+        LIVENESS_SUPERSEDED, /* a newer segment is there */
+        LIVENESS_GONE        /* the writer closed the segment or died, or there is none at all */
+};
+
+struct socktally {
+        enum source source;
+        enum socktally_view view; /* wanted */
+        char *socket_path, *file_path;
+
+        struct attachment *attachment; /* NULL: none */
+        uint64_t seen;                 /* number of the newest publication taken from it */
+        uint64_t observed;             /* publication counter when last looked at */
+        uint64_t moved_ns;             /* when it was last seen to move, CLOCK_MONOTONIC */
+        bool is_new_segment;           /* the next snapshot is the first from it */
+
+        /* current and previous trade places; fresh ones come with each attachment, since capacities differ. */
+        struct snapshot *current, *previous, *fresh[2];
+
+        struct connection connection;
+        uint64_t retry_ns, retry_delay_ns; /* when to look for a daemon again */
+        int notify_fd, timer_fd;           /* -1 until socktally_fd() was called */
+};
+
+uint64_t clock_now(void);
+
+/* Maps the segment and makes it the reader's; takes fd over. -EALREADY: the reader has it; -ESTALE: its writer is gone
+ * and that is not welcome. */
+int reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason);
+enum liveness reader_liveness(struct socktally *reader, uint64_t now);
+/* The same, shortly, for a reader that must not change. */
+bool reader_is_alive(const struct socktally *reader, uint64_t now);
+/* Takes the newest publication of the attached segment, if there is one. As socktally_refresh(). */
+int reader_take(struct socktally *reader, uint64_t now);
+
+/* The search when a reader is opened: waits for the daemon's answer, up to CONNECTION_PATIENCE_NS. */
+int resume_first(struct socktally *reader);
+/* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what came
+ * was refused. */
+int resume(struct socktally *reader, enum liveness liveness, uint64_t now);
+
+/* Reads what the daemon sent, for readers that use socktally_fd(). */
+int notify_drain(struct socktally *reader);
+/* Makes the descriptor speak when it is time for the next refresh. */
+void notify_update(struct socktally *reader, uint64_t now);
+
+/* The schema that the snapshot has; before the first, that of the segment. */
+static inline const struct attachment *reader_schema(const struct socktally *reader) {
+        return reader->current ? reader->current->attachment : reader->attachment;
+}
+
+static inline bool reader_has_table(const struct socktally *reader, uint32_t table) {
+        return table < LAYOUT_N_TABLES && reader_schema(reader)->tables[table].capacity > 0;
+}
+
+/* False for a metric that nobody counted when the snapshot was made. */
+bool column_is_known(const struct snapshot *snapshot, const struct socktally_column *column);
+/* Ends the text within its room of size bytes and replaces what no terminal should get. */
+void text_make_safe(char *text, uint32_t size);
+
+#endif

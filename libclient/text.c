@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names come from processes and containers, through the daemon, which cleans them. They are printed on terminals, so the
+ * library makes sure once more: what is no valid UTF-8, and every control character, becomes a question mark.
+ */
+#include "libclient/reader.h"
+
+/* Length of the well-formed sequence (Unicode 15, table 3-7) at text, or 0. */
+static uint32_t sequence_length(const unsigned char *text, uint32_t room) {
+        uint32_t length = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 : text[0] >= 0xe0 && text[0] < 0xf0 ? 3 :
+                          text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : 0;
+
+        if (length == 0 || length > room)
+                return 0;
+        for (uint32_t i = 1; i < length; i++)
+                if ((text[i] & 0xc0) != 0x80)
+                        return 0;
+        if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) || /* overlong, surrogates */
+            (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))   /* overlong, past U+10FFFF */
+                return 0;
+        return length;
+}
+
+/* C0 and DEL, and C1, which terminals obey too. */
+static bool is_control(const unsigned char *text, uint32_t length) {
+        return length == 1 ? text[0] < 0x20 || text[0] == 0x7f : length == 2 && text[0] == 0xc2 && text[1] < 0xa0;
+}
+
+void text_make_safe(char *text, uint32_t size) {
+        unsigned char *p = (unsigned char *) text;
+        uint32_t i = 0;
+
+        if (p[size - 1] != 0)
+                p[size - 1] = 0; /* a text that has no end is cut */
+        while (p[i]) {
+                uint32_t length = sequence_length(p + i, size - 1 - i);
+
+                if (length > 0 && !is_control(p + i, length)) {
+                        i += length;
+                        continue;
+                }
+                for (uint32_t n = length ? length : 1; n > 0; n--)
+                        p[i++] = '?';
+        }
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Makes segments for tests with the daemon's own writer.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fixture.h"
+
+int fixture_setup(void **state) {
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        assert_non_null(f);
+        strcpy(f->directory, "/tmp/socktally-test-XXXXXX");
+        assert_non_null(mkdtemp(f->directory));
+        f->config = (struct segment_config){
+                .directory = f->directory,
+                .name = "full",
+                .view = SOCKTALLY_VIEW_FULL,
+                .mode = 0440,
+                .gid = (gid_t) -1,
+                .incarnation = 1,
+                .capacity = { 1, 32, 32 },
+        };
+        assert_int_equal(segment_new(&f->segment, &f->config), 0);
+        *state = f;
+        return 0;
+}
+
+int fixture_teardown(void **state) {
+        struct fixture *f = *state;
+        char path[128];
+
+        socktally_close(f->reader);
+        segment_free(f->segment, false);
+        (void) unlink(fixture_path(f, path));
+        (void) rmdir(f->directory);
+        free(f);
+        return 0;
+}
+
+uint64_t fixture_counter(uint64_t sequence, uint32_t i, uint32_t m) {
+        return sequence * 1000000 + i * 1000 + m;
+}
+
+static void fill_counters(uint64_t *counters, uint64_t sequence, uint32_t i) {
+        for (uint32_t m = 0; m < SOCKTALLY_N_METRICS; m++)
+                counters[m] = fixture_counter(sequence, i, m);
+}
+
+static void fill_process(struct layout_process_row *row, uint64_t sequence, uint32_t i) {
+        *row = (struct layout_process_row){
+                .start_time = i * 10,
+                .changed = sequence,
+                .cgroup_id = 40000 + i,
+                .pid = i ? FIXTURE_PID + i : 0,
+                .uid = 500 + i,
+                .kind = i ? SOCKTALLY_ROW_PROCESS : SOCKTALLY_ROW_KERNEL,
+        };
+        fill_counters(row->counters, sequence, i);
+        snprintf(row->comm, sizeof(row->comm), "comm%u", i);
+        snprintf(row->service, sizeof(row->service), "service%u.service", i);
+        snprintf(row->app, sizeof(row->app), "app%u", i);
+        snprintf(row->container, sizeof(row->container), "container%u", i);
+}
+
+static void fill_service(struct layout_service_row *row, uint64_t sequence, uint32_t i) {
+        *row = (struct layout_service_row){
+                .start_time = i * 100,
+                .changed = sequence,
+                .uid = i % 2 ? LAYOUT_NO_UID : 1000,
+                .kind = SOCKTALLY_ROW_SERVICE,
+                .processes = i,
+        };
+        fill_counters(row->counters, sequence, i);
+        snprintf(row->service, sizeof(row->service), "service%u.service", i / 2);
+}
+
+void fixture_fill(struct fixture *f, uint32_t n) {
+        uint64_t sequence = segment_sequence(f->segment) + 1;
+
+        segment_begin(f->segment, &f->fill);
+        for (uint32_t i = 0; i < n && f->fill.processes; i++)
+                fill_process(&f->fill.processes[i], sequence, i);
+        for (uint32_t i = 0; i < n && f->fill.services; i++)
+                fill_service(&f->fill.services[i], sequence, i);
+        *f->fill.host = (struct layout_host_row){
+                .start_time = 1,
+                .changed = sequence,
+                .kind = SOCKTALLY_ROW_HOST,
+                .processes = n,
+                .services = n,
+        };
+        fill_counters(f->fill.host->counters, sequence, 7);
+        f->fill.count[LAYOUT_TABLE_HOST] = 1;
+        f->fill.count[LAYOUT_TABLE_SERVICES] = f->fill.services ? n : 0;
+        f->fill.count[LAYOUT_TABLE_PROCESSES] = f->fill.processes ? n : 0;
+        *f->fill.facts = (struct layout_facts){
+                .time_ns = sequence * FIXTURE_SECOND,
+                .realtime_ns = sequence * FIXTURE_SECOND + 17,
+                .interval_ns = FIXTURE_SECOND,
+                .known = (UINT64_C(1) << SOCKTALLY_N_METRICS) - 1,
+                .sockets_tracked = 11,
+                .sockets_overflowed = 12,
+                .rows_overflowed = 13,
+                .cost_ns = 14,
+        };
+}
+
+void fixture_publish(struct fixture *f, uint32_t n) {
+        fixture_fill(f, n);
+        assert_int_equal(segment_publish(f->segment, &f->fill), 0);
+}
+
+void fixture_replace(struct fixture *f, uint32_t capacity, uint32_t n, uint64_t incarnation) {
+        struct segment *old = f->segment;
+
+        f->config.capacity[LAYOUT_TABLE_SERVICES] = f->config.capacity[LAYOUT_TABLE_PROCESSES] = capacity;
+        f->config.incarnation = incarnation;
+        assert_int_equal(segment_new(&f->segment, &f->config), 0);
+        segment_set_sequence(f->segment, segment_sequence(old));
+        fixture_publish(f, n);
+        segment_free(old, true);
+}
+
+int fixture_open(struct fixture *f) {
+        char path[128];
+        struct socktally_options options = { .size = sizeof(options), .file_path = fixture_path(f, path) };
+
+        return socktally_open(&f->reader, &options);
+}
+
+const unsigned char *fixture_row(const struct fixture *f, uint32_t table, uint32_t index) {
+        if (table == LAYOUT_TABLE_HOST)
+                return (const void *) &f->fill.host[index];
+        if (table == LAYOUT_TABLE_SERVICES)
+                return (const void *) &f->fill.services[index];
+        return (const void *) &f->fill.processes[index];
+}
+
+const char *fixture_path(const struct fixture *f, char path[static 128]) {
+        snprintf(path, 128, "%s/%s", f->directory, f->config.name);
+        return path;
+}

@@ -20,7 +20,7 @@ daemon/publish*     libclient/layout.h libclient/socktally.h
 daemon/aggregate*   libclient/layout.h libclient/socktally.h
 daemon/readers*     libclient/handshake.h libclient/socktally.h
 dbus/*              dbus/*.h libclient/metrics.h <systemd/*>
-tools/*             tools/*.h libclient/socktally.h libclient/inspect.h
+tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *
 END

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * socktally top on a pseudo terminal: what a person would see and press. Curses sends only what changed, so the test
+ * changes the size of the terminal whenever it waits, which makes the whole screen come again.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/tool-fixture.h"
+
+#define PATIENCE_SECONDS 20
+#define LEAVE_SCREEN "\033[?1049l" /* what xterm's rmcup sends */
+
+struct terminal {
+        struct fixture *fixture;
+        pid_t pid;
+        int fd, slave;
+        struct termios before;
+        bool is_wide;
+        char *seen; /* since the last expectation was met */
+        size_t n_seen;
+};
+
+static void open_terminal(struct terminal *terminal, struct fixture *fixture, const char *term) {
+        struct winsize size = { .ws_row = 24, .ws_col = 80 };
+        int fd, slave;
+
+        assert_int_equal(openpty(&fd, &slave, NULL, NULL, &size), 0);
+        *terminal = (struct terminal){ .fixture = fixture, .fd = fd, .slave = slave };
+        terminal->seen = calloc(1, 1);
+        assert_int_equal(tcgetattr(slave, &terminal->before), 0);
+        terminal->pid = fork();
+        assert_true(terminal->pid >= 0);
+        if (terminal->pid == 0) {
+                (void)close(fd);
+                (void)setenv("TERM", term, 1);
+                (void)setenv("LC_ALL", "C.UTF-8", 1);
+                (void)setenv("SOCKTALLY_RUNTIME_DIRECTORY", fixture->directory, 1);
+                if (login_tty(slave) == 0)
+                        (void)execl(fixture_command(), "socktally", (char *)NULL);
+                _exit(127);
+        }
+}
+
+static void make_it_repaint(struct terminal *terminal) {
+        struct winsize size = { .ws_row = 24, .ws_col = terminal->is_wide ? 80 : 90 };
+
+        terminal->is_wide = !terminal->is_wide;
+        (void)ioctl(terminal->fd, TIOCSWINSZ, &size);
+}
+
+/* Reads what comes within 100 ms. False: nothing more will. */
+static bool look(struct terminal *terminal) {
+        struct pollfd fd = { .fd = terminal->fd, .events = POLLIN };
+        char buffer[4096];
+        ssize_t n;
+
+        if (poll(&fd, 1, 100) <= 0) {
+                if (terminal->fixture->public)
+                        fixture_publish(terminal->fixture);
+                make_it_repaint(terminal);
+                return true;
+        }
+        n = read(terminal->fd, buffer, sizeof(buffer));
+        if (n <= 0)
+                return n < 0 && errno == EINTR;
+        terminal->seen = realloc(terminal->seen, terminal->n_seen + (size_t)n + 1);
+        assert_non_null(terminal->seen);
+        memcpy(terminal->seen + terminal->n_seen, buffer, (size_t)n);
+        terminal->n_seen += (size_t)n;
+        terminal->seen[terminal->n_seen] = '\0';
+        return true;
+}
+
+static void expect(struct terminal *terminal, const char *text) {
+        const time_t end = time(NULL) + PATIENCE_SECONDS;
+
+        while (!strstr(terminal->seen, text)) {
+                if (time(NULL) > end || !look(terminal))
+                        fail_msg("'%s' did not appear; last seen: %s", text,
+                                 terminal->seen + (terminal->n_seen > 2000 ? terminal->n_seen - 2000 : 0));
+        }
+        terminal->n_seen = 0;
+        terminal->seen[0] = '\0';
+}
+
+static void press(struct terminal *terminal, const char *keys) {
+        terminal->n_seen = 0;
+        terminal->seen[0] = '\0';
+        assert_int_equal(write(terminal->fd, keys, strlen(keys)), strlen(keys));
+}
+
+/* Waits for the end; returns the exit code. Checks that the terminal is as before. */
+static int close_terminal(struct terminal *terminal) {
+        struct termios after;
+        int status;
+
+        /* The other end stays open here, so the end of the command is waited for, and nothing it wrote is lost. */
+        while (waitpid(terminal->pid, &status, WNOHANG) == 0)
+                (void)look(terminal);
+        assert_int_equal(tcgetattr(terminal->slave, &after), 0);
+        assert_int_equal(after.c_lflag, terminal->before.c_lflag);
+        assert_int_equal(after.c_iflag, terminal->before.c_iflag);
+        assert_int_equal(after.c_oflag, terminal->before.c_oflag);
+        (void)close(terminal->slave);
+        (void)close(terminal->fd);
+        free(terminal->seen);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void without_arguments_on_a_terminal_it_shows_rows_and_q_quits(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "nginx.service");
+        expect(&terminal, "TX/s");
+        expect(&terminal, "fresh");
+        press(&terminal, "q");
+        expect(&terminal, LEAVE_SCREEN);
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void control_c_leaves_the_terminal_clean(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "nginx");
+        press(&terminal, "\003");
+        expect(&terminal, LEAVE_SCREEN);
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void sigterm_leaves_the_terminal_clean(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "nginx");
+        assert_int_equal(kill(terminal.pid, SIGTERM), 0);
+        expect(&terminal, LEAVE_SCREEN);
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void tab_switches_between_processes_and_services(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "Processes 6");
+        press(&terminal, "\t");
+        expect(&terminal, "app-firefox.scope");
+        press(&terminal, "\t");
+        expect(&terminal, "Processes 6");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void who_may_not_see_processes_begins_with_the_services(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, false);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "Services 4");
+        press(&terminal, "\t");
+        expect(&terminal, "group socktally");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void help_pause_columns_and_order_answer_to_their_keys(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "by traffic/s");
+        press(&terminal, "h");
+        expect(&terminal, "reverse the order");
+        press(&terminal, "x");
+        press(&terminal, "p");
+        expect(&terminal, "paused");
+        press(&terminal, "pc");
+        expect(&terminal, "TCP-TX/s");
+        press(&terminal, "i");
+        expect(&terminal, "by pid");
+        press(&terminal, "r");
+        expect(&terminal, "by pid, reversed");
+        press(&terminal, ">");
+        expect(&terminal, "by user");
+        press(&terminal, "<<");
+        expect(&terminal, "by service");
+        press(&terminal, "b");
+        expect(&terminal, "Readable");
+        press(&terminal, "\033[A\033[B\033[5~\033[6~\033[H\033[Fq");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh(void **state) {
+        struct fixture fixture, again;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "nginx");
+        fixture_stop(&fixture);
+        expect(&terminal, "stale for");
+        again = fixture;
+        fixture_restart(&again);
+        terminal.fixture = &again;
+        expect(&terminal, "fresh");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&again);
+}
+
+static void no_size_of_the_terminal_is_too_small(void **state) {
+        static const struct winsize sizes[] = {
+                { .ws_row = 1, .ws_col = 1 }, { .ws_row = 2, .ws_col = 5 }, { .ws_row = 5, .ws_col = 200 },
+                { .ws_row = 100, .ws_col = 3 }, { .ws_row = 6, .ws_col = 20 }, { .ws_row = 200, .ws_col = 500 },
+        };
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "nginx");
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+                assert_int_equal(ioctl(terminal.fd, TIOCSWINSZ, &sizes[i]), 0);
+                press(&terminal, "hxcccb\t\t");
+                expect(&terminal, "nginx"); /* after the next change to a usual size */
+        }
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void a_terminal_that_is_not_known_is_named(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "no-such-terminal");
+        expect(&terminal, "'no-such-terminal' (TERM) is not known here; use --once");
+        assert_int_equal(close_terminal(&terminal), 1);
+        fixture_done(&fixture);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(without_arguments_on_a_terminal_it_shows_rows_and_q_quits),
+                cmocka_unit_test(control_c_leaves_the_terminal_clean),
+                cmocka_unit_test(sigterm_leaves_the_terminal_clean),
+                cmocka_unit_test(tab_switches_between_processes_and_services),
+                cmocka_unit_test(who_may_not_see_processes_begins_with_the_services),
+                cmocka_unit_test(help_pause_columns_and_order_answer_to_their_keys),
+                cmocka_unit_test(a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh),
+                cmocka_unit_test(no_size_of_the_terminal_is_too_small),
+                cmocka_unit_test(a_terminal_that_is_not_known_is_named),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests_name("top", tests, NULL, NULL);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The text of --help, alone in its file: it is edited for other reasons than the parser. */
+#include "tools/options.h"
+
+void options_print_help(FILE *file) {
+        fputs("Usage: socktally [COMMAND] [OPTION...]\n"
+              "Shows how much network traffic each process and service causes.\n"
+              "\n"
+              "Commands:\n"
+              "  top [processes|services]  table that refreshes in place; default on a terminal\n"
+              "  processes                 every process with its totals\n"
+              "  services                  every systemd unit with its totals\n"
+              "  status                    how the daemon is, what it counts and its cost\n"
+              "  segment dump FILE         everything that a shared segment holds\n"
+              "  segment verify FILE       check a shared segment: 'ok' or one line per fault\n"
+              "  help                      this text\n"
+              "\n"
+              "Choosing and formatting:\n"
+              "  -s, --sort COLUMN         sort by traffic (default), tx, rx, tcp_tx, calls,\n"
+              "                            pid, process, service, ... or any counter\n"
+              "  -r, --reverse             turn the order round\n"
+              "  -n, --limit N             only the first N rows\n"
+              "      --columns LIST        traffic (default), protocols, activity, all, names\n"
+              "      --rates               processes, services: traffic per second as well\n"
+              "  -i, --interval TIME       between refreshes, 0.1 s to 1 h: 2, 500ms, 1min\n"
+              "      --once                top: print one refresh as text\n"
+              "      --count N             top: stop after N refreshes\n"
+              "      --bytes               exact numbers instead of 1.21M\n"
+              "      --no-legend           no line of titles\n"
+              "      --json                JSON; one object per line with top\n"
+              "      --color WHEN          auto (default), always, never\n"
+              "\n"
+              "Where from:\n"
+              "      --view public|full    what to ask for; default is the most that is granted\n"
+              "      --runtime-directory DIR\n"
+              "                            of the daemon, default /run/socktally\n"
+              "\n"
+              "  -h, --help                this text\n"
+              "      --version             the version\n"
+              "\n"
+              "Exit codes: 0 done, 1 failed, 2 bad usage, 3 daemon not there, 4 not permitted.\n",
+              file);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One snapshot gives totals; rates need a second one, taken an interval later. */
+#include <err.h>
+#include <string.h>
+
+#include "tools/json.h"
+#include "tools/list.h"
+#include "tools/listing.h"
+#include "tools/source.h"
+#include "tools/table.h"
+
+static enum exit_status print(const struct socktally *reader, enum socktally_table table,
+                              const struct options *options) {
+        const struct order order = { options->sort, options->has_rates, options->is_reverse };
+        struct listing listing = { .n = 0 };
+        struct users users = { .n = 0 };
+        struct choice choice;
+        enum exit_status status = STATUS_FAILED;
+        int r = listing_take(&listing, reader, table, &order);
+
+        if (r < 0)
+                warnx("cannot list the rows: %s", strerror(-r));
+        else if (options->is_json)
+                status = json_print(json_listing(&listing, options->limit, options->has_rates), false);
+        else {
+                (void)choice_make(&choice, table, options->columns, options->has_rates, true, NULL);
+                status = table_print(&listing, &choice, options, &users);
+        }
+        listing_done(&listing);
+        return status;
+}
+
+enum exit_status list_run(const struct options *options) {
+        const enum socktally_table table =
+                options->command == COMMAND_PROCESSES ? SOCKTALLY_TABLE_PROCESSES : SOCKTALLY_TABLE_SERVICES;
+        struct socktally *reader = NULL;
+        enum exit_status status = source_open(&reader, options);
+
+        if (status == STATUS_DONE)
+                status = source_require_fresh(reader);
+        if (status == STATUS_DONE)
+                status = source_require_table(reader, table);
+        if (status == STATUS_DONE && options->has_rates) {
+                status = source_next(reader, options->interval_usec);
+                if (status == STATUS_NO_DAEMON)
+                        status = source_require_fresh(reader);
+        }
+        if (status == STATUS_DONE)
+                status = print(reader, table, options);
+        (void)socktally_close(reader);
+        return status;
+}

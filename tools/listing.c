@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Columns are looked up anew for each snapshot: a few hundred string comparisons, and no way to use an offset of a
+ * segment that is gone. Only what the order needs is computed for every row; what is shown is computed for the rows
+ * that are shown.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/listing.h"
+
+static const char *const metric_names[] = {
+#define X(id, name, kind, unit, module, help) #name,
+        SOCKTALLY_METRICS(X)
+#undef X
+};
+
+struct identity_columns {
+        struct socktally_column kind, pid, uid, processes, exited, comm, service;
+        bool has_kind, has_pid, has_uid, has_processes, has_exited, has_comm, has_service;
+};
+
+const char *row_kind_name(uint64_t kind) {
+        static const char names[][9] = {
+                [SOCKTALLY_ROW_PROCESS] = "process", [SOCKTALLY_ROW_KERNEL] = "kernel",
+                [SOCKTALLY_ROW_OVERFLOW] = "overflow", [SOCKTALLY_ROW_EXITED] = "exited",
+                [SOCKTALLY_ROW_SERVICE] = "service", [SOCKTALLY_ROW_NO_UNIT] = "no-unit",
+                [SOCKTALLY_ROW_HOST] = "host",
+        };
+
+        return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+}
+
+static bool look_up(const struct listing *listing, const char *name, struct socktally_column *ret_column) {
+        return socktally_column(listing->reader, listing->table, name, ret_column) >= 0;
+}
+
+static void look_up_columns(struct listing *listing, struct identity_columns *ret_columns) {
+        listing->has_metric = 0;
+        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++)
+                if (look_up(listing, metric_names[i], &listing->metrics[i]))
+                        listing->has_metric |= UINT64_C(1) << i;
+        ret_columns->has_kind = look_up(listing, "kind", &ret_columns->kind);
+        ret_columns->has_pid = look_up(listing, "pid", &ret_columns->pid);
+        ret_columns->has_uid = look_up(listing, "uid", &ret_columns->uid);
+        ret_columns->has_processes = look_up(listing, "processes", &ret_columns->processes);
+        ret_columns->has_exited = look_up(listing, "exited", &ret_columns->exited);
+        ret_columns->has_comm = look_up(listing, "comm", &ret_columns->comm);
+        ret_columns->has_service = look_up(listing, "service", &ret_columns->service);
+}
+
+static struct amount number(const struct socktally_row *row, const struct socktally_column *column, bool has_column) {
+        struct amount amount = { .is_known = false };
+
+        if (has_column)
+                amount.is_known = socktally_value(row, column, &amount.value) == SOCKTALLY_VALUE;
+        return amount;
+}
+
+static const char *text(const struct socktally_row *row, const struct socktally_column *column, bool has_column) {
+        const char *found;
+
+        return has_column && socktally_text(row, column, &found) == SOCKTALLY_VALUE && *found ? found : NULL;
+}
+
+static void read_identity(struct entry *entry, const struct identity_columns *columns) {
+        const struct socktally_row *row = &entry->row;
+
+        entry->kind = number(row, &columns->kind, columns->has_kind);
+        entry->pid = number(row, &columns->pid, columns->has_pid);
+        entry->uid = number(row, &columns->uid, columns->has_uid);
+        entry->processes = number(row, &columns->processes, columns->has_processes);
+        entry->exited = number(row, &columns->exited, columns->has_exited);
+        entry->comm = text(row, &columns->comm, columns->has_comm);
+        entry->service = text(row, &columns->service, columns->has_service);
+        entry->pid.is_known &= entry->pid.value != 0;
+        entry->uid.is_known &= entry->uid.value != UINT32_MAX;
+}
+
+/* Adds what is known; says through ret_complete whether that was all. */
+static struct amount sum(const struct listing *listing, const struct entry *entry, const struct field *field,
+                         bool is_rate, bool *ret_complete) {
+        struct amount total = { .is_known = false };
+
+        *ret_complete = true;
+        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++) {
+                uint64_t value = 0;
+                double rate = 0;
+                int r = SOCKTALLY_NOT_TRACKED;
+
+                if (!(field->metrics & UINT64_C(1) << i))
+                        continue;
+                if (listing->has_metric & UINT64_C(1) << i)
+                        r = is_rate ? socktally_rate(&entry->row, &listing->metrics[i], &rate)
+                                    : socktally_value(&entry->row, &listing->metrics[i], &value);
+                if (r != SOCKTALLY_VALUE) {
+                        *ret_complete = false;
+                        continue;
+                }
+                if (is_rate)
+                        value = rate >= 0x1p64 ? UINT64_MAX : (uint64_t)(rate + 0.5);
+                total.is_known = true;
+                if (__builtin_add_overflow(total.value, value, &total.value))
+                        total.value = UINT64_MAX;
+        }
+        return total;
+}
+
+struct amount listing_amount(const struct listing *listing, const struct entry *entry, const struct field *field,
+                             bool is_rate) {
+        bool is_complete;
+        struct amount amount = sum(listing, entry, field, is_rate, &is_complete);
+
+        amount.is_known &= is_complete;
+        return amount;
+}
+
+static void compute_order(const struct listing *listing, struct entry *entry, const struct order *order,
+                          const struct field *traffic) {
+        bool ignored;
+
+        entry->is_complete = true;
+        switch (order->field->kind) {
+        case SHOWS_PID:
+                entry->first = entry->pid;
+                break;
+        case SHOWS_USER:
+                entry->first = entry->uid;
+                break;
+        case SHOWS_PROCESSES:
+                entry->first = entry->processes;
+                break;
+        case SHOWS_COMM:
+        case SHOWS_SERVICE:
+                entry->first = (struct amount){ .is_known = false };
+                break;
+        case SHOWS_NUMBER:
+                entry->first = sum(listing, entry, order->field, order->is_rate && !order->field->is_gauge,
+                                   &entry->is_complete);
+                break;
+        }
+        entry->second = sum(listing, entry, traffic, false, &ignored);
+}
+
+static int compare_amounts(struct amount a, struct amount b) {
+        if (a.is_known != b.is_known)
+                return a.is_known ? 1 : -1;
+        if (!a.is_known)
+                return 0;
+        return (a.value > b.value) - (a.value < b.value);
+}
+
+/* No text sorts behind every text. */
+static int compare_texts(const char *a, const char *b) {
+        if (!a || !b)
+                return (b != NULL) - (a != NULL);
+        return strcmp(a, b);
+}
+
+static int compare(const void *left, const void *right, void *context) {
+        const struct entry *a = left, *b = right;
+        const struct order *order = context;
+        int c = 0;
+
+        if (order->field->kind == SHOWS_COMM)
+                c = compare_texts(a->comm, b->comm);
+        else if (order->field->kind == SHOWS_SERVICE)
+                c = compare_texts(a->service, b->service);
+        else if (order->field->kind == SHOWS_PID || order->field->kind == SHOWS_USER)
+                c = a->first.is_known != b->first.is_known ? compare_amounts(b->first, a->first)
+                                                           : compare_amounts(a->first, b->first);
+        else
+                c = compare_amounts(b->first, a->first); /* what is most comes first */
+        if (order->is_reverse)
+                c = -c;
+        /* Rows that are equal keep one order, or an idle table would dance. */
+        if (c == 0)
+                c = compare_amounts(b->second, a->second);
+        if (c == 0)
+                c = compare_amounts(a->pid, b->pid);
+        return c ? c : (a->row.index > b->row.index) - (a->row.index < b->row.index);
+}
+
+static int make_room(struct listing *listing, size_t n) {
+        struct entry *bigger;
+
+        if (n <= listing->n_allocated)
+                return 0;
+        bigger = reallocarray(listing->entries, n, sizeof(*bigger));
+        if (!bigger)
+                return -ENOMEM;
+        listing->entries = bigger;
+        listing->n_allocated = n;
+        return 0;
+}
+
+int listing_take(struct listing *listing, const struct socktally *reader, enum socktally_table table,
+                 const struct order *order) {
+        const struct field *traffic = field_find("traffic");
+        size_t n = socktally_count(reader, table);
+        struct identity_columns columns;
+        struct order copy = *order;
+        int r;
+
+        listing->reader = reader;
+        listing->table = table;
+        listing->n = 0;
+        r = make_room(listing, n);
+        if (r < 0)
+                return r;
+        look_up_columns(listing, &columns);
+        for (size_t i = 0; i < n; i++) {
+                struct entry *entry = &listing->entries[i];
+
+                r = socktally_row(reader, table, i, &entry->row);
+                if (r != SOCKTALLY_VALUE)
+                        return r < 0 ? r : 0;
+                read_identity(entry, &columns);
+                compute_order(listing, entry, order, traffic);
+        }
+        listing->n = n;
+        qsort_r(listing->entries, n, sizeof(*listing->entries), compare, &copy);
+        return 0;
+}
+
+void listing_done(struct listing *listing) {
+        free(listing->entries);
+        *listing = (struct listing){ .n = 0 };
+}

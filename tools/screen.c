@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Four lines at the top (the service, the host, the tables, the titles), the rows, and the keys in the last line. On a
+ * narrow terminal columns on the right are left out whole rather than cut in the middle of a number.
+ */
+#include <curses.h>
+#include <string.h>
+#include <time.h>
+
+#include "tools/cell.h"
+#include "tools/screen.h"
+#include "tools/source.h"
+#include "tools/untrusted.h"
+
+#define HEADER_LINES 4
+#define NUMBER_WIDTH 8
+#define EXACT_WIDTH 16
+#define SERVICE_MIN_WIDTH 12
+#define SERVICE_MAX_WIDTH 64
+
+enum { PAIR_GOOD = 1, PAIR_BAD, PAIR_WARNING, PAIR_TITLE, PAIR_SPECIAL, PAIR_ACCENT };
+
+void screen_init(bool has_color) {
+        if (!has_color || !has_colors() || start_color() == ERR)
+                return;
+        (void)use_default_colors();
+        (void)init_pair(PAIR_GOOD, COLOR_GREEN, -1);
+        (void)init_pair(PAIR_BAD, COLOR_WHITE, COLOR_RED);
+        (void)init_pair(PAIR_WARNING, COLOR_YELLOW, -1);
+        (void)init_pair(PAIR_TITLE, COLOR_BLACK, COLOR_CYAN);
+        (void)init_pair(PAIR_SPECIAL, COLOR_MAGENTA, -1);
+        (void)init_pair(PAIR_ACCENT, COLOR_CYAN, -1);
+}
+
+size_t screen_rows(void) {
+        return LINES > HEADER_LINES + 1 ? (size_t)LINES - HEADER_LINES - 1 : 0;
+}
+
+/* Text at the end of a line; returns the column where it begins. */
+static int draw_right(int y, int end, attr_t attributes, const char *text) {
+        size_t bytes, columns = untrusted_width(text, (size_t)(end > 0 ? end : 0), &bytes);
+        int x = end - (int)columns;
+
+        attron(attributes);
+        (void)mvaddnstr(y, x, text, (int)bytes);
+        attroff(attributes);
+        return x;
+}
+
+static void draw_freshness(const struct screen *screen) {
+        char text[64] = " fresh ", age[UNITS_SIZE];
+        attr_t attributes = (attr_t)COLOR_PAIR(PAIR_GOOD) | A_BOLD;
+
+        if (screen->info.freshness == SOCKTALLY_STALE) {
+                (void)snprintf(text, sizeof(text), " stale for %s ",
+                               units_duration(age, source_age(&screen->info) / 1000000000 * 1000000000));
+                attributes = (attr_t)COLOR_PAIR(PAIR_BAD) | A_BOLD | (has_colors() ? 0 : A_REVERSE);
+        }
+        int x = draw_right(0, COLS, attributes, text);
+
+        if (screen->is_paused)
+                (void)draw_right(0, x - 1, (attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD | A_REVERSE, " paused ");
+}
+
+static void draw_service(const struct screen *screen) {
+        const struct socktally_info *info = &screen->info;
+        char interval[UNITS_SIZE], cost[UNITS_SIZE], when[32] = "-";
+        time_t seconds = (time_t)(info->realtime_ns / 1000000000);
+        struct tm tm;
+
+        attron(A_BOLD);
+        (void)mvaddstr(0, 0, "socktally");
+        attroff(A_BOLD);
+        if (localtime_r(&seconds, &tm))
+                (void)strftime(when, sizeof(when), "%H:%M:%S", &tm);
+        (void)printw("  %s  every %s  %s view  cost %s", when, units_duration(interval, info->interval_ns),
+                     source_view_name(info->view), units_duration(cost, info->cost_ns));
+        draw_freshness(screen);
+}
+
+static void draw_rate(const struct screen *screen, const char *label, const char *name) {
+        const struct field *field = field_find(name);
+        attr_t attributes = screen->info.freshness == SOCKTALLY_FRESH ? A_BOLD : A_DIM;
+        struct amount amount = { .is_known = false };
+        char text[UNITS_SIZE] = CELL_UNKNOWN;
+
+        if (screen->host->n > 0)
+                amount = listing_amount(screen->host, &screen->host->entries[0], field, true);
+        if (amount.is_known)
+                (void)(screen->is_exact ? units_exact(text, amount.value)
+                                        : units_readable(text, amount.value, field->unit));
+        (void)printw("%s ", label);
+        attron(attributes);
+        (void)printw("%s%s", text, amount.is_known ? "/s" : "");
+        attroff(attributes);
+}
+
+static void draw_host(const struct screen *screen) {
+        static const struct {
+                const char *label, *field;
+        } rates[] = {
+                { "TX", "tx" }, { "  RX", "rx" }, { "   TCP", "tcp_tx" }, { "", "tcp_rx" },
+                { "   UDP", "udp_tx" }, { "", "udp_rx" }, { "   retransmits", "retransmits" },
+        };
+
+        (void)move(1, 0);
+        for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+                draw_rate(screen, rates[i].label, rates[i].field);
+        (void)clrtoeol();
+}
+
+static void draw_tables(const struct screen *screen) {
+        bool is_processes = screen->listing->table == SOCKTALLY_TABLE_PROCESSES;
+        char text[96];
+
+        (void)move(2, 0);
+        (void)printw("%s %zu", is_processes ? "Processes" : "Services", screen->listing->n);
+        (void)printw("   sockets %llu", (unsigned long long)screen->info.sockets_tracked);
+        if (screen->info.sockets_overflowed || screen->info.rows_overflowed) {
+                attron((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
+                (void)printw("   overflow %llu calls, %llu rows",
+                             (unsigned long long)screen->info.sockets_overflowed,
+                             (unsigned long long)screen->info.rows_overflowed);
+                attroff((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
+        }
+        (void)snprintf(text, sizeof(text), " by %s%s%s", screen->order->field->name,
+                       screen->order->is_rate && screen->order->field->kind == SHOWS_NUMBER ? "/s" : "",
+                       screen->order->is_reverse ? ", reversed" : "");
+        (void)draw_right(2, COLS, A_DIM, text);
+}
+
+/* Columns that a field takes, without the one after it. 0: whatever is left. */
+static int field_width(const struct shown *shown, bool is_exact) {
+        char title[CELL_SIZE];
+        int width = (int)strlen(cell_title(title, shown)), least = 0;
+
+        switch (shown->field->kind) {
+        case SHOWS_PID:
+                return 7;
+        case SHOWS_USER:
+                return 10;
+        case SHOWS_COMM:
+                return 15;
+        case SHOWS_SERVICE:
+                return 0;
+        case SHOWS_PROCESSES:
+                return 5;
+        case SHOWS_NUMBER:
+                least = is_exact ? EXACT_WIDTH : NUMBER_WIDTH;
+                break;
+        }
+        return width > least ? width : least;
+}
+
+static int service_width(const struct screen *screen) {
+        int used = 0, width;
+
+        for (size_t i = 0; i < screen->choice->n; i++)
+                if (screen->choice->shown[i].field->kind != SHOWS_SERVICE)
+                        used += field_width(&screen->choice->shown[i], screen->is_exact) + 1;
+        width = COLS - used;
+        if (screen->choice->shown[screen->choice->n - 1].field->kind != SHOWS_SERVICE)
+                width--;
+        return width < SERVICE_MIN_WIDTH ? SERVICE_MIN_WIDTH : width > SERVICE_MAX_WIDTH ? SERVICE_MAX_WIDTH : width;
+}
+
+static void draw_cell(int y, int x, int width, bool is_right, attr_t attributes, const char *text) {
+        size_t bytes, columns = untrusted_width(text, (size_t)width, &bytes);
+
+        attron(attributes);
+        (void)mvaddnstr(y, is_right ? x + width - (int)columns : x, text, (int)bytes);
+        attroff(attributes);
+}
+
+static attr_t cell_attributes(const struct screen *screen, const struct entry *entry, const struct field *field,
+                              const char *text) {
+        bool is_special = entry->kind.is_known && entry->kind.value != SOCKTALLY_ROW_PROCESS &&
+                          entry->kind.value != SOCKTALLY_ROW_SERVICE;
+
+        if (screen->info.freshness == SOCKTALLY_STALE)
+                return A_DIM;
+        if (is_special && (field->kind == SHOWS_COMM || field->kind == SHOWS_SERVICE))
+                return (attr_t)COLOR_PAIR(PAIR_SPECIAL);
+        if (strcmp(text, "0") == 0 || strcmp(text, CELL_UNKNOWN) == 0 || entry->exited.value)
+                return A_DIM;
+        if (field->kind == SHOWS_SERVICE && screen->listing->table == SOCKTALLY_TABLE_PROCESSES)
+                return (attr_t)COLOR_PAIR(PAIR_ACCENT);
+        if (field->kind == SHOWS_COMM || field->kind == SHOWS_SERVICE)
+                return A_BOLD;
+        return A_NORMAL;
+}
+
+/* One line of the table: the titles when entry is NULL. */
+static void draw_line(const struct screen *screen, int y, const struct entry *entry) {
+        char text[CELL_SIZE];
+        int x = 0;
+
+        for (size_t i = 0; i < screen->choice->n; i++) {
+                const struct shown *shown = &screen->choice->shown[i];
+                bool is_service = shown->field->kind == SHOWS_SERVICE;
+                int width = is_service ? service_width(screen) : field_width(shown, screen->is_exact);
+                attr_t attributes = (attr_t)COLOR_PAIR(PAIR_TITLE) | (has_colors() ? 0 : A_REVERSE);
+
+                if (x + width > COLS) {
+                        if (!is_service || COLS - x < 4)
+                                continue;
+                        width = COLS - x;
+                }
+                if (entry) {
+                        (void)cell_text(text, screen->listing, entry, shown, screen->users, screen->is_exact);
+                        attributes = cell_attributes(screen, entry, shown->field, text);
+                } else {
+                        (void)cell_title(text, shown);
+                        if (shown->field == screen->order->field &&
+                            (shown->is_rate == screen->order->is_rate || shown->field->kind != SHOWS_NUMBER))
+                                attributes |= A_BOLD | A_UNDERLINE;
+                }
+                draw_cell(y, x, width, cell_is_right(shown->field), attributes, text);
+                x += width + 1;
+        }
+}
+
+static void draw_titles(const struct screen *screen) {
+        attr_t attributes = (attr_t)COLOR_PAIR(PAIR_TITLE) | (has_colors() ? 0 : A_REVERSE);
+
+        attron(attributes);
+        (void)mvhline(HEADER_LINES - 1, 0, ' ' | attributes, COLS);
+        attroff(attributes);
+        draw_line(screen, HEADER_LINES - 1, NULL);
+}
+
+static void draw_key(const char *key, const char *meaning) {
+        attr_t attributes = (attr_t)COLOR_PAIR(PAIR_TITLE) | (has_colors() ? 0 : A_REVERSE);
+
+        if (getcurx(stdscr) + (int)strlen(key) + (int)strlen(meaning) + 3 > COLS)
+                return;
+        attron(attributes);
+        (void)printw(" %s ", key);
+        attroff(attributes);
+        (void)printw("%s ", meaning);
+}
+
+static void draw_keys(const struct screen *screen) {
+        (void)move(LINES - 1, 0);
+        if (screen->notice) {
+                attron((attr_t)COLOR_PAIR(PAIR_WARNING));
+                (void)addnstr(screen->notice, COLS - 1);
+                attroff((attr_t)COLOR_PAIR(PAIR_WARNING));
+                return;
+        }
+        draw_key("q", "Quit");
+        draw_key("h", "Help");
+        if (screen->has_other_table)
+                draw_key("Tab", screen->listing->table == SOCKTALLY_TABLE_PROCESSES ? "Services" : "Processes");
+        draw_key("c", "Columns");
+        draw_key("< >", "Sort");
+        draw_key("r", "Reverse");
+        draw_key("p", screen->is_paused ? "Resume" : "Pause");
+        draw_key("b", screen->is_exact ? "Readable" : "Exact");
+}
+
+static void draw_help(void) {
+        static const char *const lines[] = {
+                "q, Ctrl-C      quit",
+                "Tab            processes or services",
+                "p, space       pause and go on",
+                "t u d          sort by traffic, TX (up), RX (down)",
+                "i n s          sort by PID, name, service",
+                "< >            sort by the column on the left, right",
+                "r              reverse the order",
+                "c              traffic, protocols, activity",
+                "b              exact or readable numbers",
+                "arrows, PgUp, PgDn, Home, End   scroll",
+                "",
+                "TX and RX are payload bytes at the socket; K is 1024.",
+                "- is unknown: nobody counts it at the moment.",
+        };
+        const int n = (int)(sizeof(lines) / sizeof(lines[0])), height = n + 2, width = 58;
+        int y = LINES > height ? (LINES - height) / 2 : 0, x = COLS > width ? (COLS - width) / 2 : 0;
+        WINDOW *window = newwin(LINES > height ? height : LINES, COLS > width ? width : COLS, y, x);
+
+        if (!window)
+                return;
+        (void)wattron(window, A_BOLD);
+        (void)box(window, 0, 0);
+        (void)mvwaddstr(window, 0, 2, " Keys ");
+        (void)wattroff(window, A_BOLD);
+        for (int i = 0; i < n && i < getmaxy(window) - 2; i++)
+                (void)mvwaddnstr(window, i + 1, 2, lines[i], getmaxx(window) - 4);
+        (void)wnoutrefresh(window);
+        (void)delwin(window);
+}
+
+void screen_draw(const struct screen *screen) {
+        size_t rows = screen_rows(), n = screen->listing->n < screen->limit ? screen->listing->n : screen->limit;
+
+        (void)erase();
+        draw_host(screen);
+        draw_service(screen);
+        draw_tables(screen);
+        draw_titles(screen);
+        for (size_t i = 0; i < rows && screen->first + i < n; i++)
+                draw_line(screen, HEADER_LINES + (int)i, &screen->listing->entries[screen->first + i]);
+        draw_keys(screen);
+        (void)move(LINES - 1, COLS - 1);
+        (void)wnoutrefresh(stdscr);
+        if (screen->has_help)
+                draw_help();
+        (void)doupdate();
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Equality, and nothing else: a difference of one byte fails the scene. A metric that the load mode does not observe must
+ * be "not tracked"; a number there, be it the right one, fails too, because a reader could not know when to trust it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/live/compare.h"
+#include "tests/live/scene.h"
+#include "tests/live/watch.h"
+
+#define TCP_CALLS (METRIC_BIT(tcp_tx_calls) | METRIC_BIT(tcp_rx_calls))
+#define ERRORS                                                                                                         \
+        (METRIC_BIT(tcp_tx_errors) | METRIC_BIT(tcp_rx_errors) | METRIC_BIT(udp_tx_errors) | METRIC_BIT(udp_rx_errors))
+#define ALWAYS                                                                                                         \
+        (METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes) | METRIC_BIT(tcp_closes) | METRIC_BIT(tcp_retransmits) |  \
+         METRIC_BIT(udp_tx_bytes) | METRIC_BIT(udp_rx_bytes) | METRIC_BIT(udp_tx_calls) | METRIC_BIT(udp_rx_calls) |   \
+         METRIC_BIT(other_tx_bytes) | METRIC_BIT(other_rx_bytes))
+
+/* Differences of one comparison, gathered so that one run shows all of them. */
+struct findings {
+        char text[1600];
+        size_t used;
+        unsigned int count;
+};
+
+const char *metric_name(enum socktally_metric metric) {
+        static const char *const names[] = {
+#define X(id, name, kind, unit, module, help) #name,
+                SOCKTALLY_METRICS(X)
+#undef X
+        };
+
+        return names[metric];
+}
+
+uint64_t metrics_known(const char *load_mode) {
+        if (strcmp(load_mode, "passive") == 0)
+                return ALWAYS;
+        if (strcmp(load_mode, "return") == 0)
+                return ALWAYS | TCP_CALLS | ERRORS;
+        return ALWAYS | TCP_CALLS;
+}
+
+uint64_t metrics_played(void) {
+        return ALWAYS | TCP_CALLS | ERRORS;
+}
+
+static void __attribute__((format(printf, 2, 3))) note(struct findings *findings, const char *format, ...) {
+        va_list arguments;
+        size_t room = sizeof(findings->text) - findings->used;
+        int length;
+
+        findings->count++;
+        va_start(arguments, format);
+        length = vsnprintf(findings->text + findings->used, room, format, arguments);
+        va_end(arguments);
+        if (length > 0 && (size_t) length < room)
+                findings->used += (size_t) length;
+        else
+                findings->text[findings->used] = '\0';
+}
+
+static void compare_one(struct findings *findings, const char *who, enum socktally_metric metric, uint64_t expected,
+                        const struct sighting *seen) {
+        if (seen->counters[metric] != expected)
+                note(findings, "\n%s %s: moved %llu, daemon says %llu", who, metric_name(metric),
+                     (unsigned long long) expected, (unsigned long long) seen->counters[metric]);
+}
+
+/* What the daemon says of the player; all zero, with has_row false, if it says nothing. */
+static void look_up(struct findings *findings, const struct watch *watch, const struct player *player,
+                    struct sighting *ret_seen) {
+        int r = watch_find(watch, (uint32_t) player->pid, player->comm, ret_seen);
+
+        if (r < 0)
+                note(findings, "\n%s (pid %d): %s", player->comm, player->pid, watch_problem(watch));
+}
+
+static void compare_player(struct findings *findings, const struct watch *watch, const struct player *player,
+                           uint64_t metrics, uint64_t sums[SOCKTALLY_N_METRICS]) {
+        struct sighting seen;
+        bool has_moved = false;
+
+        look_up(findings, watch, player, &seen);
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                if (!(metrics & UINT64_C(1) << m))
+                        continue;
+                sums[m] += seen.counters[m];
+                has_moved = has_moved || player->moved[m] > 0;
+                if (player->unsure & UINT64_C(1) << m || player->scene->summed & UINT64_C(1) << m)
+                        continue;
+                if (seen.has_row || player->moved[m] == 0)
+                        compare_one(findings, player->comm, m, player->moved[m], &seen);
+        }
+        if (has_moved && !seen.has_row)
+                note(findings, "\n%s (pid %d) has no row", player->comm, player->pid);
+}
+
+static void compare_sums(struct findings *findings, const struct scene *scene, uint64_t metrics,
+                         const uint64_t sums[SOCKTALLY_N_METRICS]) {
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                uint64_t expected = 0;
+
+                if (!(metrics & scene->summed & UINT64_C(1) << m))
+                        continue;
+                for (uint32_t i = 0; i < scene->n_players; i++)
+                        expected += scene->players[i].moved[m];
+                if (sums[m] != expected)
+                        note(findings, "\nall players together %s: moved %llu, daemon says %llu", metric_name(m),
+                             (unsigned long long) expected, (unsigned long long) sums[m]);
+        }
+}
+
+static void compare_known(struct findings *findings, const struct watch *watch, uint64_t metrics) {
+        uint64_t wrong = (watch_known(watch) ^ metrics) & metrics_played();
+
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (wrong & UINT64_C(1) << m)
+                        note(findings, "\n%s should be %s in this load mode", metric_name(m),
+                             metrics & UINT64_C(1) << m ? "known" : "not tracked");
+}
+
+void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {
+        struct findings findings = { 0 };
+        uint64_t metrics = metrics_known(load_mode), sums[SOCKTALLY_N_METRICS] = { 0 };
+        struct timespec now;
+        struct watch *watch;
+
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        if (watch_open(&watch, runtime_directory) < 0)
+                scene_fail(scene, "cannot read what the daemon publishes in %s: %s", runtime_directory, strerror(errno));
+        if (watch_until(watch, (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec) < 0)
+                scene_fail(scene, "%s", watch_problem(watch));
+        compare_known(&findings, watch, metrics);
+        metrics &= watch_known(watch);
+        for (uint32_t i = 0; i < scene->n_players; i++)
+                compare_player(&findings, watch, &scene->players[i], metrics, sums);
+        compare_sums(&findings, scene, metrics, sums);
+        watch_close(watch);
+        if (findings.count > 0)
+                scene_fail(scene, "%u differences:%s", findings.count, findings.text);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rules, from the player's side: a call counts once per message that reached the protocol, failed ones included; its
+ * bytes are what it returned; a failure counts unless it only says "not now". AF_UNIX is not counted at all, MPTCP counts
+ * as TCP, and what is neither TCP nor UDP keeps bytes only.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "tests/live/moves.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#define NO_METRIC SOCKTALLY_N_METRICS
+#define CHUNK 65536
+
+struct ledger_page {
+        unsigned int tx_bytes, rx_bytes, tx_calls, rx_calls, tx_errors, rx_errors;
+};
+
+static const struct ledger_page tcp_page = {
+        SOCKTALLY_METRIC_tcp_tx_bytes, SOCKTALLY_METRIC_tcp_rx_bytes,  SOCKTALLY_METRIC_tcp_tx_calls,
+        SOCKTALLY_METRIC_tcp_rx_calls, SOCKTALLY_METRIC_tcp_tx_errors, SOCKTALLY_METRIC_tcp_rx_errors,
+};
+static const struct ledger_page udp_page = {
+        SOCKTALLY_METRIC_udp_tx_bytes, SOCKTALLY_METRIC_udp_rx_bytes,  SOCKTALLY_METRIC_udp_tx_calls,
+        SOCKTALLY_METRIC_udp_rx_calls, SOCKTALLY_METRIC_udp_tx_errors, SOCKTALLY_METRIC_udp_rx_errors,
+};
+static const struct ledger_page other_page = {
+        SOCKTALLY_METRIC_other_tx_bytes, SOCKTALLY_METRIC_other_rx_bytes, NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC,
+};
+static const struct ledger_page uncounted_page = {
+        NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC,
+};
+
+static const struct ledger_page *page_of(int fd) {
+        int domain = 0, protocol = 0;
+        socklen_t size = sizeof(int);
+
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || (domain != AF_INET && domain != AF_INET6))
+                return &uncounted_page;
+        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+        switch (protocol) {
+        case IPPROTO_TCP:
+        case IPPROTO_MPTCP:
+                return &tcp_page;
+        case IPPROTO_UDP:
+                return &udp_page;
+        default:
+                return &other_page;
+        }
+}
+
+static void add(struct player *player, unsigned int metric, uint64_t value) {
+        if (metric != NO_METRIC)
+                __atomic_add_fetch(&player->moved[metric], value, __ATOMIC_RELAXED);
+}
+
+static bool is_failure(ssize_t result, int error) {
+        return result < 0 && error != EAGAIN && error != EINTR;
+}
+
+ssize_t sent(struct player *player, int fd, ssize_t result) {
+        int error = errno;
+        const struct ledger_page *page = page_of(fd);
+
+        add(player, page->tx_calls, 1);
+        add(player, page->tx_bytes, result > 0 ? (uint64_t) result : 0);
+        add(player, page->tx_errors, is_failure(result, error));
+        errno = error;
+        return result;
+}
+
+ssize_t got_at_most(struct player *player, int fd, ssize_t result, size_t size) {
+        int error = errno;
+        const struct ledger_page *page = page_of(fd);
+        uint64_t bytes = result > 0 ? (uint64_t) result : 0;
+
+        add(player, page->rx_calls, 1);
+        add(player, page->rx_bytes, bytes < size ? bytes : size);
+        add(player, page->rx_errors, is_failure(result, error));
+        errno = error;
+        return result;
+}
+
+ssize_t got(struct player *player, int fd, ssize_t result) {
+        return got_at_most(player, fd, result, SIZE_MAX);
+}
+
+void moved_uncalled(struct player *player, int fd, size_t tx_bytes, size_t rx_bytes) {
+        const struct ledger_page *page = page_of(fd);
+
+        add(player, page->tx_bytes, tx_bytes);
+        add(player, page->rx_bytes, rx_bytes);
+        if (tx_bytes > 0 && page->tx_calls != NO_METRIC)
+                __atomic_or_fetch(&player->unsure, UINT64_C(1) << page->tx_calls, __ATOMIC_RELAXED);
+        if (rx_bytes > 0 && page->rx_calls != NO_METRIC)
+                __atomic_or_fetch(&player->unsure, UINT64_C(1) << page->rx_calls, __ATOMIC_RELAXED);
+}
+
+int flavour_family(enum flavour flavour) {
+        return flavour == FLAVOUR_V4 ? AF_INET : AF_INET6;
+}
+
+void address_of(struct address *address, enum flavour flavour, uint16_t port) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *) &address->storage;
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &address->storage;
+
+        memset(address, 0, sizeof(*address));
+        if (flavour == FLAVOUR_V4) {
+                v4->sin_family = AF_INET;
+                v4->sin_port = htons(port);
+                v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                address->size = sizeof(*v4);
+                return;
+        }
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        inet_pton(AF_INET6, flavour == FLAVOUR_V6 ? "::1" : "::ffff:127.0.0.1", &v6->sin6_addr);
+        address->size = sizeof(*v6);
+}
+
+uint64_t port_of(struct player *player, int fd) {
+        struct address address = { .size = sizeof(address.storage) };
+
+        NEED(player, getsockname(fd, (struct sockaddr *) &address.storage, &address.size));
+        return ntohs(((struct sockaddr_in *) &address.storage)->sin_port);
+}
+
+static int open_socket(struct player *player, enum flavour flavour, int type) {
+        int fd = socket(flavour_family(flavour), type | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 && errno == EAFNOSUPPORT)
+                scene_skip(player->scene, "no IPv6 here");
+        return NEED(player, fd);
+}
+
+static int bound_socket(struct player *player, enum flavour flavour, int type, uint64_t *ret_port) {
+        struct address address;
+        int fd = open_socket(player, flavour, type);
+
+        address_of(&address, flavour, 0);
+        if (bind(fd, (struct sockaddr *) &address.storage, address.size) < 0 && errno == EADDRNOTAVAIL)
+                scene_skip(player->scene, "the loopback has no IPv6 address here");
+        *ret_port = port_of(player, fd);
+        return fd;
+}
+
+int tcp_listener(struct player *player, enum flavour flavour, uint64_t *ret_port) {
+        int fd = bound_socket(player, flavour, SOCK_STREAM, ret_port);
+
+        NEED(player, listen(fd, 4096));
+        return fd;
+}
+
+int tcp_dial(struct player *player, enum flavour flavour, uint64_t port) {
+        struct address address;
+        int fd = open_socket(player, flavour, SOCK_STREAM);
+
+        address_of(&address, flavour, (uint16_t) port);
+        NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+        __atomic_add_fetch(&player->open, 1, __ATOMIC_RELAXED);
+        return fd;
+}
+
+int tcp_answer(struct player *player, int listener) {
+        int fd = NEED(player, accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+
+        __atomic_add_fetch(&player->open, 1, __ATOMIC_RELAXED);
+        return fd;
+}
+
+void tcp_hang_up(struct player *player, int fd) {
+        NEED(player, close(fd));
+        __atomic_sub_fetch(&player->open, 1, __ATOMIC_RELAXED);
+        add(player, SOCKTALLY_METRIC_tcp_closes, 1);
+}
+
+int udp_bound(struct player *player, enum flavour flavour, uint64_t *ret_port) {
+        return bound_socket(player, flavour, SOCK_DGRAM, ret_port);
+}
+
+int udp_connected(struct player *player, enum flavour flavour, uint64_t port) {
+        struct address address;
+        int fd = open_socket(player, flavour, SOCK_DGRAM);
+
+        address_of(&address, flavour, (uint16_t) port);
+        NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+        return fd;
+}
+
+void set_option(struct player *player, int fd, int level, int option, int value) {
+        if (setsockopt(fd, level, option, &value, sizeof(value)) < 0)
+                scene_fail(player->scene, "%s: socket option %d of level %d: %s", player->comm, option, level,
+                           strerror(errno));
+}
+
+void send_all(struct player *player, int fd, size_t size) {
+        static const char bytes[CHUNK];
+
+        while (size > 0)
+                size -= (size_t) NEED(player, sent(player, fd, send(fd, bytes, size < CHUNK ? size : CHUNK, 0)));
+}
+
+void recv_exactly(struct player *player, int fd, size_t size) {
+        char bytes[CHUNK];
+
+        while (size > 0) {
+                ssize_t n = NEED(player, got(player, fd, recv(fd, bytes, size < CHUNK ? size : CHUNK, 0)));
+
+                if (n == 0)
+                        scene_fail(player->scene, "%s: end of file, %zu bytes early", player->comm, size);
+                size -= (size_t) n;
+        }
+}
+
+size_t recv_to_end(struct player *player, int fd) {
+        char bytes[CHUNK];
+        size_t total = 0;
+
+        for (;;) {
+                ssize_t n = NEED(player, got(player, fd, recv(fd, bytes, sizeof(bytes), 0)));
+
+                if (n == 0)
+                        return total;
+                total += (size_t) n;
+        }
+}
+
+static void wait_poll(struct player *player, int fd, short events) {
+        struct pollfd poller = { .fd = fd, .events = events };
+
+        NEED(player, poll(&poller, 1, -1));
+}
+
+void wait_readable(struct player *player, int fd) {
+        wait_poll(player, fd, POLLIN);
+}
+
+void wait_fin(struct player *player, int fd) {
+        wait_poll(player, fd, POLLRDHUP);
+}
+
+/* There is no event for an acknowledgement: the queue is asked again and again, a millisecond apart. */
+void wait_acknowledged(struct player *player, int fd) {
+        for (;;) {
+                struct tcp_info info = { 0 };
+                socklen_t size = sizeof(info);
+
+                NEED(player, getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size));
+                if (info.tcpi_unacked == 0)
+                        return;
+                poll(NULL, 0, 1);
+        }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_LIVE_MOVES_H
+#define SOCKTALLY_LIVE_MOVES_H
+/*
+ * How players make traffic and keep their own books. Every call that sends or receives is written as
+ * sent(player, fd, send(...)) or got(player, fd, recv(...)): the wrapper adds the result to the player's numbers by the
+ * rules that the daemon promises, and hands it on with errno untouched. Calls with MSG_PEEK and MSG_ERRQUEUE are not
+ * traffic and go without a wrapper.
+ */
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "tests/live/scene.h"
+
+/* How the loopback is addressed. MAPPED: IPv4 through an IPv6 socket. */
+enum flavour { FLAVOUR_V4, FLAVOUR_V6, FLAVOUR_MAPPED };
+
+struct address {
+        struct sockaddr_storage storage;
+        socklen_t size;
+};
+
+ssize_t sent(struct player *player, int fd, ssize_t result);
+ssize_t got(struct player *player, int fd, ssize_t result);
+/* For MSG_TRUNC on datagrams, where the result is more than what was copied. */
+ssize_t got_at_most(struct player *player, int fd, ssize_t result, size_t size);
+/* A byte count without a call to go with it (splice, io_uring): the number of calls is the kernel's affair. */
+void moved_uncalled(struct player *player, int fd, size_t tx_bytes, size_t rx_bytes);
+
+void address_of(struct address *address, enum flavour flavour, uint16_t port);
+int flavour_family(enum flavour flavour);
+
+/* All of these fail the scene on error. Ports are in host order. */
+int tcp_listener(struct player *player, enum flavour flavour, uint64_t *ret_port);
+int tcp_dial(struct player *player, enum flavour flavour, uint64_t port);
+int tcp_answer(struct player *player, int listener);
+/* Closes the last descriptor of a connection that was established. */
+void tcp_hang_up(struct player *player, int fd);
+int udp_bound(struct player *player, enum flavour flavour, uint64_t *ret_port);
+int udp_connected(struct player *player, enum flavour flavour, uint64_t port);
+uint64_t port_of(struct player *player, int fd);
+void set_option(struct player *player, int fd, int level, int option, int value);
+
+/* In calls of at most 64 KiB; blocking descriptors. */
+void send_all(struct player *player, int fd, size_t size);
+void recv_exactly(struct player *player, int fd, size_t size);
+/* Until end of file; returns what came. */
+size_t recv_to_end(struct player *player, int fd);
+
+/* Waits until the socket has something to read, or room to write. Moves nothing. */
+void wait_readable(struct player *player, int fd);
+/* Waits until everything sent was acknowledged by the peer. */
+void wait_acknowledged(struct player *player, int fd);
+/* Waits until the other side's FIN has arrived. */
+void wait_fin(struct player *player, int fd);
+
+#endif

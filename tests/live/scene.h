@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_LIVE_SCENE_H
+#define SOCKTALLY_LIVE_SCENE_H
+/*
+ * A scene is one scenario while it runs: a process of its own that directs (the stage), and players, which are forked
+ * from it, each with a name of its own, and make the traffic. The scene lives in memory that all of them share, so what
+ * a player moved is known at every moment, even after it died. Main owns the memory; the stage owns the players.
+ *
+ * A player that cannot go on says why with scene_fail() and takes the scene down; a scene that this machine cannot play
+ * says so with scene_skip(). When main or the stage dies, the players die too.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "libclient/metrics.h"
+
+#define SCENE_N_PLAYERS 320
+#define SCENE_N_EVENTS 16
+#define SCENE_N_NUMBERS 16
+#define COMM_SIZE 16
+
+struct scene;
+struct service;
+
+enum verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_SKIPPED };
+
+/* One process that moves data. Written by that process, read by the stage. */
+struct player {
+        struct scene *scene;
+        pid_t pid;
+        char comm[COMM_SIZE];
+        uint64_t moved[SOCKTALLY_N_METRICS]; /* what this process did, by its own return values */
+        uint64_t unsure;                     /* bit per metric: only the kernel knows, for example calls that splice makes */
+        uint64_t open;                       /* established connections whose only descriptors are this process's */
+        uint32_t is_done;
+};
+
+typedef void (*player_role)(struct player *player);
+
+struct scenario {
+        const char *sentence;
+        void (*run)(struct scene *scene, int argument);
+        int argument;
+};
+
+/* What main passes to every scene. */
+struct playbill {
+        const char *runtime_directory; /* of the daemon; NULL: there is none, the players only check themselves */
+        const char *daemon;            /* program, for scenes that start one of their own */
+        const char *load_mode, *attach_method;
+        uint32_t scale; /* bulk sizes are divided by it */
+};
+
+struct scene {
+        struct playbill bill;
+        int argument;
+        pid_t stage;
+        uint32_t verdict;
+        char reason[2048];
+        uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
+        uint32_t events[SCENE_N_EVENTS];
+        uint64_t numbers[SCENE_N_NUMBERS]; /* whatever the scenario's players have to tell each other */
+        uint32_t n_players;
+        uint32_t is_released;
+        struct player players[SCENE_N_PLAYERS];
+};
+
+#define METRIC_BIT(name) (UINT64_C(1) << SOCKTALLY_METRIC_##name)
+
+struct scene *scene_new(const struct playbill *bill);
+struct scene *scene_free(struct scene *scene);
+
+/* The stage's whole life: plays, compares, releases the players, compares again. Ends the process. */
+_Noreturn void scene_play(struct scene *scene, const struct scenario *scenario);
+
+_Noreturn void scene_fail(struct scene *scene, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void scene_skip(struct scene *scene, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Forks a player. It gets the name before it does anything else; when role returns it waits until the scene is over. */
+struct player *player_start(struct scene *scene, const char *comm, player_role role);
+/* The same for one that exits as soon as role returns. */
+struct player *player_start_brief(struct scene *scene, const char *comm, player_role role);
+/* Waits until a player's process is gone. For its parent only. */
+void player_wait_exit(struct player *player);
+
+/* Events are counters in the scene: raise adds one, wait returns once the count is reached. */
+void event_raise(struct scene *scene, unsigned int event);
+void event_wait(struct scene *scene, unsigned int event, uint32_t count);
+
+/* Stage: waits until every role has returned. */
+void scene_wait_done(struct scene *scene);
+/* Stage: what the daemon says must equal what the players moved. They must be quiet. Nothing without a daemon. */
+void scene_compare(struct scene *scene);
+/* Stage: the same against another daemon than the playbill's, with its own load mode. */
+void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode);
+/* Stage: an own network namespace with its loopback up, for this process and players started later. */
+void scene_own_network(struct scene *scene);
+/* A bulk size, divided by the scale, at least 64 KiB. */
+size_t scene_bulk(const struct scene *scene, size_t size);
+
+/* The scenario knows beforehand what a player moves: checks the player itself, not the daemon. */
+void player_expect(const struct player *player, enum socktally_metric metric, uint64_t value);
+#define expect(player, metric, value) player_expect(player, SOCKTALLY_METRIC_##metric, value)
+
+/* call must not fail. */
+#define NEED(player, call)                                                                                             \
+        ({                                                                                                             \
+                __typeof__(call) need_ = (call);                                                                       \
+                if (need_ < 0)                                                                                         \
+                        scene_fail((player)->scene, "%s: %s: %s", (player)->comm, #call, strerror(errno));             \
+                need_;                                                                                                 \
+        })
+
+#endif

@@ -228,6 +228,8 @@ int main(int argc, char **argv) {
         struct run run = { .service = SERVICE_NULL };
         int option;
 
+        if (argc == 4 && strcmp(argv[1], "--exec-again") == 0)
+                return exec_again(atoi(argv[2]), atoi(argv[3]));
         prepare_run(&run);
         prctl(PR_SET_CHILD_SUBREAPER, 1);
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {

@@ -241,6 +241,10 @@ void wait_readable(struct player *player, int fd) {
         wait_poll(player, fd, POLLIN);
 }
 
+void wait_error(struct player *player, int fd) {
+        wait_poll(player, fd, 0);
+}
+
 void wait_fin(struct player *player, int fd) {
         wait_poll(player, fd, POLLRDHUP);
 }

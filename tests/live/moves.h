@@ -48,8 +48,9 @@ void recv_exactly(struct player *player, int fd, size_t size);
 /* Until end of file; returns what came. */
 size_t recv_to_end(struct player *player, int fd);
 
-/* Waits until the socket has something to read, or room to write. Moves nothing. */
+/* Waits until the socket has something to read; until there is something on its error queue. Moves nothing. */
 void wait_readable(struct player *player, int fd);
+void wait_error(struct player *player, int fd);
 /* Waits until everything sent was acknowledged by the peer. */
 void wait_acknowledged(struct player *player, int fd);
 /* Waits until the other side's FIN has arrived. */

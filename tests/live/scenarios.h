@@ -36,4 +36,63 @@ void udp_corked(struct scene *scene, int unused);
 void udp_batches(struct scene *scene, int unused);
 void udp_segments(struct scene *scene, int with_gro);
 
+/* many.c */
+void many_threads_one_tcp(struct scene *scene, int unused);
+void many_threads_one_udp(struct scene *scene, int unused);
+void many_threads_own_sockets(struct scene *scene, int unused);
+void many_sockets(struct scene *scene, int unused);
+
+/* share.c */
+void share_tcp(struct scene *scene, int processes);
+void share_tcp_both_ways(struct scene *scene, int processes);
+void share_udp(struct scene *scene, int processes);
+void share_passed(struct scene *scene, int after_use);
+void share_accept_in_parent(struct scene *scene, int unused);
+void share_listener(struct scene *scene, int unused);
+void share_parent_exits(struct scene *scene, int unused);
+
+/* pages.c */
+void pages_sendfile(struct scene *scene, int unused);
+void pages_splice_out(struct scene *scene, int with_vmsplice);
+void pages_splice_in(struct scene *scene, int unused);
+void pages_splice_udp(struct scene *scene, int unused);
+void pages_zerocopy_send(struct scene *scene, int unused);
+void pages_zerocopy_receive(struct scene *scene, int unused);
+
+/* fail.c */
+void fail_tcp(struct scene *scene, int unused);
+void fail_udp(struct scene *scene, int unused);
+void fail_storm(struct scene *scene, int unused);
+void fail_error_queue(struct scene *scene, int unused);
+void fail_urgent(struct scene *scene, int how);
+void fail_unix(struct scene *scene, int unused);
+void fail_reset(struct scene *scene, int unused);
+
+/* process.c */
+void process_brief(struct scene *scene, int unused);
+void process_early_sockets(struct scene *scene, int with_fin);
+void process_exec(struct scene *scene, int unused);
+/* What process_exec's player runs after exec. Returns an exit status. */
+int exec_again(int fd, int control);
+
+/* place.c */
+void place_network_tcp(struct scene *scene, int flavour);
+void place_network_udp(struct scene *scene, int flavour);
+void place_twins(struct scene *scene, int unused);
+void place_pid_namespace(struct scene *scene, int unused);
+void place_cgroups(struct scene *scene, int unused);
+
+/* other.c: ping's kind is 1 for IPv6, plus 2 for a raw socket */
+void other_ping(struct scene *scene, int kind);
+void other_raw(struct scene *scene, int unused);
+void other_protocol(struct scene *scene, int protocol);
+void other_mptcp(struct scene *scene, int unused);
+void other_packet(struct scene *scene, int unused);
+
+/* handshake.c */
+void handshake_lost_data(struct scene *scene, int unused);
+void handshake_lost_syn(struct scene *scene, int unused);
+void handshake_fast_open(struct scene *scene, int unused);
+void handshake_self_connect(struct scene *scene, int unused);
+
 #endif

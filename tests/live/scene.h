@@ -21,6 +21,7 @@
 #define SCENE_N_PLAYERS 320
 #define SCENE_N_EVENTS 16
 #define SCENE_N_NUMBERS 16
+#define SCENE_N_LEFTOVERS 2
 #define COMM_SIZE 16
 
 struct scene;
@@ -31,7 +32,7 @@ enum verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_SKIPPED };
 /* One process that moves data. Written by that process, read by the stage. */
 struct player {
         struct scene *scene;
-        pid_t pid;
+        pid_t pid; /* in the initial PID namespace */
         char comm[COMM_SIZE];
         uint64_t moved[SOCKTALLY_N_METRICS]; /* what this process did, by its own return values */
         uint64_t unsure;                     /* bit per metric: only the kernel knows, for example calls that splice makes */
@@ -64,6 +65,7 @@ struct scene {
         uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
         uint32_t events[SCENE_N_EVENTS];
         uint64_t numbers[SCENE_N_NUMBERS]; /* whatever the scenario's players have to tell each other */
+        char leftovers[SCENE_N_LEFTOVERS][128]; /* directories to remove once every process is gone */
         uint32_t n_players;
         uint32_t is_released;
         struct player players[SCENE_N_PLAYERS];
@@ -84,6 +86,8 @@ _Noreturn void scene_skip(struct scene *scene, const char *format, ...) __attrib
 struct player *player_start(struct scene *scene, const char *comm, player_role role);
 /* The same for one that exits as soon as role returns. */
 struct player *player_start_brief(struct scene *scene, const char *comm, player_role role);
+/* Waits until the player's role has returned. */
+void player_wait_done(struct player *player);
 /* Waits until a player's process is gone. For its parent only. */
 void player_wait_exit(struct player *player);
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Many at once inside one process: threads on one socket, threads with a socket each, thousands of sockets. All of it is
+ * the process's own, down to the last byte, under its own name.
+ */
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/live/scenarios.h"
+#include "tests/live/threads.h"
+
+enum { LISTENING = 1, CONNECTED, CHECKED };
+enum { PORT, SECOND_PORT };
+
+#define N_THREADS 64
+#define SENDS 40
+#define SEND_SIZE 1111
+#define N_SOCKETS 1050
+#define BIG_BUFFER (16 << 20)
+
+static const char bytes[SEND_SIZE];
+
+static void thread_send(const struct thread *thread) {
+        for (int i = 0; i < SENDS; i++)
+                send_all(thread->player, thread->fd, SEND_SIZE);
+}
+
+static void thread_recv_to_end(const struct thread *thread) {
+        recv_to_end(thread->player, thread->fd);
+}
+
+static void one_tcp_sender(struct player *player) {
+        int fd;
+
+        event_wait(player->scene, LISTENING, 1);
+        fd = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        threads_run(player, N_THREADS, fd, thread_send);
+        NEED(player, shutdown(fd, SHUT_WR));
+}
+
+static void one_tcp_receiver(struct player *player) {
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
+
+        event_raise(player->scene, LISTENING);
+        fd = tcp_answer(player, listener);
+        threads_run(player, N_THREADS, fd, thread_recv_to_end);
+}
+
+void many_threads_one_tcp(struct scene *scene, int unused) {
+        struct player *receiver = player_start(scene, "lv-64-recv", one_tcp_receiver);
+        struct player *sender = player_start(scene, "lv-64-send", one_tcp_sender);
+
+        scene_wait_done(scene);
+        expect(sender, tcp_tx_bytes, N_THREADS * SENDS * SEND_SIZE);
+        expect(receiver, tcp_rx_bytes, N_THREADS * SENDS * SEND_SIZE);
+}
+
+static void thread_recv_until_empty(const struct thread *thread) {
+        char buffer[SEND_SIZE];
+
+        while (NEED(thread->player, got(thread->player, thread->fd, recv(thread->fd, buffer, sizeof(buffer), 0))) > 0)
+                continue;
+}
+
+static void one_udp_sender(struct player *player) {
+        int fd;
+
+        event_wait(player->scene, LISTENING, 1);
+        fd = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        threads_run(player, N_THREADS, fd, thread_send);
+        for (int i = 0; i < N_THREADS; i++)
+                NEED(player, sent(player, fd, send(fd, bytes, 0, 0)));
+}
+
+static void one_udp_receiver(struct player *player) {
+        int fd = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+
+        set_option(player, fd, SOL_SOCKET, SO_RCVBUFFORCE, BIG_BUFFER);
+        event_raise(player->scene, LISTENING);
+        threads_run(player, N_THREADS, fd, thread_recv_until_empty);
+}
+
+void many_threads_one_udp(struct scene *scene, int unused) {
+        struct player *receiver = player_start(scene, "lv-64u-recv", one_udp_receiver);
+        struct player *sender = player_start(scene, "lv-64u-send", one_udp_sender);
+
+        scene_wait_done(scene);
+        expect(sender, udp_tx_bytes, N_THREADS * SENDS * SEND_SIZE);
+        expect(receiver, udp_rx_bytes, N_THREADS * SENDS * SEND_SIZE);
+        expect(receiver, udp_rx_calls, N_THREADS * (SENDS + 1));
+}
+
+/* Each thread asks over TCP and over UDP, on sockets of its own. */
+static void thread_ask(const struct thread *thread) {
+        struct player *player = thread->player;
+        uint64_t *ports = player->scene->numbers;
+        int tcp = tcp_dial(player, FLAVOUR_V4, ports[PORT]), udp = udp_connected(player, FLAVOUR_V4, ports[SECOND_PORT]);
+
+        for (int i = 0; i < 5; i++) {
+                send_all(player, tcp, 100 + thread->index);
+                send_all(player, udp, 10 + thread->index);
+        }
+        recv_exactly(player, tcp, 1000);
+        if (thread->index % 2 == 0) {
+                tcp_hang_up(player, tcp);
+                close(udp);
+        }
+}
+
+static void each_client(struct player *player) {
+        event_wait(player->scene, LISTENING, 1);
+        threads_run(player, N_THREADS, -1, thread_ask);
+}
+
+static void thread_answer(const struct thread *thread) {
+        int fd = tcp_answer(thread->player, thread->fd);
+
+        recv_exactly(thread->player, fd, 500);
+        send_all(thread->player, fd, 1000);
+        recv_to_end(thread->player, fd);
+        tcp_hang_up(thread->player, fd);
+}
+
+/* Ends only after the client's exit, which closes the connections of its odd threads. */
+static void each_server(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+
+        set_option(player, udp, SOL_SOCKET, SO_RCVBUFFORCE, BIG_BUFFER);
+        event_raise(player->scene, LISTENING);
+        threads_run(player, N_THREADS, listener, thread_answer);
+        close(listener);
+}
+
+void many_threads_own_sockets(struct scene *scene, int unused) {
+        struct player *server = player_start(scene, "lv-each-server", each_server);
+        struct player *client = player_start_brief(scene, "lv-each-client", each_client);
+
+        scene_wait_done(scene);
+        expect(client, tcp_tx_bytes, 5 * (100 * N_THREADS + N_THREADS * (N_THREADS - 1) / 2));
+        expect(client, udp_tx_bytes, 5 * (10 * N_THREADS + N_THREADS * (N_THREADS - 1) / 2));
+        expect(server, tcp_tx_bytes, N_THREADS * 1000);
+        expect(server, tcp_closes, N_THREADS);
+}
+
+static void allow_descriptors(struct player *player, rlim_t wanted) {
+        struct rlimit limit;
+
+        NEED(player, getrlimit(RLIMIT_NOFILE, &limit));
+        if (limit.rlim_cur >= wanted)
+                return;
+        limit.rlim_cur = wanted;
+        if (limit.rlim_max < wanted)
+                limit.rlim_max = wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                scene_skip(player->scene, "only %lu descriptors are allowed here", (unsigned long) limit.rlim_max);
+}
+
+/* One TCP connection and one UDP socket per round, all kept open; UDP answers itself. */
+static void sockets_client(struct player *player) {
+        static int tcp[N_SOCKETS], udp[N_SOCKETS];
+        uint64_t *ports = player->scene->numbers;
+        char buffer[100];
+
+        allow_descriptors(player, 4096);
+        event_wait(player->scene, LISTENING, 1);
+        for (int i = 0; i < N_SOCKETS; i++) {
+                tcp[i] = tcp_dial(player, FLAVOUR_V4, ports[PORT]);
+                udp[i] = udp_connected(player, FLAVOUR_V4, ports[SECOND_PORT]);
+        }
+        for (int i = 0; i < N_SOCKETS; i++) {
+                send_all(player, tcp[i], 1 + (size_t) i % 1000);
+                send_all(player, udp[i], 64);
+                NEED(player, got(player, udp[i], recv(udp[i], buffer, sizeof(buffer), 0)));
+        }
+        event_raise(player->scene, CONNECTED);
+        event_wait(player->scene, CHECKED, 1);
+        for (int i = 0; i < N_SOCKETS; i += 2) {
+                send_all(player, tcp[i], 7);
+                tcp_hang_up(player, tcp[i]);
+                close(udp[i]);
+        }
+}
+
+static void sockets_echo(struct player *player) {
+        int fd = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
+        char buffer[100];
+
+        event_raise(player->scene, LISTENING);
+        for (int i = 0; i < N_SOCKETS; i++) {
+                struct address peer = { .size = sizeof(peer.storage) };
+                struct sockaddr *name = (struct sockaddr *) &peer.storage;
+                ssize_t n = NEED(player, got(player, fd, recvfrom(fd, buffer, sizeof(buffer), 0, name, &peer.size)));
+
+                NEED(player, sent(player, fd, sendto(fd, buffer, (size_t) n, 0, name, peer.size)));
+        }
+}
+
+static void sockets_server(struct player *player) {
+        int listener;
+
+        allow_descriptors(player, 4096);
+        event_wait(player->scene, LISTENING, 1);
+        listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+        event_raise(player->scene, LISTENING);
+        for (int i = 0; i < N_SOCKETS; i++)
+                recv_exactly(player, tcp_answer(player, listener), 1 + (size_t) i % 1000);
+}
+
+static void sockets_late_client(struct player *player) {
+        event_wait(player->scene, LISTENING, 2);
+        sockets_client(player);
+}
+
+void many_sockets(struct scene *scene, int unused) {
+        struct player *client;
+
+        player_start(scene, "lv-2k-echo", sockets_echo);
+        player_start(scene, "lv-2k-server", sockets_server);
+        client = player_start(scene, "lv-2k-client", sockets_late_client);
+        event_wait(scene, CONNECTED, 1);
+        expect(client, udp_rx_bytes, N_SOCKETS * 64);
+        for (uint32_t i = 0; i < scene->n_players; i++)
+                if (&scene->players[i] != client)
+                        player_wait_done(&scene->players[i]);
+        scene_compare(scene);
+        event_raise(scene, CHECKED);
+        scene_wait_done(scene);
+        expect(client, tcp_closes, N_SOCKETS / 2);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Processes that come and go, move, change their name or were there first. Whatever happens to the process, its row has
+ * its name and all of its numbers.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/live/scenarios.h"
+#include "tests/live/service.h"
+
+enum { LISTENING = 1, USED, WATCHED, SENT, CHECKED };
+enum { PORT, SECOND_PORT, CONTROL };
+
+#define N_BRIEF 20
+
+static int serve_one(struct player *player) {
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
+
+        event_raise(player->scene, LISTENING);
+        fd = tcp_answer(player, listener);
+        close(listener);
+        return fd;
+}
+
+static int dial_one(struct player *player) {
+        event_wait(player->scene, LISTENING, 1);
+        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+}
+
+/* Lives for a few milliseconds: one TCP exchange, one datagram, gone. */
+static void brief_client(struct player *player) {
+        int tcp = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
+
+        send_all(player, tcp, 1234);
+        send_all(player, udp, 321);
+        recv_exactly(player, tcp, 4321);
+}
+
+static void brief_server(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+
+        event_raise(player->scene, LISTENING);
+        for (int i = 0; i < N_BRIEF; i++) {
+                int fd = tcp_answer(player, listener);
+
+                recv_exactly(player, fd, 1234);
+                send_all(player, fd, 4321);
+                recv_to_end(player, fd);
+                tcp_hang_up(player, fd);
+                recv_exactly(player, udp, 321);
+        }
+        close(listener);
+}
+
+void process_brief(struct scene *scene, int unused) {
+        player_start(scene, "lv-brief-server", brief_server);
+        event_wait(scene, LISTENING, 1);
+        for (int i = 0; i < N_BRIEF; i++) {
+                char name[COMM_SIZE];
+                struct player *client;
+
+                snprintf(name, sizeof(name), "lv-brief-%d", i);
+                client = player_start_brief(scene, name, brief_client);
+                player_wait_exit(client);
+                expect(client, tcp_rx_bytes, 4321);
+                expect(client, tcp_closes, 1);
+        }
+}
+
+/* What a player did before the daemon watched is not the daemon's to know. */
+static void forget_moves(struct player *player) {
+        memset(player->moved, 0, sizeof(player->moved));
+        event_raise(player->scene, USED);
+        event_wait(player->scene, WATCHED, 1);
+}
+
+/* Before: everything was in motion, some of it is still on the way. After: the rest is read, and more is sent. */
+static void early_client(struct player *player) {
+        int used = dial_one(player), unused = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
+
+        send_all(player, used, 100000);
+        recv_exactly(player, used, 1000);
+        send_all(player, udp, 500);
+        event_wait(player->scene, SENT, 1);
+        forget_moves(player);
+        recv_exactly(player, used, 29000);
+        send_all(player, used, 7000);
+        send_all(player, unused, 300);
+        send_all(player, udp, 600);
+        recv_exactly(player, unused, 40);
+        tcp_hang_up(player, used);
+}
+
+static void early_server(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), used, unused;
+
+        event_raise(player->scene, LISTENING);
+        used = tcp_answer(player, listener);
+        unused = tcp_answer(player, listener);
+        recv_exactly(player, used, 60000);
+        send_all(player, used, 30000);
+        event_raise(player->scene, SENT);
+        forget_moves(player);
+        recv_exactly(player, udp, 500);
+        recv_exactly(player, udp, 600);
+        recv_to_end(player, used);
+        recv_exactly(player, unused, 300);
+        send_all(player, unused, 40);
+        tcp_hang_up(player, used);
+}
+
+/* Its half-closed connection has a FIN in the queue when the daemon comes. */
+static void early_fin_client(struct player *player) {
+        int fd = dial_one(player);
+
+        send_all(player, fd, 20000);
+        NEED(player, shutdown(fd, SHUT_WR));
+        forget_moves(player);
+        recv_to_end(player, fd);
+}
+
+static void early_fin_server(struct player *player) {
+        int fd = serve_one(player);
+
+        wait_fin(player, fd);
+        recv_exactly(player, fd, 5000);
+        forget_moves(player);
+        recv_to_end(player, fd);
+        send_all(player, fd, 9000);
+        NEED(player, shutdown(fd, SHUT_WR));
+}
+
+/* The scene's own daemon comes second; main's, which runs already, is not asked. */
+static void watch_from_here(struct scene *scene, struct service *service) {
+        char problem[400];
+
+        event_wait(scene, USED, 2);
+        if (service_start(service, &scene->bill, NULL, problem, sizeof(problem)) < 0)
+                scene_fail(scene, "%s", problem);
+        event_raise(scene, WATCHED);
+        scene_wait_done(scene);
+        scene_compare_with(scene, service->directory, scene->bill.load_mode);
+        if (service_stop(service, problem, sizeof(problem)) < 0)
+                scene_fail(scene, "%s", problem);
+        scene->bill.runtime_directory = NULL;
+}
+
+void process_early_sockets(struct scene *scene, int with_fin) {
+        struct service service = SERVICE_NULL;
+        struct player *server, *client;
+
+        if (!scene->bill.runtime_directory)
+                scene_skip(scene, "needs a daemon");
+        server = player_start(scene, "lv-early-server", with_fin ? early_fin_server : early_server);
+        client = player_start(scene, "lv-early-client", with_fin ? early_fin_client : early_client);
+        watch_from_here(scene, &service);
+        expect(server, tcp_rx_bytes, with_fin ? 15000 : 47300);
+        expect(client, tcp_rx_bytes, with_fin ? 9000 : 29040);
+}
+
+/* The rest of a player's life in another program: see exec_again(). */
+static void become_other(struct player *player, int fd) {
+        char self[PATH_MAX], number[16], control[16];
+        ssize_t n = NEED(player, readlink("/proc/self/exe", self, sizeof(self) - 1));
+
+        self[n] = '\0';
+        snprintf(number, sizeof(number), "%d", fd);
+        snprintf(control, sizeof(control), "%d", (int) player->scene->numbers[CONTROL]);
+        snprintf(player->comm, sizeof(player->comm), "%s", strrchr(self, '/') + 1);
+        player->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += 2000;
+        player->moved[SOCKTALLY_METRIC_tcp_tx_calls] += 1;
+        player->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += 200;
+        player->moved[SOCKTALLY_METRIC_tcp_rx_calls] += 1;
+        player->is_done = 1;
+        execl(self, self, "--exec-again", number, control, NULL);
+        scene_fail(player->scene, "exec of %s: %s", self, strerror(errno));
+}
+
+static void exec_client(struct player *player) {
+        int fd = dial_one(player);
+
+        send_all(player, fd, 1000);
+        recv_exactly(player, fd, 100);
+        event_raise(player->scene, SENT);
+        event_wait(player->scene, CHECKED, 1);
+        NEED(player, fcntl(fd, F_SETFD, 0));
+        become_other(player, fd);
+}
+
+static void exec_server(struct player *player) {
+        int fd = serve_one(player);
+
+        recv_exactly(player, fd, 1000);
+        send_all(player, fd, 100);
+        recv_exactly(player, fd, 2000);
+        send_all(player, fd, 200);
+}
+
+int exec_again(int fd, int control) {
+        static char bytes[2000];
+
+        if (send(fd, bytes, 2000, 0) != 2000 || recv(fd, bytes, 200, MSG_WAITALL) != 200)
+                return EXIT_FAILURE;
+        if (write(control, "", 1) != 1)
+                return EXIT_FAILURE;
+        return read(control, bytes, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void process_exec(struct scene *scene, int unused) {
+        struct player *client;
+        int pair[2];
+        char byte;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || fcntl(pair[0], F_SETFD, FD_CLOEXEC) < 0)
+                scene_fail(scene, "socketpair: %s", strerror(errno));
+        scene->numbers[CONTROL] = (uint64_t) pair[1];
+        player_start(scene, "lv-exec-server", exec_server);
+        client = player_start(scene, "lv-before-exec", exec_client);
+        close(pair[1]);
+        event_wait(scene, SENT, 1);
+        scene_compare(scene);
+        event_raise(scene, CHECKED);
+        if (read(pair[0], &byte, 1) != 1)
+                scene_fail(scene, "the other program did not finish");
+        scene_wait_done(scene);
+        scene_compare(scene);
+        if (write(pair[0], "", 1) != 1)
+                scene_fail(scene, "the other program is gone");
+        player_wait_exit(client);
+        client->moved[SOCKTALLY_METRIC_tcp_closes] += client->open;
+}

@@ -233,8 +233,11 @@ static bool zerocopy_receive(struct player *player, int fd, void *window, size_t
         char bytes[PAGE];
 
         wait_readable(player, fd);
-        if (getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &request, &size) < 0)
+        if (getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &request, &size) < 0) {
+                if (errno == EIO) /* end of the stream */
+                        return false;
                 scene_skip(player->scene, "no TCP_ZEROCOPY_RECEIVE: %s", strerror(errno));
+        }
         *mapped += request.length;
         moved_uncalled(player, fd, 0, request.length);
         if (request.length > 0)

@@ -95,4 +95,10 @@ void handshake_lost_syn(struct scene *scene, int unused);
 void handshake_fast_open(struct scene *scene, int unused);
 void handshake_self_connect(struct scene *scene, int unused);
 
+/* ring.c */
+void ring_talk(struct scene *scene, int with_workers);
+
+/* limits.c */
+void limits_overflow(struct scene *scene, int of_sockets);
+
 #endif

@@ -88,6 +88,10 @@ const struct scenario scenarios[] = {
         { "a SYN sent again belongs to the process that connects", handshake_lost_syn, 0 },
         { "TCP Fast Open: data in the SYN counts", handshake_fast_open, 0 },
         { "a socket connected to itself", handshake_self_connect, 0 },
+        { "io_uring sends and receives", ring_talk, 0 },
+        { "io_uring's worker threads send and receive for their process", ring_talk, 1 },
+        { "a full process table: rows and overflow hold every byte", limits_overflow, 0 },
+        { "too many sockets: rows and overflow hold every byte", limits_overflow, 1 },
 };
 
 const size_t n_scenarios = sizeof(scenarios) / sizeof(*scenarios);

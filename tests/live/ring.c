@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * io_uring, spoken without its library: one entry is submitted and awaited at a time. With IOSQE_ASYNC the kernel's worker
+ * threads of the process make the calls; they have names of their own and are the process all the same.
+ */
+#include <linux/io_uring.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/live/scenarios.h"
+
+enum { LISTENING = 1 };
+enum { PORT, UDP_PORT };
+
+#define ENTRIES 8
+#define PART 5000
+#define PARTS 20
+
+struct ring {
+        int fd;
+        uint32_t *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+        struct io_uring_sqe *entries;
+        struct io_uring_cqe *completions;
+};
+
+static char bytes[PART];
+
+static void *map_ring(struct player *player, int fd, size_t size, off_t offset) {
+        void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
+
+        if (address == MAP_FAILED)
+                scene_fail(player->scene, "cannot map the ring: %s", strerror(errno));
+        return address;
+}
+
+static void ring_open(struct player *player, struct ring *ring) {
+        struct io_uring_params parameters = { 0 };
+        char *sq, *cq;
+
+        ring->fd = (int) syscall(SYS_io_uring_setup, ENTRIES, &parameters);
+        if (ring->fd < 0)
+                scene_skip(player->scene, "no io_uring here: %s", strerror(errno));
+        sq = map_ring(player, ring->fd, parameters.sq_off.array + parameters.sq_entries * sizeof(uint32_t),
+                      IORING_OFF_SQ_RING);
+        cq = map_ring(player, ring->fd,
+                      parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
+        ring->entries = map_ring(player, ring->fd, parameters.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
+        ring->sq_tail = (uint32_t *) (sq + parameters.sq_off.tail);
+        ring->sq_mask = (uint32_t *) (sq + parameters.sq_off.ring_mask);
+        ring->sq_array = (uint32_t *) (sq + parameters.sq_off.array);
+        ring->cq_head = (uint32_t *) (cq + parameters.cq_off.head);
+        ring->cq_tail = (uint32_t *) (cq + parameters.cq_off.tail);
+        ring->cq_mask = (uint32_t *) (cq + parameters.cq_off.ring_mask);
+        ring->completions = (struct io_uring_cqe *) (cq + parameters.cq_off.cqes);
+}
+
+/* Submits one operation and returns its result. */
+static int ring_do(struct player *player, struct ring *ring, uint8_t operation, int fd, size_t size) {
+        uint32_t tail = *ring->sq_tail, slot = tail & *ring->sq_mask, head = *ring->cq_head;
+        int result;
+
+        ring->entries[slot] = (struct io_uring_sqe) { .opcode = operation, .fd = fd, .addr = (uintptr_t) bytes,
+                                                      .len = (uint32_t) size,
+                                                      .flags = player->scene->argument ? IOSQE_ASYNC : 0 };
+        ring->sq_array[slot] = slot;
+        __atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
+        NEED(player, syscall(SYS_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0));
+        if (__atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) == head)
+                scene_fail(player->scene, "io_uring completed nothing");
+        result = ring->completions[head & *ring->cq_mask].res;
+        __atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+        if (result < 0)
+                scene_fail(player->scene, "io_uring operation %u: %s", operation, strerror(-result));
+        return result;
+}
+
+static void ring_send(struct player *player, struct ring *ring, int fd, size_t size) {
+        while (size > 0) {
+                int n = ring_do(player, ring, IORING_OP_SEND, fd, size);
+
+                moved_uncalled(player, fd, (size_t) n, 0);
+                size -= (size_t) n;
+        }
+}
+
+static void ring_recv(struct player *player, struct ring *ring, int fd, size_t size) {
+        while (size > 0) {
+                int n = ring_do(player, ring, IORING_OP_RECV, fd, size);
+
+                if (n == 0)
+                        scene_fail(player->scene, "end of file, %zu bytes early", size);
+                moved_uncalled(player, fd, 0, (size_t) n);
+                size -= (size_t) n;
+        }
+}
+
+static void ring_server(struct player *player) {
+        struct ring ring;
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[UDP_PORT]), fd;
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+
+        event_raise(player->scene, LISTENING);
+        ring_open(player, &ring);
+        fd = tcp_answer(player, listener);
+        for (int i = 0; i < PARTS; i++) {
+                ring_recv(player, &ring, fd, PART);
+                ring_recv(player, &ring, udp, 900);
+                ring_send(player, &ring, fd, 100);
+        }
+}
+
+static void ring_client(struct player *player) {
+        struct ring ring;
+        int fd, udp;
+
+        event_wait(player->scene, LISTENING, 1);
+        ring_open(player, &ring);
+        fd = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[UDP_PORT]);
+        for (int i = 0; i < PARTS; i++) {
+                ring_send(player, &ring, udp, 900);
+                ring_send(player, &ring, fd, PART);
+                ring_recv(player, &ring, fd, 100);
+        }
+}
+
+void ring_talk(struct scene *scene, int with_workers) {
+        struct player *server = player_start(scene, "lv-ring-server", ring_server);
+        struct player *client = player_start(scene, "lv-ring-client", ring_client);
+
+        scene_wait_done(scene);
+        expect(client, tcp_tx_bytes, PARTS * PART);
+        expect(server, tcp_rx_bytes, PARTS * PART);
+        expect(server, udp_rx_bytes, PARTS * 900);
+}

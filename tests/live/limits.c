@@ -5,7 +5,6 @@
  * busy machine put into the overflow row does not matter.
  */
 #include <netinet/in.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,12 +78,8 @@ void limits_overflow(struct scene *scene, int of_sockets) {
                 scene_skip(scene, "needs a daemon");
         if (service_start(&service, &scene->bill, of_sockets ? few_sockets : few_rows, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
-        for (int i = 0; i < N_PLAYERS; i++) {
-                char name[COMM_SIZE];
-
-                snprintf(name, sizeof(name), "lv-over-%d", i);
-                player_start(scene, name, raw_talker);
-        }
+        for (unsigned int i = 0; i < N_PLAYERS; i++)
+                player_start_numbered(scene, "lv-over", i, raw_talker);
         event_raise(scene, WATCHED);
         scene_wait_done(scene);
         if (watch_open(&watch, service.directory) < 0)

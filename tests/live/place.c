@@ -59,12 +59,8 @@ static void twin(struct player *player) {
 }
 
 void place_twins(struct scene *scene, int unused) {
-        for (int i = 0; i < 3; i++) {
-                char name[COMM_SIZE];
-
-                snprintf(name, sizeof(name), "lv-twin-%d", i);
-                player_start(scene, name, twin);
-        }
+        for (unsigned int i = 0; i < 3; i++)
+                player_start_numbered(scene, "lv-twin", i, twin);
         scene_wait_done(scene);
         expect(&scene->players[2], tcp_rx_bytes, 20 * 900);
         expect(&scene->players[2], udp_rx_bytes, 20 * 300);

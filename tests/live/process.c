@@ -62,7 +62,7 @@ void process_brief(struct scene *scene, int unused) {
         player_start(scene, "lv-brief-server", brief_server);
         event_wait(scene, LISTENING, 1);
         for (int i = 0; i < N_BRIEF; i++) {
-                char name[COMM_SIZE];
+                char name[32];
                 struct player *client;
 
                 snprintf(name, sizeof(name), "lv-brief-%d", i);
@@ -174,7 +174,8 @@ static void become_other(struct player *player, int fd) {
         self[n] = '\0';
         snprintf(number, sizeof(number), "%d", fd);
         snprintf(control, sizeof(control), "%d", (int) player->scene->numbers[CONTROL]);
-        snprintf(player->comm, sizeof(player->comm), "%s", strrchr(self, '/') + 1);
+        memset(player->comm, 0, sizeof(player->comm));
+        strncpy(player->comm, strrchr(self, '/') + 1, sizeof(player->comm) - 1);
         player->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += 2000;
         player->moved[SOCKTALLY_METRIC_tcp_tx_calls] += 1;
         player->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += 200;

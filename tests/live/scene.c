@@ -154,7 +154,7 @@ static struct player *player_fork(struct scene *scene, const char *comm, player_
         player = &scene->players[number];
         player->scene = scene;
         player->unsure = METRIC_BIT(tcp_retransmits); /* a busy machine makes them on the loopback too */
-        snprintf(player->comm, sizeof(player->comm), "%s", comm);
+        strncpy(player->comm, comm, sizeof(player->comm) - 1);
         fflush(stdout);
         pid = fork();
         if (pid < 0)
@@ -164,7 +164,7 @@ static struct player *player_fork(struct scene *scene, const char *comm, player_
                 wake_everyone((uint32_t *) &player->pid);
                 return player;
         }
-        prctl(PR_SET_NAME, comm);
+        prctl(PR_SET_NAME, player->comm);
         if (parent == scene->stage)
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
         wait_word(scene, (uint32_t *) &player->pid, 1); /* the parent's view of it, whatever PID namespace this is */
@@ -177,6 +177,13 @@ struct player *player_start(struct scene *scene, const char *comm, player_role r
 
 struct player *player_start_brief(struct scene *scene, const char *comm, player_role role) {
         return player_fork(scene, comm, role, true);
+}
+
+struct player *player_start_numbered(struct scene *scene, const char *prefix, unsigned int number, player_role role) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s-%u", prefix, number);
+        return player_fork(scene, name, role, false);
 }
 
 void player_wait_done(struct player *player) {

@@ -84,6 +84,8 @@ _Noreturn void scene_skip(struct scene *scene, const char *format, ...) __attrib
 
 /* Forks a player. It gets the name before it does anything else; when role returns it waits until the scene is over. */
 struct player *player_start(struct scene *scene, const char *comm, player_role role);
+/* The same with the name "prefix-number". */
+struct player *player_start_numbered(struct scene *scene, const char *prefix, unsigned int number, player_role role);
 /* The same for one that exits as soon as role returns. */
 struct player *player_start_brief(struct scene *scene, const char *comm, player_role role);
 /* Waits until the player's role has returned. */

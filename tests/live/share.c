@@ -4,7 +4,6 @@
  * byte, however the descriptor came to it; a connection that several hold is closed once.
  */
 #include <netinet/in.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -54,12 +53,8 @@ static void sharing_receiver(struct player *player) {
 }
 
 static void start_children(struct player *player, int n, const char *prefix, player_role role) {
-        for (int i = 0; i < n; i++) {
-                char name[COMM_SIZE];
-
-                snprintf(name, sizeof(name), "%s-%d", prefix, i);
-                player_start(player->scene, name, role);
-        }
+        for (int i = 0; i < n; i++)
+                player_start_numbered(player->scene, prefix, (unsigned int) i, role);
 }
 
 /* The parent has used the connection alone before, and goes on using it beside its children. */
@@ -284,15 +279,13 @@ static void accept_parent(struct player *player) {
         int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
 
         event_raise(player->scene, LISTENING);
-        for (int i = 0; i < 5; i++) {
-                char name[COMM_SIZE];
-                struct player *child;
+        for (unsigned int i = 0; i < 5; i++) {
                 int fd = tcp_answer(player, listener);
+                struct player *child;
 
                 player->scene->numbers[SHARED_FD] = (uint64_t) fd;
-                snprintf(name, sizeof(name), "lv-accepted-%d", i);
                 player->open = 0;
-                child = player_start(player->scene, name, accept_child);
+                child = player_start_numbered(player->scene, "lv-accepted", i, accept_child);
                 close(fd);
                 player_wait_done(child);
         }

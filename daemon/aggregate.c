@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken, and that amount
+ * is added at once to a process row, a service row and the host row: that is why the tables always add up. Whatever later
+ * happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums alone.
+ *
+ * A kernel row can dip by a few bytes for a moment, when a correction is settled on one CPU before what it corrects is on
+ * another; it can even start below zero. Growth is counted from the largest value seen, so a published counter stands
+ * still until its row has caught up.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/aggregate.h"
+#include "daemon/counters.h"
+#include "daemon/parts.h"
+#include "daemon/text.h"
+#include "libclient/socktally.h"
+
+struct aggregate {
+        struct aggregate_config config;
+        struct layout_host_row host;
+        struct processes processes;
+        struct services services;
+        struct parts parts;
+        uint64_t specials_taken[N_SPECIALS][SOCKTALLY_N_METRICS];
+        uint64_t rows_overflowed;
+        uint64_t now_ns;   /* of the sample that is being taken in */
+        uint64_t sequence;
+        uint32_t update;
+};
+
+int aggregate_new(struct aggregate **ret_aggregate, const struct aggregate_config *config) {
+        struct aggregate *aggregate = calloc(1, sizeof *aggregate);
+        int r;
+
+        if (!aggregate)
+                return -ENOMEM;
+        aggregate->config = *config;
+        aggregate->host.kind = SOCKTALLY_ROW_HOST;
+        aggregate->parts = PARTS_NULL;
+        r = processes_init(&aggregate->processes, config->max_processes);
+        if (r >= 0)
+                r = services_init(&aggregate->services, config->max_services);
+        if (r < 0) {
+                aggregate_free(aggregate);
+                return r;
+        }
+        *ret_aggregate = aggregate;
+        return 0;
+}
+
+struct aggregate *aggregate_free(struct aggregate *aggregate) {
+        if (!aggregate)
+                return NULL;
+        parts_done(&aggregate->parts);
+        services_done(&aggregate->services);
+        processes_done(&aggregate->processes);
+        free(aggregate);
+        return NULL;
+}
+
+/* Adds what a kernel row grew to the rows that it feeds. True if anything moved. */
+static bool take(struct aggregate *a, uint64_t taken[], const __u64 counters[], uint32_t process, uint32_t service) {
+        struct process *p = &a->processes.slots[process];
+        struct layout_service_row *s = &a->services.rows[service];
+        bool has_moved = false;
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                uint64_t growth = counters[m] - taken[m];
+
+                if (counter_is_gauge(m) || (int64_t) counters[m] <= (int64_t) taken[m])
+                        continue;
+                taken[m] = counters[m];
+                p->counters[m] += growth;
+                s->counters[m] += growth;
+                a->host.counters[m] += growth;
+                has_moved = true;
+        }
+        if (has_moved)
+                p->changed = s->changed = a->host.changed = a->sequence;
+        return has_moved;
+}
+
+static void raise_gauge(uint64_t *gauge, uint64_t value) {
+        if (value > *gauge)
+                *gauge = value;
+}
+
+/* A gauge is of the moment and has no sum: a row shows the largest of what feeds it. */
+static void take_gauges(struct aggregate *a, const struct sample_row *row, uint32_t process, uint32_t service) {
+        if (row->is_last || row->row.exited)
+                return;
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (counter_is_gauge(m) && row->row.counters[m]) {
+                        raise_gauge(&a->processes.slots[process].counters[m], row->row.counters[m]);
+                        raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
+                        raise_gauge(&a->host.counters[m], row->row.counters[m]);
+                }
+}
+
+static void clear_gauges(struct aggregate *a, uint64_t known) {
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                if (!counter_is_gauge(m) || !(known & UINT64_C(1) << m))
+                        continue;
+                for (uint32_t i = 0; i < a->processes.n_slots; i++)
+                        a->processes.slots[i].counters[m] = 0;
+                for (uint32_t i = 0; i < a->services.n_rows; i++)
+                        a->services.rows[i].counters[m] = 0;
+                a->host.counters[m] = 0;
+        }
+}
+
+static void process_set_service(struct aggregate *a, struct process *process, uint32_t service) {
+        if (process->service == service)
+                return;
+        a->services.rows[process->service].processes--;
+        a->services.rows[service].processes++;
+        process->service = service;
+}
+
+/* A process row ends: its totals and what still feeds it go to a special row. */
+static void process_merge(struct aggregate *a, uint32_t number, uint32_t into) {
+        struct process *from = &a->processes.slots[number], *to = &a->processes.slots[into];
+
+        counters_add(to->counters, from->counters);
+        to->changed = a->sequence;
+        for (uint32_t i = from->first_part, next; i != LOOKUP_NONE; i = next) {
+                next = a->parts.slots[i].next;
+                a->parts.slots[i].process = into;
+                a->parts.slots[i].next = LOOKUP_NONE;
+        }
+        a->services.rows[from->service].processes--;
+        processes_remove(&a->processes, number);
+}
+
+static bool is_due(const struct aggregate *a, const struct process *process) {
+        return a->update - process->quiet_update >= AGGREGATE_VISIBLE_PUBLICATIONS &&
+               a->now_ns - process->quiet_ns >= AGGREGATE_VISIBLE_NS;
+}
+
+static bool is_crowded(const struct aggregate *a) {
+        return a->processes.n_used > a->processes.max / 4 * 3;
+}
+
+/* Ends rows of processes that are gone. One that came with this very sample has not been shown yet and stays. */
+static void retire(struct aggregate *a) {
+        uint32_t number;
+
+        while ((number = a->processes.first_gone) != LOOKUP_NONE) {
+                const struct process *process = &a->processes.slots[number];
+
+                if (process->quiet_update == a->update || !(is_due(a, process) || is_crowded(a)))
+                        return;
+                process_merge(a, number, PROCESS_EXITED);
+        }
+}
+
+static uint32_t process_get(struct aggregate *a, const struct process_key *key, uint32_t service) {
+        uint32_t number = processes_find(&a->processes, key->tgid, key->start_time);
+        struct process *process;
+
+        if (number != LOOKUP_NONE)
+                return number;
+        if (is_crowded(a))
+                retire(a);
+        number = processes_add(&a->processes, key->tgid, key->start_time);
+        if (number == LOOKUP_NONE) {
+                a->rows_overflowed++;
+                return PROCESS_OVERFLOW;
+        }
+        process = &a->processes.slots[number];
+        process->born = a->update;
+        process->service = service;
+        process->changed = a->sequence;
+        a->services.rows[service].processes++;
+        return number;
+}
+
+static bool is_special(uint32_t process) {
+        return process < N_PROCESS_SPECIALS;
+}
+
+static void process_add_part(struct aggregate *a, uint32_t number, struct part *part) {
+        struct process *process = &a->processes.slots[number];
+
+        part->process = number;
+        if (is_special(number))
+                return;
+        part->next = process->first_part;
+        process->first_part = (uint32_t) (part - a->parts.slots);
+        process->n_parts++;
+}
+
+static void part_drop(struct aggregate *a, struct part *part) {
+        struct process *process = &a->processes.slots[part->process];
+
+        if (!is_special(part->process)) {
+                uint32_t number = (uint32_t) (part - a->parts.slots), *link = &process->first_part;
+
+                while (*link != number)
+                        link = &a->parts.slots[*link].next;
+                *link = part->next;
+                process->n_parts--;
+                process->n_exited -= part->has_exited;
+        }
+        parts_remove(&a->parts, part);
+}
+
+static struct part *part_new(struct aggregate *a, const struct sample_row *row) {
+        struct part *part;
+        struct unit unit;
+
+        if (parts_add(&a->parts, &row->key, &part) < 0)
+                return NULL;
+        a->config.identify(a->config.userdata, &row->key, &row->row, &unit);
+        part->service = services_get(&a->services, &unit, a->now_ns);
+        process_add_part(a, process_get(a, &row->key, part->service), part);
+        return part;
+}
+
+/* Name, user and cgroup are those of the kernel row that told last: exec and setuid change them. */
+static void describe(struct aggregate *a, struct part *part, const struct sample_row *row, bool is_new) {
+        struct process *process = &a->processes.slots[part->process];
+
+        if (is_special(part->process))
+                return;
+        if (is_new || memcmp(part->comm, row->row.comm, sizeof part->comm) != 0) {
+                memcpy(part->comm, row->row.comm, sizeof part->comm);
+                text_clean(process->comm, sizeof process->comm, part->comm, sizeof part->comm);
+        }
+        process->uid = row->row.uid;
+        process->cgroup_id = row->key.cgroup_id;
+        process_set_service(a, process, part->service);
+}
+
+/* Keeps the queue of processes that are gone in order. */
+static void settle(struct aggregate *a, uint32_t number, bool has_moved) {
+        struct process *process = &a->processes.slots[number];
+        bool is_gone = process->n_parts == process->n_exited;
+
+        if (is_special(number))
+                return;
+        if (!is_gone)
+                processes_unqueue(&a->processes, number);
+        else if (!process->is_queued || has_moved)
+                processes_queue(&a->processes, number, a->now_ns, a->update);
+}
+
+/* No memory for a row that will not come again: its total must not be lost. */
+static void take_homeless(struct aggregate *a, const struct sample_row *row) {
+        uint64_t taken[SOCKTALLY_N_METRICS] = { 0 };
+
+        a->rows_overflowed++;
+        take(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
+}
+
+static void take_row(struct aggregate *a, const struct sample_row *row) {
+        struct part *part = parts_find(&a->parts, &row->key);
+        bool is_new = !part, has_moved, has_exited = row->row.exited != 0;
+        uint32_t number;
+
+        if (!part)
+                part = part_new(a, row);
+        if (!part) {
+                if (row->is_last)
+                        take_homeless(a, row);
+                return;
+        }
+        number = part->process;
+        part->update = a->update;
+        has_moved = take(a, part->taken, row->row.counters, number, part->service);
+        take_gauges(a, row, number, part->service);
+        if (is_new || has_moved)
+                describe(a, part, row, is_new);
+        if (part->has_exited != has_exited && !is_special(number)) {
+                a->processes.slots[number].n_exited += has_exited ? 1 : (uint32_t) -1;
+                part->has_exited = has_exited;
+        }
+        if (row->is_last)
+                part_drop(a, part);
+        settle(a, number, has_moved);
+}
+
+static void take_specials(struct aggregate *a, const struct sample *sample) {
+        static const struct {
+                uint32_t process, service;
+        } rows[N_SPECIALS] = {
+                [SPECIAL_KERNEL] = { PROCESS_KERNEL, SERVICE_KERNEL },
+                [SPECIAL_OVERFLOW] = { PROCESS_OVERFLOW, SERVICE_OVERFLOW },
+                [SPECIAL_EXITED] = { PROCESS_EXITED, SERVICE_EXITED },
+        };
+
+        for (unsigned i = 0; i < N_SPECIALS; i++)
+                take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
+}
+
+/* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. */
+static void forget_lost_parts(struct aggregate *a) {
+        if (a->parts.n_used / 2 <= a->processes.max)
+                return;
+        for (uint32_t i = 0; i < a->parts.n_slots; i++) {
+                struct part *part = &a->parts.slots[i];
+                uint32_t number = part->process;
+
+                if (part->is_used && a->update - part->update > 16) {
+                        part_drop(a, part);
+                        settle(a, number, false);
+                }
+        }
+}
+
+static void count_rows(struct aggregate *a) {
+        a->host.processes = a->processes.n_used - N_PROCESS_SPECIALS;
+        a->host.services = a->services.n_rows - N_SERVICE_SPECIALS;
+}
+
+void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t sequence) {
+        a->update++;
+        a->sequence = sequence;
+        a->now_ns = sample->time_ns;
+        if (a->host.start_time == 0) {
+                a->host.start_time = sample->time_ns;
+                for (uint32_t i = 0; i < N_SERVICE_SPECIALS; i++)
+                        a->services.rows[i].start_time = sample->time_ns;
+        }
+        retire(a);
+        clear_gauges(a, sample->known);
+        take_specials(a, sample);
+        for (size_t i = 0; i < sample->n_rows; i++)
+                take_row(a, &sample->rows[i]);
+        forget_lost_parts(a);
+        count_rows(a);
+}
+
+static void shrink_processes(struct aggregate *a, uint32_t n) {
+        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots && a->processes.n_used > n; i++)
+                if (a->processes.slots[i].is_used && a->processes.slots[i].born == a->update) {
+                        process_merge(a, i, PROCESS_OVERFLOW);
+                        a->rows_overflowed++;
+                }
+}
+
+static void shrink_services(struct aggregate *a, uint32_t n) {
+        if (a->services.n_rows <= n)
+                return;
+        for (uint32_t i = 0; i < a->parts.n_slots; i++)
+                if (a->parts.slots[i].service >= n)
+                        a->parts.slots[i].service = SERVICE_OVERFLOW;
+        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
+                if (a->processes.slots[i].service >= n)
+                        a->processes.slots[i].service = SERVICE_OVERFLOW;
+        services_shrink(&a->services, n, a->sequence);
+}
+
+void aggregate_shrink(struct aggregate *a, uint32_t n_processes, uint32_t n_services, uint64_t sequence) {
+        a->sequence = sequence;
+        shrink_processes(a, n_processes);
+        shrink_services(a, n_services < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : n_services);
+        count_rows(a);
+}
+
+void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_result) {
+        *ret_result = (struct aggregate_result) {
+                .host = &a->host,
+                .processes = a->processes.slots,
+                .n_slots = a->processes.n_slots,
+                .n_processes = a->processes.n_used,
+                .services = a->services.rows,
+                .n_services = a->services.n_rows,
+                .rows_overflowed = a->rows_overflowed,
+        };
+}

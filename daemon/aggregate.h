@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_AGGREGATE_H
+#define SOCKTALLYD_AGGREGATE_H
+/*
+ * From the rows of the kernel to the rows that are published: one per process, one per service, one for the host.
+ * Invariant after every call, for every counter: the rows of processes add up to the host row, and so do the rows of
+ * services; no counter ever goes backwards.
+ */
+#include "daemon/processes.h"
+#include "daemon/sample.h"
+#include "daemon/services.h"
+#include "daemon/unit.h"
+
+struct aggregate;
+
+/* Finds the unit of a kernel row that is met for the first time. */
+typedef void aggregate_identify(void *userdata, const struct process_key *key, const struct process_row *row,
+                                struct unit *ret_unit);
+
+struct aggregate_config {
+        uint32_t max_processes; /* published rows of each table, specials included */
+        uint32_t max_services;
+        aggregate_identify *identify;
+        void *userdata;
+};
+
+/* How long the row of a process is kept after its end, or after the last movement of its counters if that is later.
+ * Under pressure (the table is more than three quarters full) rows go sooner, the oldest first. */
+#define AGGREGATE_VISIBLE_NS UINT64_C(10000000000)
+#define AGGREGATE_VISIBLE_PUBLICATIONS 3
+
+/* What there is to publish; valid until the next call. Slots of processes that are not used are holes. */
+struct aggregate_result {
+        const struct layout_host_row *host;
+        const struct process *processes;
+        uint32_t n_slots, n_processes; /* n_processes: used slots, specials included */
+        const struct layout_service_row *services;
+        uint32_t n_services;
+        uint64_t rows_overflowed;      /* processes that got no row of their own here */
+};
+
+int aggregate_new(struct aggregate **ret_aggregate, const struct aggregate_config *config);
+struct aggregate *aggregate_free(struct aggregate *aggregate);
+
+/* Takes a sample in; sequence is the publication that it is for. Memory that is short delays or merges rows, never
+ * loses a count. */
+void aggregate_update(struct aggregate *aggregate, const struct sample *sample, uint64_t sequence);
+/* The publication has room for this many rows only: what the last update added beyond goes to the overflow rows, for
+ * good. Later updates may add again. */
+void aggregate_shrink(struct aggregate *aggregate, uint32_t n_processes, uint32_t n_services, uint64_t sequence);
+void aggregate_get(const struct aggregate *aggregate, struct aggregate_result *ret_result);
+
+#endif

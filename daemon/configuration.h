@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_CONFIGURATION_H
+#define SOCKTALLYD_CONFIGURATION_H
+/*
+ * socktally.conf and its drop-ins, with systemd's precedence: the first main file that exists, then all drop-ins in the
+ * order of their names, where a file hides those of its name in directories that come later.
+ */
+#include "daemon/settings.h"
+
+/* Gets one line per problem; nothing is fatal, what is wrong is left out. */
+typedef void configuration_report(void *userdata, const char *line);
+
+/* directories: those that may hold `socktally.conf` and `socktally.conf.d`, most important first, NULL at the end. */
+void configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
+                        void *userdata);
+/* One file, which is expected to exist. */
+void configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata);
+/* The directories of this installation. */
+const char *const *configuration_directories(void);
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Puts the parts together. Each interval: collect reads the kernel's rows, identify names what is new, aggregate adds up,
+ * publish writes, readers are told. Order of life: everything is made in daemon_new() and unmade in reverse by
+ * daemon_free(), which takes a daemon that is only half made. This is the daemon's only file that logs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/aggregate.h"
+#include "daemon/cgroups.h"
+#include "daemon/configuration.h"
+#include "daemon/daemon.h"
+#include "daemon/identify.h"
+#include "daemon/log.h"
+#include "daemon/privilege.h"
+#include "daemon/publish.h"
+#include "daemon/readers.h"
+#include "libclient/handshake.h"
+
+#define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
+#define MAX_CGROUPS 16384
+#define MAX_READERS 4096
+#define MAX_READERS_PER_UID 256
+#define DESCRIPTORS_BESIDE_READERS 256
+
+struct daemon {
+        struct settings settings;
+        const char *directory;
+        bool debug;
+        bool has_made_directory, has_made_socket;
+        gid_t gid;
+        struct collect *collect;
+        struct identify *identify;
+        struct aggregate *aggregate;
+        struct publish *publish;
+        struct readers *readers;
+        sd_event *event;
+        sd_event_source *interval_source, *watchdog_source, *identify_source;
+        uint64_t interval_usec;      /* in force now */
+        uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
+        uint64_t published_usec;     /* last one */
+        uint64_t last_reader_usec;   /* when somebody was last connected */
+        uint64_t watchdog_usec;
+        uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
+        int read_error, fit_error, publish_error; /* what was said already */
+        bool is_healthy;             /* the last interval was published */
+};
+
+static uint64_t clock_ns(clockid_t clock) {
+        struct timespec now;
+
+        clock_gettime(clock, &now);
+        return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
+
+static uint64_t now_usec(void) {
+        return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+/* Says an error once, and again when it is another; what came back is said too. */
+static void log_change(int *known, int error, const char *what, const char *consequence) {
+        if (error == *known)
+                return;
+        if (error < 0)
+                log_line(LOG_ERR, "Cannot %s: %s; %s", what, strerror(-error), consequence);
+        else
+                log_line(LOG_NOTICE, "Can %s again", what);
+        *known = error;
+}
+
+static void choose_interval(struct daemon *d) {
+        uint64_t now = now_usec(), idle = d->settings.idle_interval_usec;
+
+        if (d->readers && readers_granted(d->readers) > 0)
+                d->last_reader_usec = now;
+        d->interval_usec = d->settings.interval_usec;
+        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec)
+                d->interval_usec = idle;
+}
+
+static struct layout_facts make_facts(const struct daemon *d, const struct sample *sample) {
+        return (struct layout_facts) {
+                .time_ns = sample->time_ns,
+                .realtime_ns = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
+                .interval_ns = d->interval_usec * 1000,
+                .known = sample->known,
+                .sockets_tracked = sample->health.sockets_tracked,
+                .sockets_overflowed = sample->health.sockets_overflowed,
+                .rows_overflowed = sample->health.rows_overflowed,
+                .cost_ns = d->cost_ns,
+        };
+}
+
+static int publish_sample(struct daemon *d, const struct sample *sample) {
+        struct layout_facts facts = make_facts(d, sample);
+        unsigned replaced = 0;
+        int r;
+
+        aggregate_update(d->aggregate, sample, publish_next(d->publish));
+        r = publish_fit(d->publish, d->aggregate);
+        log_change(&d->fit_error, r, "make room for more rows in the runtime directory",
+                   "further processes and services are part of the overflow rows");
+        r = publish_write(d->publish, d->aggregate, &facts, &replaced);
+        log_change(&d->publish_error, r, "publish", "readers keep what was published before");
+        if (d->readers)
+                readers_published(d->readers, replaced);
+        return r;
+}
+
+/* One interval of the data line. */
+static int run_interval(struct daemon *d) {
+        const struct sample *sample;
+        uint64_t cpu_ns;
+        int r;
+
+        choose_interval(d);
+        identify_follow(d->identify);
+        r = collect_read(d->collect, &sample);
+        log_change(&d->read_error, r, "read the counters", "trying again each interval");
+        if (r >= 0)
+                r = publish_sample(d, sample);
+        d->is_healthy = r >= 0;
+        d->published_usec = now_usec();
+        cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        d->cost_ns = cpu_ns - d->cpu_ns;
+        d->cpu_ns = cpu_ns;
+        return r;
+}
+
+/* The next publication is one interval after this one was due; what was missed is not caught up. */
+static int schedule(struct daemon *d, uint64_t due_usec) {
+        uint64_t now = now_usec();
+
+        d->due_usec = due_usec > now ? due_usec : now + d->interval_usec;
+        sd_event_source_set_time(d->interval_source, d->due_usec);
+        return sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
+}
+
+static int on_interval(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+
+        (void) run_interval(d);
+        return schedule(d, d->due_usec + d->interval_usec);
+}
+
+/* A reader that comes while the daemon idles gets a publication that is not older than an interval. */
+static void on_reader_arrived(void *userdata) {
+        struct daemon *d = userdata;
+        uint64_t now = now_usec();
+
+        d->last_reader_usec = now;
+        if (now - d->published_usec >= d->settings.interval_usec) {
+                (void) run_interval(d);
+                schedule(d, now + d->interval_usec);
+        } else if (d->due_usec > d->published_usec + d->settings.interval_usec)
+                schedule(d, d->published_usec + d->settings.interval_usec);
+}
+
+static int get_view_fd(void *userdata, enum publish_view view) {
+        struct daemon *d = userdata;
+
+        return publish_fd(d->publish, view);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int on_cgroups(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct daemon *d = userdata;
+
+        identify_follow(d->identify);
+        return 0;
+}
+
+/* Only a daemon that publishes is alive. */
+static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+
+        if (d->is_healthy)
+                sd_notify(false, "WATCHDOG=1");
+        sd_event_source_set_time(source, now_usec() + d->watchdog_usec / 3);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void identify_row(void *userdata, const struct process_key *key, const struct process_row *row,
+                         struct unit *ret_unit) {
+        struct daemon *d = userdata;
+
+        identify_unit(d->identify, key, row, ret_unit);
+}
+
+static void report_problem(void *userdata, const char *line) {
+        log_line(LOG_WARNING, "%s", line);
+}
+
+static void load_settings(struct daemon *d, const struct options *options) {
+        d->settings = settings_default();
+        if (options->config_path)
+                configuration_load_file(&d->settings, options->config_path, report_problem, NULL);
+        else
+                configuration_load(&d->settings, configuration_directories(), report_problem, NULL);
+        options_apply(options, &d->settings);
+        d->directory = options->runtime_directory;
+        d->debug = options->debug;
+}
+
+static int make_directory(struct daemon *d) {
+        int r = mkdir(d->directory, 0755) < 0 ? -errno : 0;
+
+        d->has_made_directory = r >= 0;
+        if (r >= 0 || r == -EEXIST)
+                return 0;
+        log_line(LOG_ERR, "Cannot make the runtime directory %s: %s; --runtime-directory= names another", d->directory,
+                 strerror(-r));
+        return r;
+}
+
+static void choose_group(struct daemon *d) {
+        if (privilege_group("/etc/group", "socktally", &d->gid) >= 0)
+                return;
+        d->gid = getegid();
+        if (d->debug)
+                log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
+}
+
+static void log_reports(const struct collect *collect) {
+        const struct collect_report *reports;
+        size_t n = collect_reports(collect, &reports);
+
+        for (size_t i = 0; i < n; i++) {
+                const char *how = attach_method_name(reports[i].method), *colon = reports[i].reason[0] ? ": " : "";
+
+                /* Modules mostly share their reason: once is enough. */
+                if (i > 0 && reports[i].is_running == reports[0].is_running && strcmp(reports[i].reason, reports[0].reason) == 0)
+                        continue;
+                if (reports[i].is_running)
+                        log_line(LOG_INFO, "Counting %s by %s%s%s", n > 1 && i == 0 ? "traffic" : reports[i].module, how,
+                                 colon, reports[i].reason);
+                else
+                        log_line(LOG_WARNING, "Not counting %s%s%s", reports[i].module, colon, reports[i].reason);
+        }
+}
+
+/* Asked first, so that who runs it without privilege hears of that and not of what follows from it. */
+static int check_privilege(void) {
+        char missing[64];
+
+        if (privilege_missing(missing, sizeof missing) == 0)
+                return 0;
+        log_line(LOG_ERR, "Cannot count: this process lacks %s; run it as root or from socktally.service", missing);
+        return -EPERM;
+}
+
+static int start_collect(struct daemon *d) {
+        struct collect_config config = {
+                .load_mode = d->settings.load_mode,
+                .attach_method = d->settings.attach_method,
+                .max_processes = d->settings.max_processes,
+                .max_sockets = d->settings.max_sockets,
+                .debug = d->debug,
+        };
+        char reason[512] = "";
+        int r;
+
+        r = collect_start(&d->collect, &config, reason, sizeof reason);
+        if (r >= 0) {
+                log_reports(d->collect);
+                return 0;
+        }
+        log_line(LOG_ERR, "Cannot count: %s", reason[0] ? reason : strerror(-r));
+        return r;
+}
+
+static int start_identify(struct daemon *d) {
+        char mount[1024];
+        struct identify_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
+        int r;
+
+        r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
+        if (r >= 0)
+                config.cgroup_mount = mount;
+        r = identify_new(&d->identify, &config);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
+        return r;
+}
+
+static int start_tables(struct daemon *d) {
+        struct aggregate_config aggregate = {
+                .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
+                .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
+                .identify = identify_row,
+                .userdata = d,
+        };
+        struct publish_config publish = {
+                .directory = d->directory,
+                .gid = d->gid,
+                .incarnation = clock_ns(CLOCK_REALTIME),
+                .max_processes = aggregate.max_processes,
+                .max_services = aggregate.max_services,
+        };
+        int r;
+
+        r = aggregate_new(&d->aggregate, &aggregate);
+        if (r >= 0)
+                r = publish_new(&d->publish, &publish);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->directory, strerror(-r));
+        return r;
+}
+
+/* The readers' socket that systemd hands over, or -ENOENT. */
+static int find_passed_socket(void) {
+        char **names = NULL;
+        int n = sd_listen_fds_with_names(true, &names), found = -ENOENT;
+
+        for (int i = 0; i < n; i++) {
+                int fd = SD_LISTEN_FDS_START + i;
+
+                if (found < 0 && (strcmp(names[i], "readers") == 0 || n == 1) &&
+                    sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0)
+                        found = fd;
+                else
+                        log_line(LOG_WARNING, "Descriptor %s from the service manager is of no use here, ignoring it", names[i]);
+                free(names[i]);
+        }
+        free(names);
+        if (found >= 0)
+                (void) fcntl(found, F_SETFL, O_RDWR | O_NONBLOCK);
+        return found;
+}
+
+static int open_socket(struct daemon *d, int *ret_fd) {
+        char path[108];
+        int r;
+
+        r = find_passed_socket();
+        if (r >= 0) {
+                *ret_fd = r;
+                return 0;
+        }
+        if (snprintf(path, sizeof path, "%s/readers", d->directory) >= (int) sizeof path)
+                r = -ENAMETOOLONG;
+        else
+                r = readers_listen(path, ret_fd);
+        d->has_made_socket = r >= 0;
+        if (r == -EADDRINUSE)
+                log_line(LOG_ERR, "Another socktallyd already serves %s; stop it or use another --runtime-directory=", d->directory);
+        else if (r < 0)
+                log_line(LOG_ERR, "Cannot listen on %s/readers: %s", d->directory, strerror(-r));
+        return r;
+}
+
+static int start_readers(struct daemon *d, int listen_fd) {
+        struct readers_config config = {
+                .listen_fd = listen_fd,
+                .gid = d->gid,
+                .max = MAX_READERS,
+                .max_per_uid = MAX_READERS_PER_UID,
+                .timeout_usec = HANDSHAKE_TIMEOUT_USEC,
+                .arrived = on_reader_arrived,
+                .view_fd = get_view_fd,
+                .userdata = d,
+        };
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) >= 0 && limit.rlim_cur < MAX_READERS + DESCRIPTORS_BESIDE_READERS) {
+                limit.rlim_cur = limit.rlim_max < MAX_READERS + DESCRIPTORS_BESIDE_READERS ?
+                                         limit.rlim_max :
+                                         MAX_READERS + DESCRIPTORS_BESIDE_READERS;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
+        return readers_new(&d->readers, d->event, &config);
+}
+
+static int start_signals(struct daemon *d) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        sigset_t set;
+        int r = 0;
+
+        sigemptyset(&set);
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+                sigaddset(&set, signals[i]);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0] && r >= 0; i++)
+                r = sd_event_add_signal(d->event, NULL, signals[i], on_signal, d);
+        return r;
+}
+
+static int start_loop(struct daemon *d) {
+        int r;
+
+        r = sd_event_add_time(d->event, &d->interval_source, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_interval, d);
+        if (r >= 0)
+                r = sd_event_source_set_priority(d->interval_source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0 && identify_fd(d->identify) >= 0)
+                r = sd_event_add_io(d->event, &d->identify_source, identify_fd(d->identify), EPOLLIN, on_cgroups, d);
+        if (r >= 0 && sd_watchdog_enabled(false, &d->watchdog_usec) > 0)
+                r = sd_event_add_time_relative(d->event, &d->watchdog_source, CLOCK_MONOTONIC, 0, 0, on_watchdog, d);
+        return r;
+}
+
+static int start(struct daemon *d, const struct options *options) {
+        int listen_fd, r;
+
+        load_settings(d, options);
+        r = check_privilege();
+        if (r >= 0)
+                r = make_directory(d);
+        if (r < 0)
+                return r;
+        r = open_socket(d, &listen_fd);
+        if (r < 0)
+                return r;
+        choose_group(d);
+        r = sd_event_new(&d->event);
+        if (r >= 0)
+                r = start_readers(d, listen_fd);
+        else
+                close(listen_fd);
+        if (r >= 0)
+                r = start_signals(d);
+        if (r < 0) {
+                log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
+                return r;
+        }
+        r = start_collect(d);
+        if (r >= 0)
+                r = start_identify(d);
+        if (r >= 0)
+                r = start_tables(d);
+        if (r >= 0)
+                r = start_loop(d);
+        if (r >= 0)
+                r = run_interval(d); /* says what is wrong */
+        return r;
+}
+
+int daemon_new(struct daemon **ret_daemon, const struct options *options) {
+        struct daemon *d = calloc(1, sizeof *d);
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        d->last_reader_usec = now_usec();
+        r = start(d, options);
+        if (r < 0) {
+                daemon_free(d);
+                return r;
+        }
+        *ret_daemon = d;
+        return 0;
+}
+
+int daemon_run(struct daemon *d) {
+        int r;
+
+        r = schedule(d, d->published_usec + d->interval_usec);
+        if (r < 0)
+                return r;
+        sd_notifyf(false, "READY=1\nSTATUS=Counting, %s mode.", load_mode_name(d->settings.load_mode));
+        if (d->debug)
+                log_line(LOG_DEBUG, "Publishing in %s", d->directory);
+        r = sd_event_loop(d->event);
+        sd_notify(false, "STOPPING=1");
+        if (r < 0)
+                log_line(LOG_ERR, "The event loop failed: %s", strerror(-r));
+        else
+                (void) run_interval(d);
+        return r;
+}
+
+static void remove_socket(const struct daemon *d) {
+        char path[108];
+
+        if (d->has_made_socket && snprintf(path, sizeof path, "%s/readers", d->directory) < (int) sizeof path)
+                (void) unlink(path);
+        if (d->has_made_directory)
+                (void) rmdir(d->directory);
+}
+
+struct daemon *daemon_free(struct daemon *d) {
+        if (!d)
+                return NULL;
+        sd_event_source_disable_unref(d->watchdog_source);
+        sd_event_source_disable_unref(d->identify_source);
+        sd_event_source_disable_unref(d->interval_source);
+        readers_free(d->readers);
+        publish_free(d->publish);
+        aggregate_free(d->aggregate);
+        identify_free(d->identify);
+        collect_stop(d->collect);
+        sd_event_unref(d->event);
+        remove_socket(d);
+        free(d);
+        return NULL;
+}

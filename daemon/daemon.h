@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_DAEMON_H
+#define SOCKTALLYD_DAEMON_H
+/* The whole daemon: one thread, one loop. It owns everything that the other files make. */
+#include "daemon/options.h"
+
+struct daemon;
+
+/* Reads the configuration, starts counting, publishes once. On error the reason was logged and nothing is left behind. */
+int daemon_new(struct daemon **ret_daemon, const struct options *options);
+/* Tells the service manager that all is ready and runs until a signal ends it. */
+int daemon_run(struct daemon *daemon);
+struct daemon *daemon_free(struct daemon *daemon);
+
+#endif

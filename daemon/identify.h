@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_IDENTIFY_H
+#define SOCKTALLYD_IDENTIFY_H
+/* Which systemd unit a kernel row belongs to. Never blocks, asks no name service, allocates nothing that grows per row. */
+#include "bpf/ledger.h"
+#include "daemon/unit.h"
+
+struct identify;
+
+struct identify_config {
+        const char *proc;         /* "/proc" */
+        const char *cgroup_mount; /* cgroup2; NULL: none */
+        uint32_t max_cgroups;
+};
+
+int identify_new(struct identify **ret_identify, const struct identify_config *config);
+struct identify *identify_free(struct identify *identify);
+
+/* A descriptor to poll, or -1; when it is readable, call identify_follow(). */
+int identify_fd(const struct identify *identify);
+void identify_follow(struct identify *identify);
+
+/* An empty name: outside every unit, or gone before anybody could look. */
+void identify_unit(struct identify *identify, const struct process_key *key, const struct process_row *row,
+                   struct unit *ret_unit);
+
+#endif

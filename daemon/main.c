@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* socktallyd: counts socket traffic per process and publishes it. Everything is in the library beside. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/daemon.h"
+
+int main(int argc, char *argv[]) {
+        struct daemon *daemon = NULL;
+        struct options options;
+        char message[256];
+        int r;
+
+        r = options_parse(argc, argv, &options, message, sizeof message);
+        if (r == OPTIONS_DONE)
+                return EXIT_SUCCESS;
+        if (r < 0) {
+                fprintf(stderr, "socktallyd: %s\n", message);
+                return 2;
+        }
+        r = daemon_new(&daemon, &options);
+        if (r >= 0)
+                r = daemon_run(daemon);
+        daemon_free(daemon);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_PARTS_H
+#define SOCKTALLYD_PARTS_H
+/*
+ * What was already taken from each row of the kernel. A process has one part per cgroup it moved data in. There are as
+ * many as the kernel has rows: its table bounds this one.
+ */
+#include "bpf/ledger.h"
+#include "daemon/lookup.h"
+
+struct part {
+        struct process_key key;
+        uint64_t taken[SOCKTALLY_N_METRICS]; /* largest value seen of each counter */
+        char comm[LEDGER_COMM_SIZE];         /* as the kernel had it last */
+        uint32_t process, service;           /* rows that it feeds */
+        uint32_t update;                     /* the last that had it */
+        uint32_t next;                       /* in its process's list, or in that of free slots */
+        bool is_used, has_exited;
+};
+
+struct parts {
+        struct part *slots;
+        uint32_t n_slots, n_allocated, n_used;
+        uint32_t first_free;
+        struct lookup by_key;
+};
+
+#define PARTS_NULL ((struct parts) { .first_free = LOOKUP_NONE, .by_key = LOOKUP_NULL })
+
+void parts_done(struct parts *parts);
+struct part *parts_find(const struct parts *parts, const struct process_key *key);
+/* -ENOMEM. Pointers to parts that were handed out before are void afterwards. */
+int parts_add(struct parts *parts, const struct process_key *key, struct part **ret_part);
+void parts_remove(struct parts *parts, struct part *part);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the segments of both views. They start small and are replaced by larger ones when the tables grow: the successor
+ * is complete and carries the same publication numbers on before the old one is marked superseded, so a reader that
+ * looks at the wrong moment finds one of them whole. Nothing allocates but such a replacement.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/counters.h"
+#include "daemon/publish.h"
+#include "daemon/segment.h"
+#include "libclient/socktally.h"
+
+#define ROWS_MIN 64
+
+static const struct {
+        const char *name;
+        uint32_t view;
+        mode_t mode;
+} views[N_PUBLISH_VIEWS] = {
+        [PUBLISH_PUBLIC] = { "public", SOCKTALLY_VIEW_PUBLIC, 0444 },
+        [PUBLISH_FULL] = { "full", SOCKTALLY_VIEW_FULL, 0440 },
+};
+
+struct publish {
+        struct publish_config config;
+        struct segment *segments[N_PUBLISH_VIEWS];
+        struct segment *successors[N_PUBLISH_VIEWS]; /* not visible before their first publication */
+        uint32_t capacity[LAYOUT_N_TABLES];
+        uint64_t sequence;
+};
+
+static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
+        while (current < wanted && current < max)
+                current = current > max / 2 ? max : current * 2;
+        return current;
+}
+
+static int segment_make(const struct publish *publish, enum publish_view view, const uint32_t capacity[],
+                        struct segment **ret_segment) {
+        struct segment_config config = {
+                .directory = publish->config.directory,
+                .name = views[view].name,
+                .view = views[view].view,
+                .mode = views[view].mode,
+                .gid = view == PUBLISH_FULL ? publish->config.gid : (gid_t) -1,
+                .incarnation = publish->config.incarnation,
+                .capacity = { [LAYOUT_TABLE_HOST] = 1, [LAYOUT_TABLE_SERVICES] = capacity[LAYOUT_TABLE_SERVICES] },
+        };
+        int r;
+
+        if (view == PUBLISH_FULL)
+                config.capacity[LAYOUT_TABLE_PROCESSES] = capacity[LAYOUT_TABLE_PROCESSES];
+        r = segment_new(ret_segment, &config);
+        if (r >= 0)
+                segment_set_sequence(*ret_segment, publish->sequence);
+        return r;
+}
+
+/* All views get their successors or none does. */
+static int grow(struct publish *publish, const uint32_t capacity[]) {
+        bool is_larger[N_PUBLISH_VIEWS];
+        int r = 0;
+
+        is_larger[PUBLISH_PUBLIC] = capacity[LAYOUT_TABLE_SERVICES] > publish->capacity[LAYOUT_TABLE_SERVICES];
+        is_larger[PUBLISH_FULL] = is_larger[PUBLISH_PUBLIC] ||
+                                  capacity[LAYOUT_TABLE_PROCESSES] > publish->capacity[LAYOUT_TABLE_PROCESSES];
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
+                if (is_larger[i]) {
+                        publish->successors[i] = segment_free(publish->successors[i], true);
+                        r = segment_make(publish, i, capacity, &publish->successors[i]);
+                }
+        if (r >= 0) {
+                memcpy(publish->capacity, capacity, sizeof publish->capacity);
+                return 0;
+        }
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++)
+                publish->successors[i] = segment_free(publish->successors[i], true);
+        return r;
+}
+
+int publish_new(struct publish **ret_publish, const struct publish_config *config) {
+        struct publish *publish = calloc(1, sizeof *publish);
+        uint32_t capacity[LAYOUT_N_TABLES] = { 1, ROWS_MIN, ROWS_MIN };
+        int r;
+
+        if (!publish)
+                return -ENOMEM;
+        publish->config = *config;
+        if (config->max_processes < ROWS_MIN)
+                capacity[LAYOUT_TABLE_PROCESSES] = config->max_processes;
+        if (config->max_services < ROWS_MIN)
+                capacity[LAYOUT_TABLE_SERVICES] = config->max_services;
+        r = grow(publish, capacity);
+        if (r < 0) {
+                publish_free(publish);
+                return r;
+        }
+        *ret_publish = publish;
+        return 0;
+}
+
+struct publish *publish_free(struct publish *publish) {
+        if (!publish)
+                return NULL;
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
+                segment_free(publish->successors[i], false);
+                segment_free(publish->segments[i], false);
+        }
+        free(publish);
+        return NULL;
+}
+
+uint64_t publish_next(const struct publish *publish) {
+        return publish->sequence + 1;
+}
+
+int publish_fit(struct publish *publish, struct aggregate *aggregate) {
+        uint32_t capacity[LAYOUT_N_TABLES] = { 1 };
+        struct aggregate_result result;
+        int r;
+
+        aggregate_get(aggregate, &result);
+        capacity[LAYOUT_TABLE_PROCESSES] = capacity_for(publish->capacity[LAYOUT_TABLE_PROCESSES], result.n_processes,
+                                                        publish->config.max_processes);
+        capacity[LAYOUT_TABLE_SERVICES] = capacity_for(publish->capacity[LAYOUT_TABLE_SERVICES], result.n_services,
+                                                       publish->config.max_services);
+        if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
+                return 0;
+        r = grow(publish, capacity);
+        if (r < 0)
+                aggregate_shrink(aggregate, publish->capacity[LAYOUT_TABLE_PROCESSES],
+                                 publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
+        return r;
+}
+
+static void fill_process(struct layout_process_row *row, const struct process *process,
+                         const struct layout_service_row *services) {
+        memcpy(row->counters, process->counters, sizeof row->counters);
+        row->start_time = process->start_time;
+        row->changed = process->changed;
+        row->cgroup_id = process->cgroup_id;
+        row->pid = process->pid;
+        row->uid = process->uid;
+        row->kind = process->kind;
+        row->exited = process->is_queued;
+        memcpy(row->comm, process->comm, sizeof row->comm);
+        memset(row->service, 0, sizeof *row - offsetof(struct layout_process_row, service));
+        if (process->kind == SOCKTALLY_ROW_PROCESS) {
+                const char *service = services[process->service].service;
+
+                memcpy(row->service, service, strnlen(service, sizeof row->service - 1));
+        }
+}
+
+static void fill_full(struct segment_fill *fill, const struct aggregate_result *result) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < result->n_slots; i++)
+                if (result->processes[i].is_used)
+                        fill_process(&fill->processes[n++], &result->processes[i], result->services);
+        fill->count[LAYOUT_TABLE_PROCESSES] = n;
+        memcpy(fill->services, result->services, result->n_services * sizeof *result->services);
+        fill->count[LAYOUT_TABLE_SERVICES] = result->n_services;
+        *fill->host = *result->host;
+}
+
+static void add_service(struct layout_service_row *sum, const struct layout_service_row *row) {
+        counters_add(sum->counters, row->counters);
+        sum->processes += row->processes;
+        if (row->changed > sum->changed)
+                sum->changed = row->changed;
+}
+
+/* The rows that are no unit come first (services.h), so the sum that users' services go to is already there. */
+static void fill_public(struct segment_fill *fill, const struct aggregate_result *result) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < result->n_services; i++) {
+                const struct layout_service_row *row = &result->services[i];
+
+                if (row->kind == SOCKTALLY_ROW_SERVICE && row->uid != UNIT_SYSTEM)
+                        add_service(&fill->services[SERVICE_NO_UNIT], row);
+                else
+                        fill->services[n++] = *row;
+        }
+        fill->count[LAYOUT_TABLE_SERVICES] = n;
+        *fill->host = *result->host;
+        fill->host->services = n - N_SERVICE_SPECIALS;
+}
+
+static int write_view(struct publish *publish, enum publish_view view, const struct aggregate_result *result,
+                      const struct layout_facts *facts) {
+        struct segment *segment =
+                publish->successors[view] ? publish->successors[view] : publish->segments[view];
+        struct segment_fill fill;
+
+        segment_begin(segment, &fill);
+        *fill.facts = *facts;
+        fill.facts->sequence = publish_next(publish);
+        fill.facts->rows_overflowed += result->rows_overflowed;
+        fill.count[LAYOUT_TABLE_HOST] = 1;
+        if (view == PUBLISH_FULL)
+                fill_full(&fill, result);
+        else
+                fill_public(&fill, result);
+        return segment_publish(segment, &fill);
+}
+
+static void succeed(struct publish *publish, enum publish_view view, unsigned *ret_replaced) {
+        if (!publish->successors[view])
+                return;
+        segment_free(publish->segments[view], true);
+        publish->segments[view] = publish->successors[view];
+        publish->successors[view] = NULL;
+        *ret_replaced |= 1U << view;
+}
+
+int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,
+                  unsigned *ret_replaced) {
+        struct aggregate_result result;
+        unsigned replaced = 0;
+        int r = 0;
+
+        aggregate_get(aggregate, &result);
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
+                int error = write_view(publish, i, &result, facts);
+
+                if (error >= 0)
+                        succeed(publish, i, &replaced);
+                else if (r >= 0)
+                        r = error;
+        }
+        publish->sequence++;
+        *ret_replaced = replaced;
+        return r;
+}
+
+int publish_fd(const struct publish *publish, enum publish_view view) {
+        return publish->segments[view] ? segment_fd(publish->segments[view]) : -1;
+}

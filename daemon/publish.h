@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_PUBLISH_H
+#define SOCKTALLYD_PUBLISH_H
+/*
+ * From totals to shared segments. Two views are published side by side under the same sequence: `full` has everything,
+ * `public` the host and the services of the system's manager; what belongs to users' own managers is part of its no-unit
+ * row there, so that it adds up as well without telling who moved what.
+ */
+#include <sys/types.h>
+
+#include "daemon/aggregate.h"
+
+struct publish;
+
+enum publish_view { PUBLISH_PUBLIC, PUBLISH_FULL, N_PUBLISH_VIEWS };
+
+struct publish_config {
+        const char *directory;
+        gid_t gid;               /* may read `full` */
+        uint64_t incarnation;
+        uint32_t max_processes;  /* published rows, specials included */
+        uint32_t max_services;
+};
+
+int publish_new(struct publish **ret_publish, const struct publish_config *config);
+/* Marks both segments closed and removes their files. */
+struct publish *publish_free(struct publish *publish);
+
+/* Number that the next publication will have. */
+uint64_t publish_next(const struct publish *publish);
+/* Makes room for what is to be published by replacing segments that are too small. What cannot be made room for is merged
+ * into the overflow rows. Returns the error that stopped it from growing, or 0. */
+int publish_fit(struct publish *publish, struct aggregate *aggregate);
+/* Writes both views. facts: everything but sequence. ret_replaced gets a bit per view that has a new segment since the
+ * last call. */
+int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,
+                  unsigned *ret_replaced);
+/* A descriptor open for reading, owned by the segment; -1 before the first publication. */
+int publish_fd(const struct publish *publish, enum publish_view view);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rows are kept in the form in which they are published: publishing them is one copy. The table grows with use; at its
+ * bound, further units share the overflow row, so the sum stays whole.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/counters.h"
+#include "daemon/services.h"
+#include "libclient/socktally.h"
+
+struct service_key {
+        const char *name;
+        uint32_t uid;
+};
+
+static bool match_unit(const void *owner, uint32_t number, const void *key) {
+        const struct services *services = owner;
+        const struct service_key *wanted = key;
+
+        return services->rows[number].uid == wanted->uid && strcmp(services->rows[number].service, wanted->name) == 0;
+}
+
+static uint32_t hash_unit(const char *name, uint32_t uid) {
+        return lookup_hash(name, strlen(name)) ^ uid * UINT32_C(0x9e3779b9);
+}
+
+static int grow(struct services *services) {
+        uint32_t n = services->n_allocated ? services->n_allocated * 2 : 64;
+        struct layout_service_row *rows;
+
+        if (services->n_rows < services->n_allocated)
+                return 0;
+        if (n > services->max)
+                n = services->max;
+        rows = realloc(services->rows, n * sizeof *rows);
+        if (!rows)
+                return -ENOMEM;
+        services->rows = rows;
+        services->n_allocated = n;
+        return 0;
+}
+
+static struct layout_service_row *append(struct services *services, uint32_t kind, uint32_t uid, uint64_t now_ns) {
+        struct layout_service_row *row = &services->rows[services->n_rows++];
+
+        memset(row, 0, sizeof *row);
+        row->kind = kind;
+        row->uid = uid;
+        row->start_time = now_ns;
+        return row;
+}
+
+int services_init(struct services *services, uint32_t max) {
+        static const uint32_t kinds[N_SERVICE_SPECIALS] = {
+                [SERVICE_KERNEL] = SOCKTALLY_ROW_KERNEL,
+                [SERVICE_OVERFLOW] = SOCKTALLY_ROW_OVERFLOW,
+                [SERVICE_EXITED] = SOCKTALLY_ROW_EXITED,
+                [SERVICE_NO_UNIT] = SOCKTALLY_ROW_NO_UNIT,
+        };
+        int r;
+
+        *services = (struct services) { .max = max < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : max };
+        r = grow(services);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < N_SERVICE_SPECIALS; i++)
+                append(services, kinds[i], LAYOUT_NO_UID, 0);
+        return 0;
+}
+
+void services_done(struct services *services) {
+        free(services->rows);
+        lookup_done(&services->by_unit);
+        *services = (struct services) { 0 };
+}
+
+uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns) {
+        struct service_key key = { unit->name, unit->uid };
+        uint32_t hash = hash_unit(unit->name, unit->uid), number;
+
+        if (unit->name[0] == '\0')
+                return SERVICE_NO_UNIT;
+        number = lookup_find(&services->by_unit, hash, match_unit, services, &key);
+        if (number != LOOKUP_NONE)
+                return number;
+        if (services->n_rows >= services->max || grow(services) < 0 || lookup_reserve(&services->by_unit) < 0)
+                return SERVICE_OVERFLOW;
+        number = services->n_rows;
+        strcpy(append(services, SOCKTALLY_ROW_SERVICE, unit->uid, now_ns)->service, unit->name);
+        lookup_add(&services->by_unit, hash, number);
+        return number;
+}
+
+void services_shrink(struct services *services, uint32_t n, uint64_t sequence) {
+        struct layout_service_row *overflow = &services->rows[SERVICE_OVERFLOW];
+
+        if (n < N_SERVICE_SPECIALS)
+                n = N_SERVICE_SPECIALS;
+        while (services->n_rows > n) {
+                struct layout_service_row *row = &services->rows[--services->n_rows];
+
+                counters_add(overflow->counters, row->counters);
+                overflow->processes += row->processes;
+                overflow->changed = sequence;
+                lookup_remove(&services->by_unit, hash_unit(row->service, row->uid), services->n_rows);
+        }
+}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken, and that amount
- * is added at once to a process row, a service row and the host row: that is why the tables always add up. Whatever later
- * happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums alone.
+ * is added at once to a process row, a service row and the host row: that is why the tables always add up. Whatever
+ * later happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums
+ * alone.
  *
- * A kernel row can dip by a few bytes for a moment, when a correction is settled on one CPU before what it corrects is on
- * another; it can even start below zero. Growth is counted from the largest value seen, so a published counter stands
- * still until its row has caught up.
+ * A kernel row can dip by a few bytes for a moment, when a correction is settled on one CPU before what it corrects is
+ * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
+ * stands still until its row has caught up.
  */
 #include <errno.h>
 #include <stdlib.h>

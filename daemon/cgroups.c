@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The id of a cgroup is the inode number of its directory, and the kernel never gives it to another one. Each directory
- * is watched before its children are listed, so nothing can appear unseen in between. When a cgroup goes its path is kept:
- * the rows of its processes are read later. The queue of those that are gone is bounded, the oldest are forgotten first;
- * the number of directories is bounded too, since any user may make cgroups below their own.
+ * is watched before its children are listed, so nothing can appear unseen in between. When a cgroup goes its path is
+ * kept: the rows of its processes are read later. The queue of those that are gone is bounded, the oldest are forgotten
+ * first; the number of directories is bounded too, since any user may make cgroups below their own.
  */
 #include <dirent.h>
 #include <errno.h>

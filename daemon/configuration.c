@@ -108,7 +108,7 @@ static void take_line(struct reading *reading, char *line) {
 
 static bool is_text(const char *text, size_t n) {
         for (size_t i = 0; i < n; i++)
-                if (((unsigned char) text[i] < 0x20 && !strchr("\t\n\r", text[i])) || text[i] == '\0' || text[i] == 0x7f)
+                if (((unsigned char) text[i] < 0x20 && !memchr("\t\n\r", text[i], 3)) || text[i] == 0x7f)
                         return false;
         return true;
 }
@@ -190,7 +190,8 @@ static int load(struct settings *settings, const char *path, configuration_repor
         return 0;
 }
 
-void configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata) {
+void configuration_load_file(struct settings *settings, const char *path, configuration_report *report,
+                             void *userdata) {
         struct reading reading = { .path = path, .report = report, .userdata = userdata };
 
         if (load(settings, path, report, userdata) == -ENOENT)
@@ -269,7 +270,12 @@ void configuration_load(struct settings *settings, const char *const directories
 }
 
 const char *const *configuration_directories(void) {
-        static const char *const directories[] = { SYSCONFDIR "/socktally", "/run/socktally", VENDORDIR "/socktally", NULL };
+        static const char *const directories[] = {
+                SYSCONFDIR "/socktally",
+                "/run/socktally",
+                VENDORDIR "/socktally",
+                NULL,
+        };
 
         return directories;
 }

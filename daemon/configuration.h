@@ -14,7 +14,8 @@ typedef void configuration_report(void *userdata, const char *line);
 void configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
                         void *userdata);
 /* One file, which is expected to exist. */
-void configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata);
+void configuration_load_file(struct settings *settings, const char *path, configuration_report *report,
+                             void *userdata);
 /* The directories of this installation. */
 const char *const *configuration_directories(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Puts the parts together. Each interval: collect reads the kernel's rows, identify names what is new, aggregate adds up,
- * publish writes, readers are told. Order of life: everything is made in daemon_new() and unmade in reverse by
+ * Puts the parts together. Each interval: collect reads the kernel's rows, identify names what is new, aggregate adds
+ * up, publish writes, readers are told. Order of life: everything is made in daemon_new() and unmade in reverse by
  * daemon_free(), which takes a daemon that is only half made. This is the daemon's only file that logs.
  */
 #include <errno.h>
@@ -29,7 +29,6 @@
 #include "daemon/privilege.h"
 #include "daemon/publish.h"
 #include "daemon/readers.h"
-#include "libclient/handshake.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define MAX_CGROUPS 16384
@@ -238,21 +237,26 @@ static void choose_group(struct daemon *d) {
                 log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
 }
 
+static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
+        return a->is_running == b->is_running && a->method == b->method && strcmp(a->reason, b->reason) == 0;
+}
+
+/* Modules mostly share their method and its reason: then one line is enough. */
 static void log_reports(const struct collect *collect) {
         const struct collect_report *reports;
         size_t n = collect_reports(collect, &reports);
+        bool is_shared = n > 1;
 
-        for (size_t i = 0; i < n; i++) {
-                const char *how = attach_method_name(reports[i].method), *colon = reports[i].reason[0] ? ": " : "";
+        for (size_t i = 1; i < n; i++)
+                is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
+        for (size_t i = 0; i < (is_shared ? 1 : n); i++) {
+                const char *module = is_shared ? "traffic" : reports[i].module, *reason = reports[i].reason;
 
-                /* Modules mostly share their reason: once is enough. */
-                if (i > 0 && reports[i].is_running == reports[0].is_running && strcmp(reports[i].reason, reports[0].reason) == 0)
-                        continue;
                 if (reports[i].is_running)
-                        log_line(LOG_INFO, "Counting %s by %s%s%s", n > 1 && i == 0 ? "traffic" : reports[i].module, how,
-                                 colon, reports[i].reason);
+                        log_line(LOG_INFO, "Counting %s by %s%s%s", module, attach_method_name(reports[i].method),
+                                 reason[0] ? ": " : "", reason);
                 else
-                        log_line(LOG_WARNING, "Not counting %s%s%s", reports[i].module, colon, reports[i].reason);
+                        log_line(LOG_WARNING, "Not counting %s%s%s", module, reason[0] ? ": " : "", reason);
         }
 }
 
@@ -336,7 +340,7 @@ static int find_passed_socket(void) {
                     sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0)
                         found = fd;
                 else
-                        log_line(LOG_WARNING, "Descriptor %s from the service manager is of no use here, ignoring it", names[i]);
+                        log_line(LOG_WARNING, "The service manager passed a useless descriptor %s", names[i]);
                 free(names[i]);
         }
         free(names);
@@ -360,7 +364,8 @@ static int open_socket(struct daemon *d, int *ret_fd) {
                 r = readers_listen(path, ret_fd);
         d->has_made_socket = r >= 0;
         if (r == -EADDRINUSE)
-                log_line(LOG_ERR, "Another socktallyd already serves %s; stop it or use another --runtime-directory=", d->directory);
+                log_line(LOG_ERR, "Another socktallyd serves %s; stop it or give another --runtime-directory=",
+                         d->directory);
         else if (r < 0)
                 log_line(LOG_ERR, "Cannot listen on %s/readers: %s", d->directory, strerror(-r));
         return r;
@@ -372,7 +377,6 @@ static int start_readers(struct daemon *d, int listen_fd) {
                 .gid = d->gid,
                 .max = MAX_READERS,
                 .max_per_uid = MAX_READERS_PER_UID,
-                .timeout_usec = HANDSHAKE_TIMEOUT_USEC,
                 .arrived = on_reader_arrived,
                 .view_fd = get_view_fd,
                 .userdata = d,

@@ -6,7 +6,7 @@
 
 struct daemon;
 
-/* Reads the configuration, starts counting, publishes once. On error the reason was logged and nothing is left behind. */
+/* Reads the configuration, starts counting, publishes once. On error the reason was logged and nothing is left. */
 int daemon_new(struct daemon **ret_daemon, const struct options *options);
 /* Tells the service manager that all is ready and runs until a signal ends it. */
 int daemon_run(struct daemon *daemon);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel says in which cgroup (version 2) the data moved; systemd's unit follows from that cgroup's path. Where that
- * says nothing, /proc/PID/cgroup is asked while the process lives: on machines with cgroup v1 every process is in the root
- * of an empty v2 tree, and systemd's own hierarchy has the unit; in the short moment before a new cgroup is known, its
- * path stands there too.
+ * The kernel says in which cgroup (version 2) the data moved; systemd's unit follows from that cgroup's path. Where
+ * that says nothing, /proc/PID/cgroup is asked while the process lives: on machines with cgroup v1 every process is in
+ * the root of an empty v2 tree, and systemd's own hierarchy has the unit; in the short moment before a new cgroup is
+ * known, its path stands there too.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_IDENTIFY_H
 #define SOCKTALLYD_IDENTIFY_H
-/* Which systemd unit a kernel row belongs to. Never blocks, asks no name service, allocates nothing that grows per row. */
-#include "bpf/ledger.h"
+/* Which systemd unit a kernel row belongs to. Never blocks, asks no name service; what it remembers is bounded. */
+#include "daemon/sample.h"
 #include "daemon/unit.h"
 
 struct identify;

@@ -46,7 +46,9 @@ static void build_table(struct option table[]) {
 
         memcpy(table, own, sizeof own);
         for (size_t i = 0; i < n && i < OPTIONS_MAX_SETTINGS; i++)
-                table[N_OWN + i] = (struct option) { settings[i].option, required_argument, NULL, OPTION_SETTING + (int) i };
+                table[N_OWN + i] = (struct option) { .name = settings[i].option,
+                                                     .has_arg = required_argument,
+                                                     .val = OPTION_SETTING + (int) i };
 }
 
 static int take_setting(struct options *options, size_t number, const char *value, char *message, size_t size) {
@@ -55,7 +57,8 @@ static int take_setting(struct options *options, size_t number, const char *valu
 
         settings_table(&settings);
         if (settings[number].set(&scratch, value) < 0) {
-                snprintf(message, size, "--%s=%s: must be %s", settings[number].option, value, settings[number].allowed);
+                snprintf(message, size, "--%s=%s: must be %s", settings[number].option, value,
+                         settings[number].allowed);
                 return -EINVAL;
         }
         options->values[number] = value;

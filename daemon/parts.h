@@ -5,8 +5,8 @@
  * What was already taken from each row of the kernel. A process has one part per cgroup it moved data in. There are as
  * many as the kernel has rows: its table bounds this one.
  */
-#include "bpf/ledger.h"
 #include "daemon/lookup.h"
+#include "daemon/sample.h"
 
 struct part {
         struct process_key key;

@@ -41,7 +41,8 @@ int privilege_missing(char *ret_names, size_t size) {
                         continue;
                 n += wanted[i].is_vital;
                 if (used < size)
-                        used += (size_t) snprintf(ret_names + used, size - used, "%s%s", used ? " " : "", wanted[i].name);
+                        used += (size_t) snprintf(ret_names + used, size - used, "%s%s", used ? " " : "",
+                                                  wanted[i].name);
         }
         return n;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every connection is either waiting for its hello, in the order of arrival, or granted. All sockets are non-blocking and
- * have the smallest send buffer: a reader that does not read loses messages about publications, and its connection when
- * the lost message is one that it cannot do without (it reconnects and gets the same). A reader may say only so much; one
- * that says anything else is cut off.
+ * Every connection is either waiting for its hello, in the order of arrival, or granted. All sockets are non-blocking
+ * and have the smallest send buffer: a reader that does not read loses messages about publications, and its connection
+ * when the lost message is one that it cannot do without (it reconnects and gets the same). A reader may say only so
+ * much; one that says anything else is cut off.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -245,7 +245,7 @@ static int reader_new(struct readers *readers, int fd, const struct ucred *peer)
                 return r;
         }
         sd_event_source_set_priority(reader->source, SD_EVENT_PRIORITY_IDLE);
-        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest); /* the kernel raises it to its least */
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest); /* the kernel has a least one */
         reader->readers = readers;
         reader->fd = fd;
         reader->uid = peer->uid;
@@ -287,10 +287,9 @@ static int on_resume(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* The socket stays readable when there is no descriptor left to accept with: pause, do not spin. */
 static void pause_listening(struct readers *readers) {
-        if (readers->pause || sd_event_add_time_relative(readers->event, &readers->pause, CLOCK_MONOTONIC, PAUSE_USEC, 0,
-                                                         on_resume, readers) < 0)
-                return;
-        sd_event_source_set_enabled(readers->listen_source, SD_EVENT_OFF);
+        if (!readers->pause && sd_event_add_time_relative(readers->event, &readers->pause, CLOCK_MONOTONIC, PAUSE_USEC,
+                                                          0, on_resume, readers) >= 0)
+                sd_event_source_set_enabled(readers->listen_source, SD_EVENT_OFF);
 }
 
 static int on_connection(sd_event_source *source, int listen_fd, uint32_t revents, void *userdata) {
@@ -358,6 +357,8 @@ int readers_new(struct readers **ret_readers, sd_event *event, const struct read
                 return -ENOMEM;
         }
         readers->config = *config;
+        if (readers->config.timeout_usec == 0)
+                readers->config.timeout_usec = HANDSHAKE_TIMEOUT_USEC;
         readers->event = sd_event_ref(event);
         r = sd_event_add_io(event, &readers->listen_source, config->listen_fd, EPOLLIN, on_connection, readers);
         if (r >= 0)

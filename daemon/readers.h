@@ -2,8 +2,8 @@
 #ifndef SOCKTALLYD_READERS_H
 #define SOCKTALLYD_READERS_H
 /*
- * The daemon's end of the readers' socket: says hello back, decides by credentials which view a reader gets and hands out
- * its descriptor. Whatever a peer does costs a bounded amount of memory and never makes the daemon wait.
+ * The daemon's end of the readers' socket: says hello back, decides by credentials which view a reader gets and hands
+ * out its descriptor. Whatever a peer does costs a bounded amount of memory and never makes the daemon wait.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ struct readers_config {
         gid_t gid;               /* members may read everything, like root and the daemon's own user */
         uint32_t max;            /* connections */
         uint32_t max_per_uid;
-        uint64_t timeout_usec;   /* until the hello */
+        uint64_t timeout_usec;   /* until the hello; 0: as the protocol says */
         /* A reader is about to be granted a view: the moment to publish if the last publication is old. */
         void (*arrived)(void *userdata);
         /* The descriptor of a view, or -1. */

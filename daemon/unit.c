@@ -2,9 +2,9 @@
 /*
  * systemd puts each unit into a cgroup of its name, below the cgroups of its slices: the first component of a path that
  * is no slice is the unit, and everything below belongs to it (delegated sub-cgroups). Below user@UID.service and
- * session-N.scope the same begins anew with that user's manager. Components that would collide with a file of the cgroup
- * file system have one '_' in front. Paths come from the kernel, names in them possibly from strangers: what is not a
- * valid unit name is no unit.
+ * session-N.scope the same begins anew with that user's manager. Components that would collide with a file of the
+ * cgroup file system have one '_' in front. Paths come from the kernel, names in them possibly from strangers: what is
+ * not a valid unit name is no unit.
  */
 #include <ctype.h>
 #include <stdbool.h>

@@ -18,7 +18,9 @@ daemon/sample.h     bpf/ledger.h
 daemon/segment*     libclient/*.h
 daemon/publish*     libclient/layout.h libclient/socktally.h
 daemon/aggregate*   libclient/layout.h libclient/socktally.h
-daemon/readers*     libclient/handshake.h libclient/socktally.h
+daemon/processes*   libclient/layout.h libclient/socktally.h
+daemon/services*    libclient/layout.h libclient/socktally.h
+daemon/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
 dbus/*              dbus/*.h libclient/metrics.h <systemd/*>
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>

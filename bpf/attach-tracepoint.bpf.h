@@ -35,15 +35,15 @@ extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym;
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, ctx, 0, 0);
+        struct sock *sk = bpf_cast_to_kern_ctx(ctx);
         struct tcp_sock *tp = NULL;
-        struct sock *sk;
 
-        if (!l)
-                return 1;
-        sk = bpf_cast_to_kern_ctx(ctx);
-        if (l->kind == KIND_TCP)
+        if (l ? l->kind == KIND_TCP : kind_of(sk) == KIND_TCP)
                 tp = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
-        on_release(sk, tp, l);
+        if (l)
+                on_release(sk, tp, l);
+        else if (tp)
+                release_unknown(sk, tp);
         return 1;
 }
 

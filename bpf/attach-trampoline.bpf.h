@@ -54,21 +54,21 @@ int BPF_PROG(on_inet_sendpage, struct socket *sock, void *page, int offset, unsi
 
 SEC("fentry/inet_release")
 int BPF_PROG(on_inet_release, struct socket *sock) {
-        struct sock *sk = sock->sk;
         struct tcp_sock *tp = NULL;
+        struct sock *sk = sock->sk;
         struct ledger *l;
 
         if (!sk)
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l)
-                return 0;
-        if (l->kind == KIND_TCP) {
+        if (l ? l->kind == KIND_TCP : kind_of(sk) == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)
                         return 0;
         }
-        return on_release(sk, tp, l);
+        if (l)
+                return on_release(sk, tp, l);
+        return tp ? release_unknown(sk, tp) : 0;
 }
 
 /* Load mode passive */

@@ -19,6 +19,7 @@ struct call {
         __u32 kind;
         bool has_row;       /* the caller has a row of its own to be charged in */
         bool is_owner_gone;
+        bool is_active;     /* a socket that connect() opened */
 };
 
 static __always_inline __u32 kind_of(const struct sock *sk) {
@@ -50,28 +51,52 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
         return l;
 }
 
-/* Fills a ledger that was just made. Under the lock. TCP: what was moved before is not ours to count. */
-static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind) {
+/* TCP sockets that exist when the daemon starts get their ledger at once. So one that has none was born since, and all it
+ * moved counts; unless ledgers were refused, when others were charged for it meanwhile. */
+static __always_inline bool is_newborn(const struct sock *sk) {
+        __u8 state = sk->__sk_common.skc_state;
+
+        return state == TCP_SYN_RECV || state == TCP_SYN_SENT || (is_scanned && !health.sockets_overflowed);
+}
+
+static __always_inline bool is_active_open(const struct sock *sk) {
+        __u64 address = (__u64) sk;
+
+        return bpf_map_lookup_elem(&active_opens, &address);
+}
+
+static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, bool is_active) {
+        __u8 state = sk->__sk_common.skc_state;
+
+        if (is_active)
+                l->flags |= LEDGER_ACTIVE;
+        if (state == TCP_SYN_SENT) /* keys come with the answer; see socket_established() */
+                return;
+        take_keys(l, tp);
+        if (is_active && tp->bytes_acked)
+                l->flags |= LEDGER_SYN_COUNTED;
+        if (state != TCP_SYN_RECV)
+                l->flags |= LEDGER_CONNECTED;
+        if (is_newborn(sk))
+                return;
+        l->retransmits = tp->total_retrans;
+        l->base[TX] = tcp_written(sk, tp, l, 0);
+        l->base[RX] = tcp_read(sk, tp, l);
+}
+
+/* Fills a ledger that was just made. Under the lock; is_active was looked up before it. tp: NULL for other kinds. */
+static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+                                        bool is_active) {
         if (l->state != LEDGER_NEW)
                 return;
         l->kind = kind;
+        l->state = LEDGER_UNCLAIMED;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
-        if (tp) {
-                __u32 state = sk->__sk_common.skc_state;
-
-                take_keys(l, tp);
-                l->retransmits = tp->total_retrans;
-                if (state != TCP_SYN_RECV) { /* else: accepted in Fast Open, nothing was moved before */
-                        l->base[TX] = tcp_written(sk, tp, l, 0);
-                        l->base[RX] = tcp_read(sk, tp, l);
-                }
-                if (state != TCP_SYN_RECV && state != TCP_SYN_SENT)
-                        l->flags |= LEDGER_CONNECTED;
-        } else if (kind == KIND_UDP) {
+        if (kind == KIND_UDP)
                 l->drops = drops_of(sk);
-        }
-        l->state = LEDGER_UNCLAIMED;
+        if (tp)
+                open_tcp(sk, tp, l, is_active);
 }
 
 static __always_inline void own(struct ledger *l, const struct process_key *me) {
@@ -93,10 +118,10 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n)
 static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
                                         struct charge *c, const struct occasion *why) {
         __u32 dir = call->dir & 1;
-        bool is_new = l->state == LEDGER_NEW, is_mine;
+        bool is_known = l->state != LEDGER_NEW || !tp || is_newborn(sk), is_mine;
 
-        open_ledger(sk, tp, l, call->kind);
-        if (is_new && tp && sk->__sk_common.skc_state != TCP_SYN_RECV)
+        open_ledger(sk, tp, l, call->kind, call->is_active);
+        if (!is_known)
                 l->base[dir] -= call->n;
         is_mine = is_same_process(&l->owner, &call->me);
         if (l->state == LEDGER_OWNED && is_mine && l->owner.cgroup_id == call->me.cgroup_id) {
@@ -175,6 +200,7 @@ static __noinline int slow_call(struct sock *sk, struct ledger *l, int ret, __u3
                 row = special(SPECIAL_OVERFLOW);
         if (l) {
                 call.is_owner_gone = is_owner_gone(l, &call.me);
+                call.is_active = tp && l->state == LEDGER_NEW && is_active_open(sk);
                 bpf_spin_lock(&l->lock);
                 is_done = settle_call(sk, tp, l, &call, &c, &why);
                 bpf_spin_unlock(&l->lock);

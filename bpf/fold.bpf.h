@@ -23,6 +23,7 @@ struct charge {
         __u64 errors[N_DIRECTIONS];
         __u32 retransmits;
         __u32 drops;
+        __u32 closes;
         __u32 kind;
         __u32 flags;
 };
@@ -32,6 +33,8 @@ struct occasion {
         __u64 now;
         bool may_be_shared; /* another process may be in the middle of a call */
         bool is_final;      /* no call can be running any more */
+        bool is_close;      /* the last descriptor is gone */
+        struct process_key closer; /* owns the socket from now on, if nobody does */
 };
 
 static __always_inline __u64 exchange(__u64 *counter) {
@@ -136,7 +139,7 @@ static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct le
 
 static __always_inline bool is_nothing(const struct charge *c) {
         return !(c->bytes[TX] | c->bytes[RX] | c->calls[TX] | c->calls[RX] | c->errors[TX] | c->errors[RX] |
-                 c->retransmits | c->drops);
+                 c->retransmits | c->drops | c->closes);
 }
 
 static __always_inline void give(struct process_row *row, const struct charge *c) {
@@ -155,6 +158,7 @@ static __always_inline void give(struct process_row *row, const struct charge *c
                 add(&k[SOCKTALLY_METRIC_tcp_tx_errors], c->errors[TX]);
                 add(&k[SOCKTALLY_METRIC_tcp_rx_errors], c->errors[RX]);
                 add(&k[SOCKTALLY_METRIC_tcp_retransmits], c->retransmits);
+                add(&k[SOCKTALLY_METRIC_tcp_closes], c->closes);
                 break;
         case KIND_UDP:
                 add(&k[SOCKTALLY_METRIC_udp_tx_bytes], c->bytes[TX]);
@@ -191,8 +195,14 @@ static __always_inline void fold(struct sock *sk, struct tcp_sock *tp, struct le
         struct charge c = {};
 
         bpf_spin_lock(&l->lock);
+        if (!l->owner.tgid && why->closer.tgid)
+                l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
                 take(sk, tp, l, &c, why);
+        if (why->is_close) {
+                c.closes = (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
+                l->flags |= LEDGER_CLOSED;
+        }
         bpf_spin_unlock(&l->lock);
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);

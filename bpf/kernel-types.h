@@ -166,6 +166,7 @@ struct task_struct {
 };
 
 struct sock_common {
+        __be16 skc_dport;
         unsigned short skc_family;
         volatile unsigned char skc_state;
         unsigned long skc_flags;
@@ -227,6 +228,12 @@ struct bpf_iter__task_file {
         struct task_struct *task;
         __u32 fd;
         struct file *file;
+};
+
+struct bpf_iter__tcp {
+        struct bpf_iter_meta *meta;
+        struct sock_common *sk_common;
+        unsigned int uid;
 };
 
 struct bpf_iter__bpf_sk_storage_map {

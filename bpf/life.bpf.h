@@ -7,49 +7,52 @@
  */
 #include "bpf/call.bpf.h"
 
-static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        struct process_key me = key_of(task);
-        struct process_row *row = NULL;
-        struct charge c = {};
-        struct ledger *l;
-
-        if (!BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
-                row = row_of(&me, task);
-        l = ledger_of(sk, KIND_TCP);
-        if (!l)
-                return 0;
-        bpf_spin_lock(&l->lock);
-        if (l->state == LEDGER_NEW)
-                open_ledger(sk, NULL, l, KIND_TCP);
-        /* Used before, and disconnected since: what its last calls read has not been charged yet. */
-        c.owner = l->owner;
-        c.kind = l->kind;
-        c.flags = l->flags;
-        c.bytes[RX] = exchange(&l->bytes[RX]);
+/* A socket that was used before and disconnected starts again from nothing. Under the lock. */
+static __always_inline void reopen(struct tcp_sock *tp, struct ledger *l, struct charge *c) {
+        /* What its last calls read has not been charged yet. */
+        c->owner = l->owner;
+        c->kind = l->kind;
+        c->flags = l->flags;
+        c->bytes[RX] = exchange(&l->bytes[RX]);
         l->base[TX] = l->base[RX] = 0;
         l->flags = (l->flags & LEDGER_KERNEL) | LEDGER_ACTIVE;
         l->held_min[TX] = l->held_min[RX] = 0;
         l->retransmits = tp->total_retrans;
-        if (l->state == LEDGER_UNCLAIMED && row)
-                l->owner = me;
+}
+
+static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        __u64 address = (__u64) sk;
+        struct charge c = {};
+        __u8 yes = 1;
+
+        bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
+        if (!l)
+                return 0;
+        bpf_spin_lock(&l->lock);
+        if (l->state != LEDGER_NEW)
+                reopen(tp, l, &c);
         bpf_spin_unlock(&l->lock);
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);
         return 0;
 }
 
+/* A ledger can wait for the first call; not where none is seen, nor on a socket of the kernel, whose readers make none. */
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp) {
-        struct ledger *l = ledger_of(sk, KIND_TCP);
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        bool is_active;
 
+        if (!l && (!cfg_sees_calls || BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
+                l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
+        is_active = is_active_open(sk);
         bpf_spin_lock(&l->lock);
-        if (l->state == LEDGER_NEW)
-                open_ledger(sk, NULL, l, KIND_TCP);
+        open_ledger(sk, NULL, l, KIND_TCP, false);
         take_keys(l, tp);
-        if (l->flags & LEDGER_ACTIVE && tp->bytes_acked)
-                l->flags |= LEDGER_SYN_COUNTED;
+        if (is_active)
+                l->flags |= LEDGER_ACTIVE | (tp->bytes_acked ? LEDGER_SYN_COUNTED : 0);
         l->flags |= LEDGER_CONNECTED;
         bpf_spin_unlock(&l->lock);
         return 0;
@@ -82,58 +85,66 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
         return socket_ends(sk, tp, old_state);
 }
 
+/* Nothing was added since the final fold at release. */
+static __always_inline bool is_drained(const struct ledger *l, const struct tcp_sock *tp) {
+        return l->flags & LEDGER_CLOSED && tp->total_retrans == l->retransmits &&
+               !(l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX]);
+}
+
 /* The last point at which a TCP socket's counters are valid. */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         struct occasion why = { .is_final = true };
+        __u64 address = (__u64) sk;
         struct tcp_sock *tp;
 
+        if (!l || l->flags & LEDGER_ACTIVE)
+                bpf_map_delete_elem(&active_opens, &address);
         if (!l)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp)
                 return 0;
-        fold(sk, tp, l, &why);
-        if (!cfg_sees_release && l->flags & LEDGER_CONNECTED) {
-                struct process_key owner = l->owner;
-                struct process_row *row = owner_row(&owner, l->flags);
-
-                if (row)
-                        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
-        }
+        why.is_close = !cfg_sees_release;
+        if (!is_drained(l, tp))
+                fold(sk, tp, l, &why);
         __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
+        return 0;
+}
+
+/* A TCP socket is closed that no call was ever seen on: nothing was written, but it may have been read by splice. It was
+ * a connection if the peer's first sequence number ever came in. */
+static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct process_row *row;
+        struct process_key me;
+
+        if (!tp->rcv_nxt || sk->__sk_common.skc_state == TCP_LISTEN || !is_newborn(sk) || task->flags & PF_KTHREAD ||
+            BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+                return 0;
+        me = key_of(task);
+        row = row_of(&me, task) ?: special(SPECIAL_OVERFLOW);
+        if (!row)
+                return 0;
+        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
+        add(&row->counters[SOCKTALLY_METRIC_tcp_rx_bytes], tcp_read_in_all(sk, tp));
+        add(&row->counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
         return 0;
 }
 
 /* The last descriptor of a socket is gone; runs in process context, mostly in the process that closed it.
  * tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
+        struct occasion why = { .is_final = true, .is_close = true };
         struct task_struct *task = bpf_get_current_task_btf();
-        struct occasion why = { .is_final = true };
-        struct process_row *row = NULL;
-        bool is_close = false;
-        struct process_key me, owner;
-        __u32 flags;
 
-        me = key_of(task);
-        if (!l->owner.tgid && !(task->flags & PF_KTHREAD))
-                row = row_of(&me, task);
-        bpf_spin_lock(&l->lock);
-        if (l->flags & LEDGER_CONNECTED && !(l->flags & LEDGER_CLOSED))
-                is_close = true;
-        l->flags |= LEDGER_CLOSED;
-        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row)
-                l->owner = me;
-        owner = l->owner;
-        flags = l->flags;
-        bpf_spin_unlock(&l->lock);
-        fold(sk, tp, l, &why);
-        if (is_close) {
-                row = owner_row(&owner, flags);
-                if (row)
-                        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
+        if (!l->owner.tgid && l->state == LEDGER_UNCLAIMED && !(task->flags & PF_KTHREAD)) {
+                why.closer = key_of(task);
+                if (!row_of(&why.closer, task))
+                        why.closer.tgid = 0;
         }
+        fold(sk, tp, l, &why);
         if (!tp)
                 __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
         return 0;

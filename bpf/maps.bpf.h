@@ -26,8 +26,8 @@ enum ledger_state {
 
 enum ledger_flag {
         LEDGER_KERNEL = 1 << 0,      /* a socket of the kernel itself */
-        LEDGER_ACTIVE = 1 << 1,      /* we saw the connect: the SYN is ours */
-        LEDGER_SYN_COUNTED = 1 << 2, /* bytes_acked holds one for our SYN */
+        LEDGER_ACTIVE = 1 << 1,      /* opened by connect(): the SYN is ours */
+        LEDGER_SYN_COUNTED = 1 << 2, /* bytes_acked holds one for it */
         LEDGER_READY = 1 << 3,       /* seq_key is valid */
         LEDGER_CONNECTED = 1 << 4,   /* was established once */
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
@@ -61,6 +61,16 @@ struct {
         __type(value, struct ledger);
 } ledgers SEC(".maps");
 
+/* TCP sockets that connect() opened: their SYN takes a sequence number that must not count. Key: address of the socket.
+ * A quarter of the price of a ledger, which a connection without data never needs. Removed at tcp_destroy_sock. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, 262144); /* set before load */
+        __type(key, __u64);
+        __type(value, __u8);
+} active_opens SEC(".maps");
+
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, 16384); /* set before load */
@@ -79,10 +89,14 @@ struct {
 const volatile __u32 cfg_max_sockets = 262144;
 const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
 const volatile bool cfg_errors = false;     /* load mode return */
+const volatile bool cfg_sees_calls = true;    /* a hook sees every call on a TCP socket: ledgers can wait for the first */
 const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 
 struct ledger_health health = {};
+
+/* Set by the collector when the first scan is over: an unknown TCP socket is then one that was born since. */
+bool is_scanned = false;
 
 /* Written by the collector before each pass of the fold iterator. */
 __u64 pass_time = 0;

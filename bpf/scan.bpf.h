@@ -2,8 +2,10 @@
 #ifndef SOCKTALLY_BPF_SCAN_H
 #define SOCKTALLY_BPF_SCAN_H
 /*
- * The two walks: once over the files of all processes, to find the sockets that were there before us, and each interval
- * over all ledgers, to fold them. Both cross network namespaces.
+ * The walks. Over the files of all processes: first to find the sockets that were there before us, then each interval
+ * for sockets on which no call was seen yet (splice reads and zero-copy receives are none). Over all ledgers, to fold
+ * them. Both cross network namespaces. Over the TCP sockets of our own namespace, once: those that no descriptor leads
+ * to, being on the way between two processes.
  */
 #include "bpf/call.bpf.h"
 
@@ -17,6 +19,7 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         struct tcp_sock *tp = NULL;
         struct ledger *l;
         struct sock *sk;
+        bool is_active = false;
         __u32 kind, state;
 
         if (!task || !file)
@@ -30,15 +33,47 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                 if (!tp || state == TCP_LISTEN || state == TCP_CLOSE || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                         return 0;
         }
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (l && (l->state != LEDGER_UNCLAIMED || l->owner.tgid))
+                return 0;
+        /* A UDP socket without a ledger has not moved anything since we started. */
+        if (!l && is_scanned && !tp)
+                return 0;
         key = key_of(task);
         row = row_of(&key, task);
         l = ledger_of(sk, kind);
         if (!l)
                 return 0;
+        if (tp)
+                is_active = is_active_open(sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind);
+        open_ledger(sk, tp, l, kind, is_active);
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row)
                 l->owner = key;
+        bpf_spin_unlock(&l->lock);
+        return 0;
+}
+
+SEC("iter/tcp")
+int scan_tcp(struct bpf_iter__tcp *ctx) {
+        struct sock_common *common = ctx->sk_common;
+        struct tcp_sock *tp;
+        struct ledger *l;
+        struct sock *sk;
+
+        if (!common)
+                return 0;
+        tp = bpf_skc_to_tcp_sock(common); /* NULL for time-wait and request sockets */
+        if (!tp)
+                return 0;
+        sk = (struct sock *) tp;
+        if (sk->__sk_common.skc_state == TCP_LISTEN || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+                return 0;
+        l = ledger_of(sk, KIND_TCP);
+        if (!l)
+                return 0;
+        bpf_spin_lock(&l->lock);
+        open_ledger(sk, tp, l, KIND_TCP, false);
         bpf_spin_unlock(&l->lock);
         return 0;
 }

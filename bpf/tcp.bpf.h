@@ -34,13 +34,22 @@ static __always_inline __u64 tcp_written(const struct sock *sk, const struct tcp
 }
 
 /* The order of loads matters: once SOCK_DONE is set rcv_nxt is final, and copied_seq passes the FIN only after that. */
-static __always_inline __u64 tcp_read(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
+static __always_inline __u64 tcp_read_with(const struct sock *sk, const struct tcp_sock *tp, __u32 key) {
         __u32 copied = *(volatile __u32 *) &tp->copied_seq;
         bool is_done = sk->__sk_common.skc_flags & (1UL << SOCK_DONE_BIT);
         __u32 next = *(volatile __u32 *) &tp->rcv_nxt;
         __u64 near = tp->bytes_received - (__u32) (next - copied);
 
-        return extend(near, copied + l->seq_key[RX]) - (is_done && copied == next);
+        return extend(near, copied + key) - (is_done && copied == next);
+}
+
+static __always_inline __u64 tcp_read(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
+        return tcp_read_with(sk, tp, l->seq_key[RX]);
+}
+
+/* Without a ledger, when nothing else can move the counters. */
+static __always_inline __u64 tcp_read_in_all(const struct sock *sk, const struct tcp_sock *tp) {
+        return tcp_read_with(sk, tp, (__u32) tp->bytes_received - tp->rcv_nxt);
 }
 
 static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *tp) {

@@ -133,16 +133,18 @@ static int choose(struct collect *collect, const struct btf *btf, unsigned use, 
         return 0;
 }
 
-static void configure(struct collect *collect, bool sees_release) {
+static void configure(struct collect *collect, enum attach_method method, bool sees_release) {
         struct socktally_bpf *skeleton = collect->skeleton;
         struct stat namespace;
 
         skeleton->rodata->cfg_max_sockets = collect->config.max_sockets;
         skeleton->rodata->cfg_tcp_calls = collect->config.load_mode != LOAD_PASSIVE;
+        skeleton->rodata->cfg_sees_calls = method == ATTACH_TRACEPOINT || collect->config.load_mode != LOAD_PASSIVE;
         skeleton->rodata->cfg_errors = collect->config.load_mode == LOAD_RETURN;
         skeleton->rodata->cfg_sees_release = sees_release;
         if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE)
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
+        bpf_map__set_max_entries(skeleton->maps.active_opens, collect->config.max_sockets);
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
 }
 
@@ -210,6 +212,9 @@ static int attach_iterators(struct collect *collect) {
         collect->scan_link = bpf_program__attach_iter(collect->skeleton->progs.scan_files, NULL);
         if (!collect->scan_link)
                 return -errno;
+        collect->tcp_link = bpf_program__attach_iter(collect->skeleton->progs.scan_tcp, NULL);
+        if (!collect->tcp_link)
+                return -errno;
         collect->fold_link = bpf_program__attach_iter(collect->skeleton->progs.fold_sockets, &options);
         return collect->fold_link ? 0 : -errno;
 }
@@ -247,6 +252,10 @@ static int attach_all(struct collect *collect, unsigned use, char *reason, size_
         r = collect_walk(collect->scan_link);
         if (r < 0)
                 return say(reason, size, r, "cannot walk the open files", "");
+        r = collect_walk(collect->tcp_link);
+        if (r < 0)
+                return say(reason, size, r, "cannot walk the TCP sockets", "");
+        collect->skeleton->bss->is_scanned = true;
         return 0;
 }
 
@@ -267,7 +276,7 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
         btf__free(btf);
         if (r < 0)
                 return r;
-        configure(collect, sees_release);
+        configure(collect, method, sees_release);
         r = socktally_bpf__load(collect->skeleton);
         return r < 0 ? say(reason, size, r, "the kernel refused the programs", "") : 0;
 }
@@ -293,8 +302,9 @@ void collect_detach(struct collect *collect) {
         while (collect->n_links > 0)
                 bpf_link__destroy(collect->links[--collect->n_links]);
         bpf_link__destroy(collect->scan_link);
+        bpf_link__destroy(collect->tcp_link);
         bpf_link__destroy(collect->fold_link);
-        collect->scan_link = collect->fold_link = NULL;
+        collect->scan_link = collect->tcp_link = collect->fold_link = NULL;
         socktally_bpf__destroy(collect->skeleton);
         collect->skeleton = NULL;
 }

@@ -15,7 +15,7 @@ struct collect {
         struct socktally_bpf *skeleton;
         struct bpf_link *links[COLLECT_MAX_LINKS];
         size_t n_links;
-        struct bpf_link *scan_link, *fold_link;
+        struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
         bool sees_release;
         struct collect_report reports[2];

@@ -30,6 +30,9 @@ static int fold_all(struct collect *collect) {
         bss->pass_number++;
         bss->pass_sockets = 0;
         bss->health.passes++;
+        r = collect_walk(collect->scan_link);
+        if (r < 0)
+                return r;
         r = collect_walk(collect->fold_link);
         if (r < 0)
                 return r;

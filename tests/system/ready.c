@@ -94,6 +94,7 @@ int main(int argc, char **argv) {
                 perror("ready");
                 return 1;
         }
+        signal(SIGPIPE, SIG_IGN); /* whoever waited for READY=1 may not listen any more */
         while (true) {
                 if (poll(polls, 2, -1) < 0 && errno != EINTR)
                         return 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes one shared segment. The memory is a file on tmpfs (or any directory) or a sealed memfd, allocated and populated
- * before anybody learns its size, so that neither side ever meets a hole. A publication is filled into a slot that is not
- * published (protocol.h), so readers always have the one before whole, whatever happens to this process.
+ * Writes one shared segment. The memory is a file on tmpfs (or any directory) or a sealed memfd, allocated and
+ * populated before anybody learns its size, so that neither side ever meets a hole. A publication is filled into a slot
+ * that is not published (protocol.h), so readers always have the one before whole, whatever happens to this process.
  *
  * The thread that calls segment_new() owns a robust mutex in the segment until segment_free(): when it dies the kernel
  * marks the mutex, and readers know. It must therefore be the daemon's main thread. Never take file locks on a segment:
@@ -69,7 +69,8 @@ static uint64_t align_to(uint64_t value, uint64_t step) {
 }
 
 /* Where everything goes, before there is memory for it. */
-static void plan_tables(struct layout_header *header, struct layout_table *tables, const struct segment_config *config) {
+static void plan_tables(struct layout_header *header, struct layout_table *tables,
+                        const struct segment_config *config) {
         uint64_t offset = sizeof(struct layout_slot);
 
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
@@ -100,7 +101,8 @@ static void plan_tables(struct layout_header *header, struct layout_table *table
         header->slot_stride = align_to(offset, PAGE);
 }
 
-static void plan_header(struct layout_header *header, struct layout_table *tables, const struct segment_config *config) {
+static void plan_header(struct layout_header *header, struct layout_table *tables,
+                        const struct segment_config *config) {
         *header = (struct layout_header){
                 .byte_order = LAYOUT_BYTE_ORDER,
                 .major = LAYOUT_MAJOR,
@@ -121,13 +123,15 @@ static void plan_header(struct layout_header *header, struct layout_table *table
         plan_tables(header, tables, config);
         header->tables_offset = sizeof(struct layout_header);
         header->columns_offset = header->tables_offset + header->n_tables * sizeof(struct layout_table);
-        header->dynamic_offset = align_to(header->columns_offset + header->n_columns * sizeof(struct layout_column), PAGE);
+        header->dynamic_offset =
+                align_to(header->columns_offset + header->n_columns * sizeof(struct layout_column), PAGE);
         header->slots_offset = align_to(header->dynamic_offset + sizeof(struct layout_dynamic), PAGE);
         header->size = header->slots_offset + header->n_slots * header->slot_stride;
         header->owner_offset = header->dynamic_offset + offsetof(struct layout_dynamic, owner) + MUTEX_FUTEX_OFFSET;
 }
 
-/* When this process started, field 22 of its stat; 0 without /proc, and then readers take every new segment for a restart. */
+/* When this process started, field 22 of its stat; 0 without /proc, and then readers take every new segment for a
+ * restart. */
 static uint64_t writer_start(void) {
         uint64_t ticks = 0;
         char text[1024];
@@ -279,8 +283,8 @@ static void describe(struct segment *segment, const struct layout_header *header
         describe_columns(segment);
 }
 
-/* Setting FUTEX_WAITERS in advance makes the kernel wake readers when this thread dies; otherwise it would only mark the
- * word, since readers cannot write that somebody waits. */
+/* Setting FUTEX_WAITERS in advance makes the kernel wake readers when this thread dies; otherwise it would only mark
+ * the word, since readers cannot write that somebody waits. */
 static int take_ownership(struct segment *segment) {
         pthread_mutex_t *mutex = (void *) segment->dynamic->owner;
         uint32_t *word = (void *) (segment->base + segment->header->owner_offset);
@@ -357,7 +361,8 @@ static void remove_name(struct segment *segment) {
                 return;
         if (!segment->is_named)
                 (void) unlinkat(segment->directory_fd, segment->temporary_name, 0);
-        else if (fstatat(segment->directory_fd, segment->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && st.st_ino == segment->inode)
+        else if (fstatat(segment->directory_fd, segment->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                 st.st_ino == segment->inode)
                 (void) unlinkat(segment->directory_fd, segment->name, 0);
 }
 
@@ -365,8 +370,8 @@ struct segment *segment_free(struct segment *segment, bool is_superseded) {
         if (!segment)
                 return NULL;
         if (segment->dynamic) {
-                __atomic_store_n(&segment->dynamic->state, is_superseded ? LAYOUT_STATE_SUPERSEDED : LAYOUT_STATE_CLOSED,
-                                 __ATOMIC_RELEASE);
+                __atomic_store_n(&segment->dynamic->state,
+                                 is_superseded ? LAYOUT_STATE_SUPERSEDED : LAYOUT_STATE_CLOSED, __ATOMIC_RELEASE);
                 wake_readers(segment);
         }
         remove_name(segment);

@@ -24,7 +24,8 @@ struct segment_config {
         uint32_t capacity[LAYOUT_N_TABLES]; /* rows; 0: this view does not have the table */
 };
 
-/* Where the writer puts the next publication. Rows are not zeroed: the caller writes every field of each row it counts. */
+/* Where the writer puts the next publication. Rows are not zeroed: the caller writes every field of each row it
+ * counts. */
 struct segment_fill {
         struct layout_host_row *host;
         struct layout_service_row *services;

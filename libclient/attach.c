@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Maps a segment and decides whether it may be used. The order matters: first the file (who could change or shorten it),
- * then a private copy of header and descriptors, then checks on the copy alone. Arithmetic is in 64 bits on values that
- * were bounded before, so nothing wraps.
+ * Maps a segment and decides whether it may be used. The order matters: first the file (who could change or shorten
+ * it), then a private copy of header and descriptors, then checks on the copy alone. Arithmetic is in 64 bits on values
+ * that were bounded before, so nothing wraps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,13 +74,15 @@ static int check_header(const struct layout_header *header, uint64_t size, char 
                 return refuse(reason, -EPROTO, "the header says %llu bytes, the file has %llu",
                               (unsigned long long) header->size, (unsigned long long) size);
         if (header->header_size < sizeof(struct layout_header) || header->table_size < sizeof(struct layout_table) ||
-            header->column_size < sizeof(struct layout_column) || header->dynamic_size < sizeof(struct layout_dynamic) ||
-            header->slot_size < sizeof(struct layout_slot) || header->facts_size < sizeof(struct layout_facts) ||
+            header->column_size < sizeof(struct layout_column) ||
+            header->dynamic_size < sizeof(struct layout_dynamic) || header->slot_size < sizeof(struct layout_slot) ||
+            header->facts_size < sizeof(struct layout_facts) ||
             header->index_entry_size != sizeof(struct layout_index_entry))
                 return refuse(reason, -EPROTO, "a structure is smaller than in layout %u.0", LAYOUT_MAJOR);
         if (header->table_size % 8 || header->column_size % 8 || header->table_size > LAYOUT_MAX_ROW_SIZE ||
             header->column_size > LAYOUT_MAX_ROW_SIZE)
-                return refuse(reason, -EPROTO, "descriptors of %u and %u bytes", header->table_size, header->column_size);
+                return refuse(reason, -EPROTO, "descriptors of %u and %u bytes", header->table_size,
+                              header->column_size);
         if (header->n_slots < 2 || header->n_slots > LAYOUT_MAX_SLOTS || header->n_tables == 0 ||
             header->n_tables > LAYOUT_MAX_TABLES || header->n_columns > LAYOUT_MAX_COLUMNS)
                 return refuse(reason, -EPROTO, "%u slots, %u tables, %u columns are out of range", header->n_slots,
@@ -122,9 +124,9 @@ static int check_table(const struct layout_header *header, const struct layout_t
                 return refuse(reason, -EPROTO, "table %s: its rows reach past the slot's end", table->name);
         if (table->index_size > 4 * LAYOUT_MAX_ROWS || (table->index_size & (table->index_size - 1)))
                 return refuse(reason, -EPROTO, "table %s: an index of %u entries", table->name, table->index_size);
-        if (table->index_size > 0 &&
-            (table->index_offset < header->slot_size ||
-             !is_inside(table->index_offset, table->index_size, sizeof(struct layout_index_entry), header->slot_stride)))
+        if (table->index_size > 0 && (table->index_offset < header->slot_size ||
+                                      !is_inside(table->index_offset, table->index_size,
+                                                 sizeof(struct layout_index_entry), header->slot_stride)))
                 return refuse(reason, -EPROTO, "table %s: its index reaches past the slot's end", table->name);
         return 0;
 }
@@ -136,7 +138,8 @@ static int check_column(const struct layout_table *table, const struct layout_co
             !memchr(column->help, 0, sizeof(column->help)) || column->name[0] == 0)
                 return refuse(reason, -EPROTO, "table %s: a column's name does not end", table->name);
         if (column->type > SOCKTALLY_ID)
-                return refuse(reason, -EPROTO, "column %s.%s: unknown type %u", table->name, column->name, column->type);
+                return refuse(reason, -EPROTO, "column %s.%s: unknown type %u", table->name, column->name,
+                              column->type);
         if (is_text ? column->bytes == 0 : column->bytes != 4 && column->bytes != 8)
                 return refuse(reason, -EPROTO, "column %s.%s: %u bytes", table->name, column->name, column->bytes);
         if (column->bytes > table->row_size || column->offset > table->row_size - column->bytes ||
@@ -340,7 +343,8 @@ struct attachment *attachment_unref(struct attachment *attachment) {
 const struct layout_slot *attachment_slot(const struct attachment *attachment, uint64_t number) {
         const struct layout_header *header = &attachment->header;
 
-        return (const void *) (attachment->base + header->slots_offset + header->slot_stride * (number % header->n_slots));
+        return (const void *) (attachment->base + header->slots_offset +
+                               header->slot_stride * (number % header->n_slots));
 }
 
 bool attachment_is_same_writer(const struct attachment *a, const struct attachment *b) {

@@ -3,8 +3,8 @@
 #define SOCKTALLY_ATTACH_H
 /*
  * A segment that was mapped and found sound. Everything that is constant in it was copied into private memory first and
- * then checked, so nothing the writer does later can move a bound. What changes is reached through the pointers here, and
- * each word is read once.
+ * then checked, so nothing the writer does later can move a bound. What changes is reached through the pointers here,
+ * and each word is read once.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,8 +55,9 @@ enum {
         ATTACH_ANY_OWNER = 1 /* for the inspector: whoever may write the file */
 };
 
-/* Maps and checks; does not take fd over. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES: somebody
- * who may not could change it. reason, ATTACH_REASON_SIZE bytes or NULL, gets one line that says what is wrong. */
+/* Maps and checks; does not take fd over. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES:
+ * somebody who may not could change it. reason, ATTACH_REASON_SIZE bytes or NULL, gets one line that says what is
+ * wrong. */
 int attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason);
 struct attachment *attachment_ref(struct attachment *attachment);
 struct attachment *attachment_unref(struct attachment *attachment);

@@ -9,6 +9,7 @@
 #include "libclient/lookup.h"
 #include "libclient/reader.h"
 #include "libclient/schema.h"
+#include "libclient/text.h"
 
 size_t socktally_column_count(const struct socktally *reader, enum socktally_table table) {
         return reader && reader_has_table(reader, table) ? reader_schema(reader)->tables[table].n_columns : 0;

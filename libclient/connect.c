@@ -56,7 +56,8 @@ int connection_begin(struct connection *connection, const char *path, enum sockt
                 close(fd);
                 return r;
         }
-        *connection = (struct connection){ .state = CONNECTION_ASKED, .fd = fd, .deadline_ns = now + CONNECTION_PATIENCE_NS };
+        *connection =
+                (struct connection){ .state = CONNECTION_ASKED, .fd = fd, .deadline_ns = now + CONNECTION_PATIENCE_NS };
         return 0;
 }
 
@@ -105,7 +106,8 @@ static int read_message(int fd, struct handshake_message *message, int *ret_fd) 
         return 1;
 }
 
-/* A refusal is one of the errors of handshake.h; what the daemon says beyond is not passed on as if the kernel said it. */
+/* A refusal is one of the errors of handshake.h; what the daemon says beyond is not passed on as if the kernel said
+ * it. */
 static int refusal(int32_t error) {
         switch (error) {
         case EACCES:

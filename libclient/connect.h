@@ -31,8 +31,8 @@ enum connection_event { CONNECTION_NOTHING, CONNECTION_SEGMENT, CONNECTION_PUBLI
 /* Connects and sends the hello. -ENOENT, -ECONNREFUSED: no daemon; -EAGAIN: too many are in the queue before us. */
 int connection_begin(struct connection *connection, const char *path, enum socktally_view view, uint64_t now);
 void connection_close(struct connection *connection);
-/* Reads one message, if there is one. CONNECTION_SEGMENT gives a descriptor that the caller owns. -ECONNRESET: the daemon
- * is gone; -EPROTO: it does not keep to the protocol; anything else: why it refused. */
+/* Reads one message, if there is one. CONNECTION_SEGMENT gives a descriptor that the caller owns. -ECONNRESET: the
+ * daemon is gone; -EPROTO: it does not keep to the protocol; anything else: why it refused. */
 int connection_receive(struct connection *connection, int *ret_fd);
 /* Waits for the grant until the deadline: 0 and a descriptor, or as above, or -ETIMEDOUT. */
 int connection_await(struct connection *connection, int *ret_fd);

@@ -4,11 +4,12 @@
 /*
  * The only place where bytes of a slot are copied. Sizes are multiples of 8, addresses are aligned to 8.
  *
- * Formally the release build has a data race in C11's sense: the writer may store into the slot while memcpy() loads from
- * it. What was copied is then thrown away unread, because the sequence number has moved (protocol.h); no decision is ever
- * taken on it. The barriers keep the compiler from moving the copy out of its place. Copying by 64-bit atomics would be
- * formally clean and three to five times slower. With -DSOCKTALLY_ATOMIC_COPY it is done that way, for ThreadSanitizer
- * and for model checkers; the writer then fills private memory and copies it into the slot with the same words.
+ * Formally the release build has a data race in C11's sense: the writer may store into the slot while memcpy() loads
+ * from it. What was copied is then thrown away unread, because the sequence number has moved (protocol.h); no decision
+ * is ever taken on it. The barriers keep the compiler from moving the copy out of its place. Copying by 64-bit atomics
+ * would be formally clean and three to five times slower. With -DSOCKTALLY_ATOMIC_COPY it is done that way, for
+ * ThreadSanitizer and for model checkers; the writer then fills private memory and copies it into the slot with the
+ * same words.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -2,9 +2,9 @@
 #ifndef SOCKTALLY_FRAME_H
 #define SOCKTALLY_FRAME_H
 /*
- * The frame around the rows of layout.h: a static part that describes the segment (written once, before the magic), words
- * that change, and slots that each hold one whole publication. Little endian, no pointers; every offset is in bytes, from
- * the start of the segment unless a comment says from where. Append only.
+ * The frame around the rows of layout.h: a static part that describes the segment (written once, before the magic),
+ * words that change, and slots that each hold one whole publication. Little endian, no pointers; every offset is in
+ * bytes, from the start of the segment unless a comment says from where. Append only.
  */
 #include <assert.h>
 #include <stddef.h>

@@ -2,8 +2,9 @@
 #ifndef SOCKTALLY_FUTEX_H
 #define SOCKTALLY_FUTEX_H
 /*
- * The futex calls that writer and readers need, without <linux/futex.h>, which musl's include path lacks. Always shared:
- * with FUTEX_PRIVATE_FLAG a wake-up never crosses from one process to another. Waiting works on a read-only mapping.
+ * The futex calls that writer and readers need, without <linux/futex.h>, which musl's include path lacks. Always
+ * shared: with FUTEX_PRIVATE_FLAG a wake-up never crosses from one process to another. Waiting works on a read-only
+ * mapping.
  */
 #include <errno.h>
 #include <limits.h>

@@ -3,9 +3,9 @@
 #define SOCKTALLY_HANDSHAKE_H
 /*
  * What reader and daemon say to each other on /run/socktally/readers (AF_UNIX, SOCK_SEQPACKET). One packet is one
- * message. The reader speaks first: a hello. The daemon decides by the peer's credentials and answers once with a grant,
- * which carries the segment's descriptor (SCM_RIGHTS) unless error is set. After that the connection tells each side
- * whether the other lives, and carries:
+ * message. The reader speaks first: a hello. The daemon decides by the peer's credentials and answers once with a
+ * grant, which carries the segment's descriptor (SCM_RIGHTS) unless error is set. After that the connection tells each
+ * side whether the other lives, and carries:
  *   daemon to reader: SEGMENT with a descriptor, when a new segment replaces the granted one;
  *                     PUBLISHED after each publication, if the reader subscribed (dropped when the reader lags);
  *   reader to daemon: SUBSCRIBE.

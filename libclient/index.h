@@ -2,8 +2,9 @@
 #ifndef SOCKTALLY_INDEX_H
 #define SOCKTALLY_INDEX_H
 /*
- * The hash that both sides use for the index tables in a slot: linear probing from index_place(), half full at most. The
- * writer inserts, the reader searches its private copy; a reader never trusts an entry further than its row number allows.
+ * The hash that both sides use for the index tables in a slot: linear probing from index_place(), half full at most.
+ * The writer inserts, the reader searches its private copy; a reader never trusts an entry further than its row number
+ * allows.
  */
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding rows in the snapshot. An entry of the index is a hint from the writer: it counts only when its row number is in
- * range and the row itself has the key. A search looks at each entry once at most.
+ * Finding rows in the snapshot. An entry of the index is a hint from the writer: it counts only when its row number is
+ * in range and the row itself has the key. A search looks at each entry once at most.
  */
 #include <errno.h>
 #include <string.h>
@@ -98,7 +98,8 @@ const unsigned char *lookup_service(const struct snapshot *snapshot, const char 
         return NULL;
 }
 
-static int answer(const struct socktally *reader, uint32_t id, const unsigned char *data, struct socktally_row *ret_row) {
+static int answer(const struct socktally *reader, uint32_t id, const unsigned char *data,
+                  struct socktally_row *ret_row) {
         const struct snapshot *snapshot = reader->current;
         size_t distance;
 
@@ -125,7 +126,8 @@ int socktally_find_process(const struct socktally *reader, uint32_t pid, uint64_
         return answer(reader, LAYOUT_TABLE_PROCESSES, lookup_process(reader->current, pid, start_time, 0), ret_row);
 }
 
-int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid, struct socktally_row *ret_row) {
+int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid,
+                           struct socktally_row *ret_row) {
         const unsigned char *data;
 
         if (!reader || !unit || !ret_row)
@@ -147,7 +149,8 @@ size_t socktally_count(const struct socktally *reader, enum socktally_table tabl
         return reader->current->count[table];
 }
 
-int socktally_row(const struct socktally *reader, enum socktally_table table, size_t index, struct socktally_row *ret_row) {
+int socktally_row(const struct socktally *reader, enum socktally_table table, size_t index,
+                  struct socktally_row *ret_row) {
         if (!reader || !ret_row || (unsigned int) table >= LAYOUT_N_TABLES)
                 return -EINVAL;
         if (!reader_has_table(reader, table))

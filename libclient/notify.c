@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One descriptor for an event loop, the same for the reader's whole life: an epoll set with the daemon's connection, which
- * speaks at each publication, and a timer for what no message tells: when to look for a daemon again, and a segment that
- * is read without a connection.
+ * One descriptor for an event loop, the same for the reader's whole life: an epoll set with the daemon's connection,
+ * which speaks at each publication, and a timer for what no message tells: when to look for a daemon again, and a
+ * segment that is read without a connection.
  */
 #include <errno.h>
 #include <sys/epoll.h>

@@ -14,7 +14,8 @@
 #define DEFAULT_DIRECTORY "/run/socktally"
 #define SOCKET_NAME "readers"
 
-/* As secure_getenv(), which not every C library has: programs that gained privileges take no orders from the environment. */
+/* As secure_getenv(), which not every C library has: programs that gained privileges take no orders from the
+ * environment. */
 static const char *runtime_directory(void) {
         const char *directory = getauxval(AT_SECURE) ? NULL : getenv("SOCKTALLY_RUNTIME_DIRECTORY");
 
@@ -41,7 +42,8 @@ static struct socktally *allocate(enum source source) {
         return reader;
 }
 
-/* The caller may have been built with an older or a newer header: what it does not know is 0, what we do not know must be. */
+/* The caller may have been built with an older or a newer header: what it does not know is 0, what we do not know
+ * must be. */
 static int read_options(struct socktally_options *ret_options, const struct socktally_options *options) {
         const unsigned char *tail = (const unsigned char *) options;
 

@@ -15,8 +15,8 @@
  *   read_end      fence (acquire); seq == 2k + 2 (relaxed)  so no load of the copy is done after this one
  *
  * Both fences are necessary on machines weaker than x86: without the first a reader can see new rows under the old even
- * number, without the second the closing load can overtake the copy. A reader that fails tries again a bounded number of
- * times. A writer that dies anywhere leaves the published slot as it was.
+ * number, without the second the closing load can overtake the copy. A reader that fails tries again a bounded number
+ * of times. A writer that dies anywhere leaves the published slot as it was.
  */
 #include <stdbool.h>
 #include <stdint.h>

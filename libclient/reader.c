@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening, refreshing and closing a reader. The way through socktally_refresh() that is taken every time makes no system
- * call: it loads the publication counter, copies the slot, and judges the writer's life by words in the mapping and the
- * clock in the vDSO. Only when the writer is not well does resume() go and look for another segment.
+ * Opening, refreshing and closing a reader. The way through socktally_refresh() that is taken every time makes no
+ * system call: it loads the publication counter, copies the slot, and judges the writer's life by words in the mapping
+ * and the clock in the vDSO. Only when the writer is not well does resume() go and look for another segment.
  */
 #include <errno.h>
 #include <fcntl.h>

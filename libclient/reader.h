@@ -63,8 +63,8 @@ int reader_take(struct socktally *reader, uint64_t now);
 
 /* The search when a reader is opened: waits for the daemon's answer, up to CONNECTION_PATIENCE_NS. */
 int resume_first(struct socktally *reader);
-/* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what came
- * was refused. */
+/* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what
+ * came was refused. */
 int resume(struct socktally *reader, enum liveness liveness, uint64_t now);
 
 /* Reads what the daemon sent, for readers that use socktally_fd(). */
@@ -83,7 +83,5 @@ static inline bool reader_has_table(const struct socktally *reader, uint32_t tab
 
 /* False for a metric that nobody counted when the snapshot was made. */
 bool column_is_known(const struct snapshot *snapshot, const struct socktally_column *column);
-/* Ends the text within its room of size bytes and replaces what no terminal should get. */
-void text_make_safe(char *text, uint32_t size);
 
 #endif

@@ -64,7 +64,9 @@ static int attach_files(struct socktally *reader) {
 static int tell(int socket_error, int file_error) {
         if (file_error >= 0)
                 return file_error;
-        return file_error == -ENOENT || file_error == -ESTALE || file_error == -EALREADY || socket_error == -EACCES ? socket_error : file_error;
+        return file_error == -ENOENT || file_error == -ESTALE || file_error == -EALREADY || socket_error == -EACCES
+                       ? socket_error
+                       : file_error;
 }
 
 static int ask_daemon(struct socktally *reader) {

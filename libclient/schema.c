@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables and columns of this version. The metrics come first in every row, in the order of SOCKTALLY_METRICS, so one
- * list of them serves all tables. Append only: field ids, names, units and meanings never change.
+ * The tables and columns of this version. The metrics come first in every row, in the order of SOCKTALLY_METRICS, so
+ * one list of them serves all tables. Append only: field ids, names, units and meanings never change.
  */
 #include <stddef.h>
 #include <string.h>
@@ -10,11 +10,13 @@
 #include "libclient/schema.h"
 #include "libclient/socktally.h"
 
-static_assert(offsetof(struct layout_process_row, counters) == 0 && offsetof(struct layout_service_row, counters) == 0 &&
+static_assert(offsetof(struct layout_process_row, counters) == 0 &&
+                      offsetof(struct layout_service_row, counters) == 0 &&
                       offsetof(struct layout_host_row, counters) == 0,
               "every row starts with the metrics");
 static_assert((int) SOCKTALLY_N_METRICS <= (int) FIELD_LAST_METRIC, "facts.known has a bit per metric");
-static_assert((int) LAYOUT_TABLE_HOST == SOCKTALLY_TABLE_HOST && (int) LAYOUT_TABLE_SERVICES == SOCKTALLY_TABLE_SERVICES &&
+static_assert((int) LAYOUT_TABLE_HOST == SOCKTALLY_TABLE_HOST &&
+                      (int) LAYOUT_TABLE_SERVICES == SOCKTALLY_TABLE_SERVICES &&
                       (int) LAYOUT_TABLE_PROCESSES == SOCKTALLY_TABLE_PROCESSES,
               "the library's table numbers are the segment's table ids");
 
@@ -38,12 +40,13 @@ static const struct schema_column host_columns[] = {
 };
 
 static const struct schema_column service_columns[] = {
-        SOCKTALLY_METRICS(METRIC)
-        FIELD(START_TIME, ID, layout_service_row, start_time, "nanoseconds", "when the service was first seen, since boot"),
+        SOCKTALLY_METRICS(METRIC) FIELD(START_TIME, ID, layout_service_row, start_time, "nanoseconds",
+                                        "when the service was first seen, since boot"),
         FIELD(CHANGED, GAUGE, layout_service_row, changed, "", CHANGED_HELP),
         FIELD(UID, ID, layout_service_row, uid, "", "user whose manager runs it; 4294967295: the system's manager"),
         FIELD(KIND, ID, layout_service_row, kind, "", KIND_HELP),
-        FIELD(PROCESSES, GAUGE, layout_service_row, processes, "processes", "processes of the service that have a row now"),
+        FIELD(PROCESSES, GAUGE, layout_service_row, processes, "processes",
+              "processes of the service that have a row now"),
         FIELD(SERVICE, TEXT, layout_service_row, service, "", "name of the systemd unit"),
 };
 

@@ -115,7 +115,8 @@ enum socktally_refresh_result {
  * -ENOENT or -ECONNREFUSED: no daemon; -EACCES: the view asked for is not permitted; -EPROTO: not a valid segment;
  * -EPROTONOSUPPORT: the daemon speaks no layout that this library knows. */
 SOCKTALLY_PUBLIC_API int socktally_open(struct socktally **ret_reader, const struct socktally_options *options);
-/* Opens a reader on a segment's descriptor, as OpenSegment on D-Bus hands out. Takes the descriptor over, also on error. */
+/* Opens a reader on a segment's descriptor, as OpenSegment on D-Bus hands out. Takes the descriptor over, also on
+ * error. */
 SOCKTALLY_PUBLIC_API int socktally_open_fd(struct socktally **ret_reader, int fd);
 /* Frees the reader; NULL is fine. Always returns NULL. */
 SOCKTALLY_PUBLIC_API struct socktally *socktally_close(struct socktally *reader);
@@ -126,9 +127,9 @@ SOCKTALLY_PUBLIC_API int socktally_refresh(struct socktally *reader);
 /* Waits for the next publication and takes it. timeout_usec: UINT64_MAX waits for ever. Returns as socktally_refresh();
  * SOCKTALLY_UNCHANGED when the time was over. -EINTR when a signal came. */
 SOCKTALLY_PUBLIC_API int socktally_wait(struct socktally *reader, uint64_t timeout_usec);
-/* A descriptor that polls readable when there is something for socktally_refresh() to do: a publication, or a time to look
- * for the daemon again. The same for the reader's whole life; the reader keeps ownership. Negative errno when there are no
- * descriptors left. Once this was called, a refresh makes a few system calls. */
+/* A descriptor that polls readable when there is something for socktally_refresh() to do: a publication, or a time
+ * to look for the daemon again. The same for the reader's whole life; the reader keeps ownership. Negative errno
+ * when there are no descriptors left. Once this was called, a refresh makes a few system calls. */
 SOCKTALLY_PUBLIC_API int socktally_fd(struct socktally *reader);
 
 /* Facts about the snapshot and where it came from. */
@@ -163,8 +164,8 @@ SOCKTALLY_PUBLIC_API int socktally_value(const struct socktally_row *row, const 
 SOCKTALLY_PUBLIC_API int socktally_text(const struct socktally_row *row, const struct socktally_column *column,
                                         const char **ret_text);
 /* Growth per second of a counter between the snapshot before and this one. SOCKTALLY_NOT_TRACKED when there is no
- * earlier snapshot, the row is new in a view that has no history, or the counter is unknown in either of them. A row that
- * was not there before counts from 0 when the snapshot before is from the same incarnation. Never negative. */
+ * earlier snapshot, the row is new in a view that has no history, or the counter is unknown in either of them. A row
+ * that was not there before counts from 0 when the snapshot before is from the same incarnation. Never negative. */
 SOCKTALLY_PUBLIC_API int socktally_rate(const struct socktally_row *row, const struct socktally_column *column,
                                         double *ret_per_second);
 /* Copies all rows of a table, row_size apart, at memcpy speed. Returns the number of rows, or -ENOBUFS when the buffer

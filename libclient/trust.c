@@ -16,8 +16,8 @@
 #define DAEMON_USER "socktally"
 #define REQUIRED_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* The uid of the daemon's user, from /etc/passwd, where sysusers puts it. Not getpwnam(): that may load modules, ask the
- * network and block. */
+/* The uid of the daemon's user, from /etc/passwd, where sysusers puts it. Not getpwnam(): that may load modules, ask
+ * the network and block. */
 static bool is_daemon_user(uid_t uid) {
         char line[1024];
         FILE *file = fopen("/etc/passwd", "re");
@@ -51,8 +51,8 @@ int trust_file(int fd, bool is_any_owner, uint64_t *ret_size, dev_t *ret_device,
                 return refuse(reason, -errno, "cannot look at it");
         if (!S_ISREG(st.st_mode))
                 return refuse(reason, -EPROTO, "it is not a regular file");
-        /* A file on tmpfs has seals too, but never these. A sealed memfd is safe whoever made it; who that was cannot be
-         * seen from inside a user namespace, where root is nobody. */
+        /* A file on tmpfs has seals too, but never these. A sealed memfd is safe whoever made it; who that was
+         * cannot be seen from inside a user namespace, where root is nobody. */
         seals = fcntl(fd, F_GET_SEALS);
         if (!is_any_owner && (seals < 0 || (seals & REQUIRED_SEALS) != REQUIRED_SEALS)) {
                 if (st.st_nlink == 0 && seals >= 0 && !(seals & F_SEAL_SEAL))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Waiting for the next publication: on the segment's wake word and, in the same call, on the word that the kernel marks
- * when the writer dies. Where the kernel has no futex_waitv (before Linux 5.16), and always for a writer that is frozen,
- * sleeps are short enough to look again.
+ * when the writer dies. Where the kernel has no futex_waitv (before Linux 5.16), and always for a writer that is
+ * frozen, sleeps are short enough to look again.
  */
 #include <errno.h>
 #include <poll.h>

@@ -97,7 +97,9 @@ void fixture_fill(struct fixture *f, uint32_t n) {
                 .processes = n,
                 .services = n,
         };
-        fill_counters(f->fill.host->counters, sequence, 7);
+        for (uint32_t m = 0; m < SOCKTALLY_N_METRICS; m++)
+                for (uint32_t i = 0; i < n; i++)
+                        f->fill.host->counters[m] += fixture_counter(sequence, i, m);
         f->fill.count[LAYOUT_TABLE_HOST] = 1;
         f->fill.count[LAYOUT_TABLE_SERVICES] = f->fill.services ? n : 0;
         f->fill.count[LAYOUT_TABLE_PROCESSES] = f->fill.processes ? n : 0;

@@ -60,8 +60,18 @@ static void add_columns(struct json_object *object, const struct socktally_row *
         }
 }
 
+/* The row of those that exited grows whenever a row goes into it; that is no traffic. */
+static bool has_rate(const struct socktally_row *row) {
+        struct socktally_column column;
+        uint64_t kind;
+
+        return socktally_column(row->reader, (enum socktally_table)row->table, "kind", &column) < 0 ||
+               socktally_value(row, &column, &kind) != SOCKTALLY_VALUE || kind != SOCKTALLY_ROW_EXITED;
+}
+
 static struct json_object *row_rates(const struct socktally_row *row) {
         size_t n = socktally_column_count(row->reader, (enum socktally_table)row->table);
+        bool is_rated = has_rate(row);
         struct json_object *rates = json_object_new_object();
 
         for (size_t i = 0; i < n; i++) {
@@ -72,7 +82,7 @@ static struct json_object *row_rates(const struct socktally_row *row) {
                 if (socktally_column_at(row->reader, (enum socktally_table)row->table, i, &column) < 0 ||
                     column.type != SOCKTALLY_COUNTER)
                         continue;
-                if (socktally_rate(row, &column, &per_second) == SOCKTALLY_VALUE) {
+                if (is_rated && socktally_rate(row, &column, &per_second) == SOCKTALLY_VALUE) {
                         rate = json_object_new_double(per_second);
                         json_object_set_serializer(rate, json_object_double_to_json_string, (void *)"%.3f", NULL);
                 }

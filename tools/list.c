@@ -12,12 +12,14 @@
 static enum exit_status print(const struct socktally *reader, enum socktally_table table,
                               const struct options *options) {
         const struct order order = { options->sort, options->has_rates, options->is_reverse };
-        struct listing listing = { .n = 0 };
+        struct listing listing = { .hides_empty = !options->is_json };
         struct users users = { .n = 0 };
         struct choice choice;
         enum exit_status status = STATUS_FAILED;
         int r = listing_take(&listing, reader, table, &order);
 
+        if (r >= 0 && listing.n == 0 && !options->is_json && options->has_legend)
+                warnx("nothing was counted yet");
         if (r < 0)
                 warnx("cannot list the rows: %s", strerror(-r));
         else if (options->is_json)

@@ -79,6 +79,10 @@ static void read_identity(struct entry *entry, const struct identity_columns *co
         entry->uid.is_known &= entry->uid.value != UINT32_MAX;
 }
 
+static bool is_kind(const struct entry *entry, uint64_t kind) {
+        return entry->kind.is_known && entry->kind.value == kind;
+}
+
 /* Adds what is known; says through ret_complete whether that was all. */
 static struct amount sum(const struct listing *listing, const struct entry *entry, const struct field *field,
                          bool is_rate, bool *ret_complete) {
@@ -92,7 +96,7 @@ static struct amount sum(const struct listing *listing, const struct entry *entr
 
                 if (!(field->metrics & UINT64_C(1) << i))
                         continue;
-                if (listing->has_metric & UINT64_C(1) << i)
+                if (listing->has_metric & UINT64_C(1) << i && !(is_rate && is_kind(entry, SOCKTALLY_ROW_EXITED)))
                         r = is_rate ? socktally_rate(&entry->row, &listing->metrics[i], &rate)
                                     : socktally_value(&entry->row, &listing->metrics[i], &value);
                 if (r != SOCKTALLY_VALUE) {
@@ -183,6 +187,20 @@ static int compare(const void *left, const void *right, void *context) {
         return c ? c : (a->row.index > b->row.index) - (a->row.index < b->row.index);
 }
 
+/* A special row that nothing was ever counted in tells a person nothing. */
+static bool is_empty_special(const struct listing *listing, const struct entry *entry) {
+        uint64_t value;
+
+        if (!entry->kind.is_known || is_kind(entry, SOCKTALLY_ROW_PROCESS) || is_kind(entry, SOCKTALLY_ROW_SERVICE) ||
+            is_kind(entry, SOCKTALLY_ROW_HOST))
+                return false;
+        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++)
+                if (listing->has_metric & UINT64_C(1) << i &&
+                    socktally_value(&entry->row, &listing->metrics[i], &value) == SOCKTALLY_VALUE && value > 0)
+                        return false;
+        return true;
+}
+
 static int make_room(struct listing *listing, size_t n) {
         struct entry *bigger;
 
@@ -212,17 +230,21 @@ int listing_take(struct listing *listing, const struct socktally *reader, enum s
                 return r;
         look_up_columns(listing, &columns);
         for (size_t i = 0; i < n; i++) {
-                struct entry *entry = &listing->entries[i];
+                struct entry *entry = &listing->entries[listing->n];
 
                 r = socktally_row(reader, table, i, &entry->row);
                 if (r != SOCKTALLY_VALUE)
-                        return r < 0 ? r : 0;
+                        break;
                 read_identity(entry, &columns);
+                if (listing->hides_empty && is_empty_special(listing, entry))
+                        continue;
                 compute_order(listing, entry, order, traffic);
+                listing->n++;
         }
-        listing->n = n;
-        qsort_r(listing->entries, n, sizeof(*listing->entries), compare, &copy);
-        return 0;
+        if (r < 0)
+                listing->n = 0;
+        qsort_r(listing->entries, listing->n, sizeof(*listing->entries), compare, &copy);
+        return r < 0 ? r : 0;
 }
 
 void listing_done(struct listing *listing) {

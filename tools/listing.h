@@ -31,6 +31,7 @@ struct listing {
         enum socktally_table table;
         struct socktally_column metrics[SOCKTALLY_N_METRICS];
         uint64_t has_metric; /* bit per metric that the table has a column for */
+        bool hides_empty; /* leave out kernel, overflow and the like while nothing was counted in them */
         struct entry *entries;
         size_t n, n_allocated;
 };
@@ -45,7 +46,8 @@ void listing_done(struct listing *listing);
 int listing_take(struct listing *listing, const struct socktally *reader, enum socktally_table table,
                  const struct order *order);
 
-/* Sum of the field's metrics in the row: unknown if one of them is. Rates are per second. */
+/* Sum of the field's metrics in the row: unknown if one of them is. Rates are per second; the row of those that exited
+ * has none, because it grows whenever a row goes into it. */
 struct amount listing_amount(const struct listing *listing, const struct entry *entry, const struct field *field,
                              bool is_rate);
 /* "process", "kernel", ...; NULL for a kind that this command does not know. */

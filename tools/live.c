@@ -22,6 +22,7 @@
 #include "tools/table.h"
 
 #define LOOK_AGAIN_MSEC 1000 /* without a publication: is the daemon still there, is it back? */
+#define LATE_MSEC 200        /* a publication may come that much later than it should before we look by ourselves */
 #define MUTED_MSEC 100       /* a descriptor that stays readable for nothing must not make the loop spin */
 
 struct live {
@@ -249,11 +250,15 @@ static void handle_signal(struct live *live, int signal_fd) {
 }
 
 static void refresh_reader(struct live *live, bool was_announced) {
-        uint64_t interval_usec = live->options->interval_usec;
+        uint64_t interval_msec = live->options->interval_usec / 1000, wait_msec = LOOK_AGAIN_MSEC;
         int r = socktally_refresh(live->reader);
 
         live->is_muted = was_announced && r <= 0;
-        live->deadline_msec = now_msec() + (interval_usec ? interval_usec / 1000 : LOOK_AGAIN_MSEC);
+        if (interval_msec > 0)
+                wait_msec = interval_msec;
+        else if (r > 0 && was_announced)
+                wait_msec = source_info(live->reader).interval_ns / 1000000 + LATE_MSEC;
+        live->deadline_msec = now_msec() + wait_msec;
         if (r > 0 && ++live->refreshes == live->options->count)
                 live->is_done = true;
 }
@@ -337,6 +342,7 @@ enum exit_status live_run(struct socktally *reader, enum socktally_table table, 
                 .table = table,
                 .order = { options->sort, true, options->is_reverse },
                 .is_exact = options->is_exact,
+                .listing = { .hides_empty = true },
         };
         const char *terminal = getenv("TERM");
         sigset_t old;

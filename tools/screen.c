@@ -301,6 +301,11 @@ void screen_draw(const struct screen *screen) {
         draw_titles(screen);
         for (size_t i = 0; i < rows && screen->first + i < n; i++)
                 draw_line(screen, HEADER_LINES + (int)i, &screen->listing->entries[screen->first + i]);
+        if (n == 0) {
+                attron(A_DIM);
+                (void)mvaddnstr(HEADER_LINES, 0, "Nothing was counted yet.", COLS);
+                attroff(A_DIM);
+        }
         draw_keys(screen);
         (void)move(LINES - 1, COLS - 1);
         (void)wnoutrefresh(stdscr);

@@ -1,141 +1,261 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads the file through the library, so what is shown is what every reader gets. A file of a daemon that is gone is as
- * good as any other here.
+ * The inspector validates and copies; here is only what is printed. Whatever a segment holds may come from a stranger's
+ * file, so every text is escaped.
  */
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "libclient/inspect.h"
 #include "tools/cell.h"
+#include "tools/json.h"
+#include "tools/segment-json.h"
 #include "tools/segment-view.h"
 #include "tools/source.h"
 #include "tools/untrusted.h"
 
-static const char *const table_names[] = { "host", "services", "processes" };
-#define N_TABLES (sizeof(table_names) / sizeof(table_names[0]))
-
-static const char *type_name(enum socktally_column_type type) {
-        switch (type) {
-        case SOCKTALLY_COUNTER:
-                return "counter";
-        case SOCKTALLY_GAUGE:
-                return "gauge";
-        case SOCKTALLY_TEXT:
-                return "text";
-        case SOCKTALLY_ID:
-                return "id";
-        }
-        return "unknown";
+static const char *name_of(const char *const *names, size_t n, size_t number) {
+        return number < n ? names[number] : "unknown";
 }
 
-static int open_file(struct socktally **ret_reader, const char *path) {
-        const struct socktally_options how = { .size = sizeof(how), .file_path = path };
+const char *segment_state_name(uint32_t state) {
+        static const char *const names[] = { "live", "superseded", "closed" };
 
-        return socktally_open(ret_reader, &how);
+        return name_of(names, 3, state);
 }
 
-static const char *reason(int error) {
-        switch (error) {
-        case EPROTO:
-                return "not a valid segment";
-        case EPROTONOSUPPORT:
-                return "a layout that this command does not know";
-        case EACCES:
-                return "not readable, or somebody who may not could change it";
-        default:
-                return strerror(error);
-        }
+const char *segment_type_name(uint32_t type) {
+        static const char *const names[] = { "counter", "gauge", "text", "id" };
+
+        return name_of(names, 4, type);
 }
 
-static void print_column(const struct socktally_column *column) {
-        char help[CELL_SIZE], name[64], unit[32];
+const char *segment_index_name(uint32_t kind) {
+        static const char *const names[] = { "none", "pid", "service" };
 
-        (void)printf("  column %-4u %-20s %-7s %-12s at %-4u %3u bytes  %s\n", column->field_id,
-                     untrusted_printable(name, sizeof(name), column->name), type_name(column->type),
-                     untrusted_printable(unit, sizeof(unit), column->unit), column->offset, column->bytes,
-                     untrusted_printable(help, sizeof(help), column->help));
+        return name_of(names, 3, kind);
 }
 
-static void print_cell(const struct socktally_row *row, const struct socktally_column *column) {
-        char name[64], clean[CELL_SIZE];
-        const char *text;
-        uint64_t value;
+const char *segment_slot_state_name(int state) {
+        static const char *const names[] = { "empty", "writing", "whole" };
 
-        (void)printf(" %s=", untrusted_printable(name, sizeof(name), column->name));
-        if (column->type == SOCKTALLY_TEXT) {
-                if (socktally_text(row, column, &text) == SOCKTALLY_VALUE)
-                        (void)fputs(untrusted_printable(clean, sizeof(clean), text), stdout);
-                else
-                        (void)fputs(CELL_UNKNOWN, stdout);
-        } else if (socktally_value(row, column, &value) == SOCKTALLY_VALUE)
-                (void)printf("%" PRIu64, value);
-        else
-                (void)fputs(CELL_UNKNOWN, stdout);
+        return name_of(names, 3, (size_t)state);
 }
 
-static void print_table(const struct socktally *reader, enum socktally_table table) {
-        size_t n_columns = socktally_column_count(reader, table), n_rows = socktally_count(reader, table);
-        struct socktally_column column;
-        struct socktally_row row;
+bool segment_is_known(uint32_t field_id, uint64_t known) {
+        return field_id == 0 || field_id > 64 || known & UINT64_C(1) << (field_id - 1);
+}
 
-        (void)printf("table %s: %zu columns, %zu rows\n", table_names[table], n_columns, n_rows);
-        for (size_t i = 0; i < n_columns; i++)
-                if (socktally_column_at(reader, table, i, &column) >= 0)
-                        print_column(&column);
-        for (size_t i = 0; i < n_rows; i++) {
-                if (socktally_row(reader, table, i, &row) != SOCKTALLY_VALUE)
+int segment_read_newest(struct inspection *inspection, uint64_t *ret_known) {
+        /* The writer may go on while we look; then another slot is the newest. */
+        for (int tries = 0; tries < 3; tries++)
+                for (uint32_t i = 0; i < inspect_header(inspection)->n_slots; i++) {
+                        struct inspect_slot slot;
+
+                        if (inspect_read_slot(inspection, i, &slot) >= 0 && slot.is_published) {
+                                *ret_known = slot.facts.known;
+                                return 0;
+                        }
+                }
+        return -ENOENT;
+}
+
+static const char *clean(char *buffer, const char *text) {
+        return untrusted_printable(buffer, CELL_SIZE, text);
+}
+
+static void print_header(const struct layout_header *header) {
+        char version[CELL_SIZE];
+
+        (void)printf("layout       %u.%u, incompatible bits %" PRIx64 ", compatible bits %" PRIx64 "\n", header->major,
+                     header->minor, header->incompatible, header->compatible);
+        (void)printf("view         %s\n", source_view_name((enum socktally_view)header->view));
+        (void)printf("writer       socktallyd %s, PID %u, started at tick %" PRIu64 "\n",
+                     clean(version, header->version), header->writer_pid, header->writer_start);
+        (void)fputs("boot id      ", stdout);
+        for (size_t i = 0; i < sizeof(header->boot_id); i++)
+                (void)printf("%02x", header->boot_id[i]);
+        (void)printf("\nincarnation  %" PRIx64 "\n", header->incarnation);
+        (void)printf("schema hash  %" PRIx64 "\n", header->schema_hash);
+        (void)printf("created      %" PRIu64 " ns after boot\n", header->created_ns);
+        (void)printf("size         %" PRIu64 " bytes: header %u, tables at %" PRIu64 ", columns at %" PRIu64
+                     ", words at %" PRIu64 ", slots at %" PRIu64 " of %" PRIu64 " each\n",
+                     header->size, header->header_size, header->tables_offset, header->columns_offset,
+                     header->dynamic_offset, header->slots_offset, header->slot_stride);
+}
+
+static void print_words(const struct inspection *inspection) {
+        struct inspect_words words;
+
+        inspect_words(inspection, &words);
+        (void)printf("state        %s, published %" PRIu64 ", wake %u, owner %x%s%s\n", segment_state_name(words.state),
+                     words.published, words.wake, words.owner, words.is_owner_dead ? " (dead)" : "",
+                     words.is_same_boot ? "" : ", from another boot");
+}
+
+static void print_slots(struct inspection *inspection) {
+        for (uint32_t i = 0; i < inspect_header(inspection)->n_slots; i++) {
+                struct inspect_slot slot;
+
+                if (inspect_read_slot(inspection, i, &slot) < 0) {
+                        (void)printf("slot %-2u      being written\n", i);
                         continue;
-                (void)printf("  row %zu:", i);
-                for (size_t j = 0; j < n_columns; j++)
-                        if (socktally_column_at(reader, table, j, &column) >= 0)
-                                print_cell(&row, &column);
-                (void)puts("");
+                }
+                (void)printf("slot %-2u      %s, seq %" PRIu64 ", publication %" PRIu64 "%s\n", i,
+                             segment_slot_state_name((int)slot.state), slot.seq, slot.number,
+                             slot.is_published ? ", the newest" : "");
+                if (slot.state != INSPECT_SLOT_WHOLE)
+                        continue;
+                (void)printf("             time_ns %" PRIu64 ", realtime_ns %" PRIu64 ", interval_ns %" PRIu64
+                             ", known %" PRIx64 "\n",
+                             slot.facts.time_ns, slot.facts.realtime_ns, slot.facts.interval_ns, slot.facts.known);
+                (void)printf("             sockets_tracked %" PRIu64 ", sockets_overflowed %" PRIu64
+                             ", rows_overflowed %" PRIu64 ", cost_ns %" PRIu64 "\n",
+                             slot.facts.sockets_tracked, slot.facts.sockets_overflowed, slot.facts.rows_overflowed,
+                             slot.facts.cost_ns);
         }
 }
 
-static void print_facts(const struct socktally_info *info) {
-        char version[128];
+static void print_columns(const struct inspection *inspection, uint32_t table) {
+        char name[CELL_SIZE], unit[CELL_SIZE], help[CELL_SIZE];
+        const struct layout_column *column;
 
-        (void)printf("layout %u.%u, %s view, incarnation %" PRIx64 ", daemon %s (PID %u)\n", info->layout_major,
-                     info->layout_minor, source_view_name(info->view), info->incarnation,
-                     untrusted_printable(version, sizeof(version), info->daemon_version ? info->daemon_version : "-"),
-                     info->daemon_pid);
-        (void)printf("publication %" PRIu64 ", sampled at %" PRIu64 " ns after boot, every %" PRIu64 " ns\n",
-                     info->sequence, info->time_ns, info->interval_ns);
-        (void)printf("facts sockets_tracked=%" PRIu64 " sockets_overflowed=%" PRIu64 " rows_overflowed=%" PRIu64
-                     " cost_ns=%" PRIu64 "\n",
-                     info->sockets_tracked, info->sockets_overflowed, info->rows_overflowed, info->cost_ns);
+        (void)printf("  %5s %-20s %-7s %-12s %6s %5s  %s\n", "FIELD", "NAME", "TYPE", "UNIT", "OFFSET", "BYTES",
+                     "HELP");
+        for (uint32_t i = 0; (column = inspect_column(inspection, table, i)); i++)
+                (void)printf("  %5u %-20s %-7s %-12s %6u %5u  %s\n", column->field_id, clean(name, column->name),
+                             segment_type_name(column->type), clean(unit, column->unit), column->offset,
+                             column->bytes, clean(help, column->help));
+}
+
+static void print_row(const struct inspection *inspection, uint32_t table, uint32_t number, uint64_t known) {
+        const unsigned char *row = inspect_row(inspection, table, number);
+        const struct layout_column *column;
+        char text[CELL_SIZE];
+
+        if (!row)
+                return;
+        (void)printf("  row %u:", number);
+        for (uint32_t i = 0; (column = inspect_column(inspection, table, i)); i++) {
+                (void)printf(" %s=", clean(text, column->name));
+                if (!segment_is_known(column->field_id, known))
+                        (void)fputs(CELL_UNKNOWN, stdout);
+                else if (column->type == SOCKTALLY_TEXT)
+                        (void)printf("'%s'", clean(text, inspect_text(row, column)));
+                else
+                        (void)printf("%" PRIu64, inspect_number(row, column));
+        }
+        (void)puts("");
+}
+
+static void print_tables(struct inspection *inspection, bool has_legend) {
+        const struct layout_table *table;
+        uint64_t known = 0;
+        char name[CELL_SIZE];
+
+        (void)segment_read_newest(inspection, &known);
+        for (uint32_t i = 0; (table = inspect_table(inspection, i)); i++) {
+                (void)printf("\ntable %s: %u of %u rows of %u bytes, index by %s with %u entries\n",
+                             clean(name, table->name), inspect_count(inspection, i), table->capacity, table->row_size,
+                             segment_index_name(table->index_kind), table->index_size);
+                if (has_legend)
+                        print_columns(inspection, i);
+                for (uint32_t j = 0; j < inspect_count(inspection, i); j++)
+                        print_row(inspection, i, j, known);
+        }
+}
+
+/* A file that cannot be opened at all; what is wrong inside one is the caller's to print. */
+static enum exit_status refuse_file(const char *path, int error) {
+        warnx("%s: %s%s", path, strerror(error),
+              error == EACCES || error == EPERM ? "; ask as root or become a member of group socktally" : "");
+        return error == EACCES || error == EPERM ? STATUS_NOT_PERMITTED : STATUS_FAILED;
+}
+
+static bool is_content_error(int error) {
+        return error == EPROTO || error == EPROTONOSUPPORT;
 }
 
 enum exit_status segment_view_dump(const struct options *options) {
-        struct socktally *reader = NULL;
-        int r = open_file(&reader, options->file);
+        struct inspection *inspection = NULL;
+        enum exit_status status = STATUS_DONE;
+        char reason[INSPECT_REASON_SIZE] = "", text[CELL_SIZE];
+        int r = inspect_open(&inspection, options->file, reason);
 
+        if (r < 0 && !is_content_error(-r))
+                return refuse_file(options->file, -r);
         if (r < 0) {
-                warnx("%s: %s", options->file, reason(-r));
+                warnx("%s: %s", options->file, clean(text, reason));
                 return STATUS_FAILED;
         }
-        const struct socktally_info info = source_info(reader);
+        if (options->is_json)
+                status = segment_json_print(inspection);
+        else {
+                print_header(inspect_header(inspection));
+                print_words(inspection);
+                print_slots(inspection);
+                print_tables(inspection, options->has_legend);
+        }
+        (void)inspect_close(inspection);
+        return status;
+}
 
-        print_facts(&info);
-        for (size_t i = 0; i < N_TABLES; i++)
-                if (source_has_table(reader, (enum socktally_table)i))
-                        print_table(reader, (enum socktally_table)i);
-        (void)socktally_close(reader);
-        return STATUS_DONE;
+/* Gathers the faults for JSON, or prints each at once when there is no array. */
+static void complain(void *userdata, const char *line) {
+        struct json_object *faults = userdata;
+        char text[CELL_SIZE];
+
+        if (faults)
+                (void)json_object_array_add(faults, json_object_new_string(clean(text, line)));
+        else
+                (void)puts(clean(text, line));
+}
+
+static void print_ok(struct inspection *inspection) {
+        const struct layout_header *header = inspect_header(inspection);
+        const struct layout_table *table;
+        struct inspect_words words;
+        uint64_t known = 0;
+        char name[CELL_SIZE];
+
+        inspect_words(inspection, &words);
+        (void)printf("ok: %s view, layout %u.%u, %" PRIu64 " bytes, %u slots, publication %" PRIu64 ", %s%s",
+                     source_view_name((enum socktally_view)header->view), header->major, header->minor, header->size,
+                     header->n_slots, words.published, segment_state_name(words.state),
+                     words.is_owner_dead || !words.is_same_boot ? " but its writer is dead" : "");
+        (void)segment_read_newest(inspection, &known);
+        for (uint32_t i = 0; (table = inspect_table(inspection, i)); i++)
+                (void)printf(", %u %s", inspect_count(inspection, i), clean(name, table->name));
+        (void)puts("");
 }
 
 enum exit_status segment_view_verify(const struct options *options) {
-        struct socktally *reader = NULL;
-        int r = open_file(&reader, options->file);
+        struct json_object *faults = options->is_json ? json_object_new_array() : NULL, *object;
+        struct inspection *inspection = NULL;
+        char reason[INSPECT_REASON_SIZE] = "";
+        int r = inspect_open(&inspection, options->file, reason), n = 1;
 
-        if (r < 0) {
-                (void)printf("%s: %s\n", options->file, reason(-r));
-                return STATUS_FAILED;
+        if (r < 0 && !is_content_error(-r)) {
+                (void)json_object_put(faults);
+                return refuse_file(options->file, -r);
         }
-        (void)printf("ok: publication %" PRIu64 "\n", source_info(reader).sequence);
-        (void)socktally_close(reader);
-        return STATUS_DONE;
+        if (r < 0)
+                complain(faults, reason);
+        else
+                n = inspect_verify(inspection, complain, faults);
+        if (n < 0) {
+                warnx("%s: cannot be checked: %s", options->file, strerror(-n));
+                (void)json_object_put(faults);
+        } else if (options->is_json) {
+                object = json_object_new_object();
+                (void)json_object_object_add(object, "ok", json_object_new_boolean(n == 0));
+                (void)json_object_object_add(object, "faults", faults);
+                (void)json_print(object, false);
+        } else if (n == 0)
+                print_ok(inspection);
+        (void)inspect_close(inspection);
+        return n == 0 ? STATUS_DONE : STATUS_FAILED;
 }

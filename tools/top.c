@@ -66,7 +66,7 @@ static enum exit_status print_refresh(struct listing *listing, const struct sock
 static enum exit_status run_plain(struct socktally *reader, enum socktally_table table,
                                   const struct options *options) {
         uint64_t count = options->count ? options->count : options->is_json && !options->is_once ? UINT64_MAX : 1;
-        struct listing listing = { .n = 0 };
+        struct listing listing = { .hides_empty = !options->is_json };
         struct users users = { .n = 0 };
         enum exit_status status = STATUS_DONE, next;
 

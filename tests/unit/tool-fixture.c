@@ -41,10 +41,23 @@ static const struct {
         { LAYOUT_NO_UID, SOCKTALLY_ROW_KERNEL, 0, "" },
 };
 
-/* Row 1 of the processes is at the top of 64 bits; the last row stands still. */
+/* Row 1 of the processes is near the top of 64 bits; the last row stands still. The processes add up to the host, and
+ * so do the services. */
 uint64_t fixture_counter(uint32_t table, size_t row, size_t metric, uint64_t sequence) {
+        uint64_t sum = 0;
+
+        if (table == LAYOUT_TABLE_HOST) {
+                for (size_t i = 0; i < FIXTURE_N_PROCESSES; i++)
+                        sum += fixture_counter(LAYOUT_TABLE_PROCESSES, i, metric, sequence);
+                return sum;
+        }
+        if (table == LAYOUT_TABLE_SERVICES && row == FIXTURE_N_SERVICES - 1) {
+                for (size_t i = 0; i + 1 < FIXTURE_N_SERVICES; i++)
+                        sum += fixture_counter(LAYOUT_TABLE_SERVICES, i, metric, sequence);
+                return fixture_counter(LAYOUT_TABLE_HOST, 0, metric, sequence) - sum;
+        }
         if (table == LAYOUT_TABLE_PROCESSES && row == 1)
-                return UINT64_MAX - 1000 + sequence;
+                return UINT64_MAX - UINT64_C(1000000000000) + sequence;
         if (table == LAYOUT_TABLE_PROCESSES && row == FIXTURE_N_PROCESSES - 1)
                 return 7 * metric;
         return (table * 100 + row * 10 + 1) * 1000000 + metric * 1000 + sequence * (10 * (row + 1) + metric);

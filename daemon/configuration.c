@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/configuration.h"
+#include "daemon/text.h"
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -106,13 +107,6 @@ static void take_line(struct reading *reading, char *line) {
                 take_assignment(reading, line);
 }
 
-static bool is_text(const char *text, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (((unsigned char) text[i] < 0x20 && !memchr("\t\n\r", text[i], 3)) || text[i] == 0x7f)
-                        return false;
-        return true;
-}
-
 /* 0, or a negative errno; -EFBIG: too large, -EISDIR: not a file, -EILSEQ: not text. *ret_text is NUL terminated. */
 static int read_whole(const char *path, char **ret_text) {
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r = 0;
@@ -135,7 +129,7 @@ static int read_whole(const char *path, char **ret_text) {
         close(fd);
         if (r == 0 && n > SIZE_MAX_FILE)
                 r = -EFBIG;
-        if (r == 0 && !is_text(text, (size_t) n))
+        if (r == 0 && !text_is_plain(text, (size_t) n))
                 r = -EILSEQ;
         if (r < 0) {
                 free(text);
@@ -271,7 +265,8 @@ void configuration_load(struct settings *settings, const char *const directories
 
 const char *const *configuration_directories(void) {
         static const char *const directories[] = {
-                SYSCONFDIR "/socktally",
+                "/etc/socktally",
+                SYSCONFDIR "/socktally", /* of an installation below /usr/local; else the same again */
                 "/run/socktally",
                 VENDORDIR "/socktally",
                 NULL,

@@ -451,6 +451,7 @@ static int start(struct daemon *d, const struct options *options) {
                 r = start_tables(d);
         if (r >= 0)
                 r = start_loop(d);
+        d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
                 r = run_interval(d); /* says what is wrong */
         return r;

@@ -46,6 +46,17 @@ static unsigned character_length(const char *src, size_t n) {
         return is_allowed(c, length) ? length : 0;
 }
 
+bool text_is_plain(const char *text, size_t n) {
+        for (size_t i = 0; i < n;) {
+                unsigned length = memchr("\t\n\r", text[i], 3) ? 1 : character_length(text + i, n - i);
+
+                if (length == 0)
+                        return false;
+                i += length;
+        }
+        return true;
+}
+
 size_t text_clean(char *dst, size_t size, const char *src, size_t n) {
         size_t used = 0;
 

@@ -207,8 +207,9 @@ static void adopt_table(struct attachment *attachment, const struct layout_table
                 .row_size = descriptor->row_size,
                 .index_size = descriptor->index_kind == LAYOUT_INDEX_NONE ? 0 : descriptor->index_size,
                 .rows_offset = (size_t) descriptor->rows_offset,
-                .index_offset = (size_t) descriptor->index_offset,
         };
+        if (table->index_size > 0) /* else the offset means nothing and was not checked */
+                table->index_offset = (size_t) descriptor->index_offset;
         for (uint32_t i = 0; i < descriptor->n_columns; i++) {
                 const struct layout_column *column = &columns[descriptor->first_column + i];
 

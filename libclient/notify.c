@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "libclient/protocol.h"
 #include "libclient/reader.h"
 
 static int add(int epoll_fd, int fd) {
@@ -22,6 +23,8 @@ static uint64_t next_look(const struct socktally *reader, uint64_t now) {
         bool is_alive = reader_is_alive(reader, now);
         uint64_t interval = SECOND_NS;
 
+        if (protocol_read_number(&reader->attachment->dynamic->published) != reader->seen)
+                return now; /* one is waiting already */
         if (reader->source == SOURCE_FD && !is_alive)
                 return 0;
         if (is_alive && reader->current && reader->current->facts.interval_ns > 0 &&
@@ -29,7 +32,7 @@ static uint64_t next_look(const struct socktally *reader, uint64_t now) {
                 interval = reader->current->facts.interval_ns;
         if (is_alive && reader->connection.is_subscribed)
                 return now + STALE_INTERVALS * SECOND_NS;
-        if (!is_alive && reader->connection.state == CONNECTION_NONE && reader->retry_ns > now)
+        if (reader->connection.state == CONNECTION_NONE && reader->retry_ns > now && reader->retry_ns < now + interval)
                 return reader->retry_ns;
         return now + interval;
 }
@@ -55,9 +58,12 @@ void notify_update(struct socktally *reader, uint64_t now) {
         (void) timerfd_settime(reader->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
 }
 
-int notify_drain(struct socktally *reader) {
+int notify_drain(struct socktally *reader, uint64_t now) {
         int fd = -1, r;
 
+        /* The daemon cuts off who lags; for the segment that makes no difference, for a subscriber it does. */
+        if (reader->connection.state == CONNECTION_NONE && reader_is_alive(reader, now))
+                resume_connection(reader, now);
         while (reader->connection.state != CONNECTION_NONE) {
                 r = connection_receive(&reader->connection, &fd);
                 if (r == CONNECTION_NOTHING)

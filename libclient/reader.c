@@ -184,7 +184,7 @@ int socktally_refresh(struct socktally *reader) {
         now = clock_now();
         if (reader->notify_fd < 0)
                 return refresh(reader, now);
-        heard = notify_drain(reader);
+        heard = notify_drain(reader, now);
         r = refresh(reader, now);
         notify_update(reader, now);
         return r == SOCKTALLY_UNCHANGED ? heard : r;

@@ -67,8 +67,11 @@ int resume_first(struct socktally *reader);
  * came was refused. */
 int resume(struct socktally *reader, enum liveness liveness, uint64_t now);
 
+/* Connects again beside a segment that lives, where that is due. */
+void resume_connection(struct socktally *reader, uint64_t now);
+
 /* Reads what the daemon sent, for readers that use socktally_fd(). */
-int notify_drain(struct socktally *reader);
+int notify_drain(struct socktally *reader, uint64_t now);
 /* Makes the descriptor speak when it is time for the next refresh. */
 void notify_update(struct socktally *reader, uint64_t now);
 

@@ -174,6 +174,16 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
         return r >= 0 ? 0 : settle(reader, tell(r, attach_files(reader)), now);
 }
 
+void resume_connection(struct socktally *reader, uint64_t now) {
+        int r;
+
+        if (reader->source != SOURCE_DAEMON || reader->connection.state != CONNECTION_NONE || now < reader->retry_ns)
+                return;
+        r = connection_begin(&reader->connection, reader->socket_path, reader->view, now);
+        if (r < 0)
+                (void) settle(reader, r, now);
+}
+
 int resume(struct socktally *reader, enum liveness liveness, uint64_t now) {
         switch (reader->source) {
         case SOURCE_FD:

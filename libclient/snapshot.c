@@ -62,8 +62,9 @@ static void copy_table(struct snapshot *snapshot, const unsigned char *slot, uin
                 return;
         copy_from_slot(snapshot->memory + table->snapshot_rows_offset, slot + table->rows_offset,
                        (size_t) snapshot->count[id] * table->row_size);
-        copy_from_slot(snapshot->memory + table->snapshot_index_offset, slot + table->index_offset,
-                       (size_t) table->index_size * sizeof(struct layout_index_entry));
+        if (table->index_size > 0)
+                copy_from_slot(snapshot->memory + table->snapshot_index_offset, slot + table->index_offset,
+                               (size_t) table->index_size * sizeof(struct layout_index_entry));
 }
 
 int snapshot_take(struct snapshot *snapshot, uint64_t number) {

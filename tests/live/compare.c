@@ -64,6 +64,13 @@ static void __attribute__((format(printf, 2, 3))) note(struct findings *findings
                 findings->text[findings->used] = '\0';
 }
 
+static uint64_t boottime_ns(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
 static void compare_one(struct findings *findings, const char *who, enum socktally_metric metric, uint64_t expected,
                         const struct sighting *seen) {
         if (seen->counters[metric] != expected)
@@ -90,9 +97,9 @@ static void compare_player(struct findings *findings, const struct watch *watch,
                 if (!(metrics & UINT64_C(1) << m))
                         continue;
                 sums[m] += seen.counters[m];
-                has_moved = has_moved || player->moved[m] > 0;
                 if (player->unsure & UINT64_C(1) << m || player->scene->summed & UINT64_C(1) << m)
                         continue;
+                has_moved = has_moved || player->moved[m] > 0;
                 if (seen.has_row || player->moved[m] == 0)
                         compare_one(findings, player->comm, m, player->moved[m], &seen);
         }
@@ -124,22 +131,31 @@ static void compare_known(struct findings *findings, const struct watch *watch, 
                              metrics & UINT64_C(1) << m ? "known" : "not tracked");
 }
 
-void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {
-        struct findings findings = { 0 };
-        uint64_t metrics = metrics_known(load_mode), sums[SOCKTALLY_N_METRICS] = { 0 };
-        struct timespec now;
-        struct watch *watch;
+/* One comparison with everything that was moved until now. */
+static void compare_now(struct scene *scene, struct watch *watch, uint64_t metrics, struct findings *findings) {
+        uint64_t sums[SOCKTALLY_N_METRICS] = { 0 };
 
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        if (watch_open(&watch, runtime_directory) < 0)
-                scene_fail(scene, "cannot read what the daemon publishes in %s: %s", runtime_directory, strerror(errno));
-        if (watch_until(watch, (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec) < 0)
+        findings->count = 0;
+        findings->used = 0;
+        if (watch_until(watch, boottime_ns()) < 0)
                 scene_fail(scene, "%s", watch_problem(watch));
-        compare_known(&findings, watch, metrics);
+        compare_known(findings, watch, metrics);
         metrics &= watch_known(watch);
         for (uint32_t i = 0; i < scene->n_players; i++)
-                compare_player(&findings, watch, &scene->players[i], metrics, sums);
-        compare_sums(&findings, scene, metrics, sums);
+                compare_player(findings, watch, &scene->players[i], metrics, sums);
+        compare_sums(findings, scene, metrics, sums);
+}
+
+void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {
+        uint64_t deadline = boottime_ns() + scene->patience_msec * UINT64_C(1000000);
+        struct findings findings;
+        struct watch *watch;
+
+        if (watch_open(&watch, runtime_directory) < 0)
+                scene_fail(scene, "cannot read what the daemon publishes in %s: %s", runtime_directory, strerror(errno));
+        do
+                compare_now(scene, watch, metrics_known(load_mode), &findings);
+        while (findings.count > 0 && boottime_ns() < deadline);
         watch_close(watch);
         if (findings.count > 0)
                 scene_fail(scene, "%u differences:%s", findings.count, findings.text);

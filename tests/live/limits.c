@@ -76,6 +76,7 @@ void limits_overflow(struct scene *scene, int of_sockets) {
 
         if (!scene->bill.runtime_directory)
                 scene_skip(scene, "needs a daemon");
+        scene_take_turns(scene, true);
         if (service_start(&service, &scene->bill, of_sockets ? few_sockets : few_rows, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
         for (unsigned int i = 0; i < N_PLAYERS; i++)

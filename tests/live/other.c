@@ -75,6 +75,7 @@ static void allow_ping(struct scene *scene) {
 void other_ping(struct scene *scene, int kind) {
         struct player *player;
 
+        scene_take_turns(scene, false);
         scene_own_network(scene);
         if (!(kind & 2))
                 allow_ping(scene);
@@ -108,6 +109,7 @@ static void raw_receiver(struct player *player) {
 void other_raw(struct scene *scene, int unused) {
         struct player *receiver, *sender;
 
+        scene_take_turns(scene, false);
         scene_own_network(scene);
         receiver = player_start(scene, "lv-raw-rx", raw_receiver);
         sender = player_start(scene, "lv-raw-tx", raw_sender);
@@ -144,9 +146,11 @@ static void protocol_sender(struct player *player) {
 }
 
 void other_protocol(struct scene *scene, int protocol) {
-        struct player *receiver = player_start(scene, "lv-other-rx", protocol_receiver);
-        struct player *sender = player_start(scene, "lv-other-tx", protocol_sender);
+        struct player *receiver, *sender;
 
+        scene_take_turns(scene, false);
+        receiver = player_start(scene, "lv-other-rx", protocol_receiver);
+        sender = player_start(scene, "lv-other-tx", protocol_sender);
         scene_wait_done(scene);
         expect(sender, other_tx_bytes, ROUNDS * 900);
         expect(receiver, other_rx_bytes, ROUNDS * 900);
@@ -211,6 +215,7 @@ static void sniffer(struct player *player) {
 void other_packet(struct scene *scene, int unused) {
         struct player *player;
 
+        scene_take_turns(scene, false);
         scene_own_network(scene);
         player = player_start(scene, "lv-sniffer", sniffer);
         scene_wait_done(scene);

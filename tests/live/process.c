@@ -94,8 +94,8 @@ static void early_client(struct player *player) {
         send_all(player, used, 7000);
         send_all(player, unused, 300);
         send_all(player, udp, 600);
-        recv_exactly(player, unused, 40);
         tcp_hang_up(player, used);
+        recv_exactly(player, unused, 40);
 }
 
 static void early_server(struct player *player) {
@@ -143,6 +143,11 @@ static void watch_from_here(struct scene *scene, struct service *service) {
         char problem[400];
 
         event_wait(scene, USED, 2);
+        if (!scene->bill.runtime_directory) {
+                event_raise(scene, WATCHED);
+                scene_wait_done(scene);
+                return;
+        }
         if (service_start(service, &scene->bill, NULL, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
         event_raise(scene, WATCHED);
@@ -157,8 +162,6 @@ void process_early_sockets(struct scene *scene, int with_fin) {
         struct service service = SERVICE_NULL;
         struct player *server, *client;
 
-        if (!scene->bill.runtime_directory)
-                scene_skip(scene, "needs a daemon");
         server = player_start(scene, "lv-early-server", with_fin ? early_fin_server : early_server);
         client = player_start(scene, "lv-early-client", with_fin ? early_fin_client : early_client);
         watch_from_here(scene, &service);

@@ -5,6 +5,7 @@
  * with a limit, after which the waiter looks whether the scene is still worth waiting for; the overall time limit is
  * main's, which kills the stage's process group.
  */
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <net/if.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -235,10 +237,27 @@ _Noreturn void scene_play(struct scene *scene, const struct scenario *scenario) 
         prctl(PR_SET_CHILD_SUBREAPER, 1);
         scenario->run(scene, scenario->argument);
         scene_wait_done(scene);
-        scene_compare(scene);
+        if (!scene->only_at_end)
+                scene_compare(scene);
         release_players(scene);
         scene_compare(scene);
         _exit(scene->verdict == VERDICT_OK ? 0 : 1);
+}
+
+void scene_shares_tcp(struct scene *scene) {
+        scene->summed |= METRIC_BIT(tcp_closes);
+        if (strcmp(scene->bill.load_mode, "passive") != 0)
+                return;
+        scene->summed |= METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes);
+        scene->only_at_end = true;
+}
+
+/* The lock goes with the last process of the scene. */
+void scene_take_turns(struct scene *scene, bool is_alone) {
+        int fd = open("/tmp/socktally-live.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        if (fd >= 0 && flock(fd, is_alone ? LOCK_EX : LOCK_SH) < 0)
+                scene_fail(scene, "cannot wait for other runs: %s", strerror(errno));
 }
 
 void scene_own_network(struct scene *scene) {

@@ -63,6 +63,8 @@ struct scene {
         uint32_t verdict;
         char reason[2048];
         uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
+        bool only_at_end;       /* the daemon may be late: compare once every player is gone, not before */
+        uint32_t patience_msec; /* how long the daemon may be late in a comparison */
         uint32_t events[SCENE_N_EVENTS];
         uint64_t numbers[SCENE_N_NUMBERS]; /* whatever the scenario's players have to tell each other */
         char leftovers[SCENE_N_LEFTOVERS][128]; /* directories to remove once every process is gone */
@@ -103,6 +105,11 @@ void scene_wait_done(struct scene *scene);
 void scene_compare(struct scene *scene);
 /* Stage: the same against another daemon than the playbill's, with its own load mode. */
 void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode);
+/* Stage: TCP connections change hands in this scene. Without programs on the data path (load mode passive) nobody can
+ * tell whose call it was: then only the sum is compared, and only at the end. */
+void scene_shares_tcp(struct scene *scene);
+/* Stage: keeps this scene apart from the same kind of scenes of another run on this machine. */
+void scene_take_turns(struct scene *scene, bool is_alone);
 /* Stage: an own network namespace with its loopback up, for this process and players started later. */
 void scene_own_network(struct scene *scene);
 /* A bulk size, divided by the scale, at least 64 KiB. */

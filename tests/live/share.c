@@ -80,7 +80,7 @@ static void sharing_answerer(struct player *player) {
 }
 
 void share_tcp(struct scene *scene, int processes) {
-        scene->summed |= METRIC_BIT(tcp_closes);
+        scene_shares_tcp(scene);
         player_start(scene, "lv-share-rx", sharing_answerer);
         player_start(scene, "lv-share-tx", sharing_dialler);
         scene_wait_done(scene);
@@ -122,7 +122,7 @@ static void duplex_answerer(struct player *player) {
 }
 
 void share_tcp_both_ways(struct scene *scene, int processes) {
-        scene->summed |= METRIC_BIT(tcp_closes);
+        scene_shares_tcp(scene);
         player_start(scene, "lv-duplex1", duplex_answerer);
         player_start(scene, "lv-duplex0", duplex_dialler);
         event_wait(scene, READY, 2);
@@ -255,6 +255,8 @@ void share_passed(struct scene *scene, int after_use) {
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 scene_fail(scene, "socketpair: %s", strerror(errno));
+        if (after_use && strcmp(scene->bill.load_mode, "passive") == 0)
+                scene_shares_tcp(scene);
         scene->numbers[PAIR_IN] = (uint64_t) pair[0];
         scene->numbers[PAIR_OUT] = (uint64_t) pair[1];
         player_start(scene, "lv-passed-srv", passed_server);
@@ -374,6 +376,8 @@ static void heir_server(struct player *player) {
 void share_parent_exits(struct scene *scene, int unused) {
         struct player *parent;
 
+        if (strcmp(scene->bill.load_mode, "passive") == 0)
+                scene_shares_tcp(scene);
         player_start(scene, "lv-heir-srv", heir_server);
         parent = player_start_brief(scene, "lv-parent", dying_parent);
         player_wait_exit(parent);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "libclient/socktally.h"
 #include "tests/live/compare.h"
 #include "tests/live/scene.h"
 #include "tests/live/watch.h"
@@ -122,6 +123,17 @@ static void compare_sums(struct findings *findings, const struct scene *scene, u
         }
 }
 
+/* Where a difference may have gone. */
+static void mention_special(struct findings *findings, const struct watch *watch, uint32_t kind, const char *name) {
+        struct sighting seen;
+
+        watch_special(watch, kind, &seen);
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (seen.counters[m] > 0 && metrics_played() & UINT64_C(1) << m)
+                        note(findings, "\nby the way: the %s row holds %llu of %s", name,
+                             (unsigned long long) seen.counters[m], metric_name(m));
+}
+
 static void compare_known(struct findings *findings, const struct watch *watch, uint64_t metrics) {
         uint64_t wrong = (watch_known(watch) ^ metrics) & metrics_played();
 
@@ -144,6 +156,8 @@ static void compare_now(struct scene *scene, struct watch *watch, uint64_t metri
         for (uint32_t i = 0; i < scene->n_players; i++)
                 compare_player(findings, watch, &scene->players[i], metrics, sums);
         compare_sums(findings, scene, metrics, sums);
+        if (findings->count > 0)
+                mention_special(findings, watch, SOCKTALLY_ROW_OVERFLOW, "overflow");
 }
 
 void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {

@@ -20,9 +20,11 @@ count=0
 search() {
         model=$1
         shift
+        # A counterexample is found sooner than an optimising compiler is done.
+        [ "$expected" = holds ] && optimise=-O1 || optimise=-O0
         rm -f pan* ./*.trail
         verdict=failed
-        if ! spin "$@" -a "$here/$model" >log 2>&1 || ! $CC -O1 -w -DSAFETY -o pan pan.c >>log 2>&1; then
+        if ! spin "$@" -a "$here/$model" >log 2>&1 || ! $CC "$optimise" -w -DSAFETY -o pan pan.c >>log 2>&1; then
                 reason=$(tail -n 1 log)
                 return
         fi
@@ -59,10 +61,10 @@ expect() {
 
 expect holds segment.pml 'two slots hold with a death at every store'
 expect holds segment.pml 'three slots hold with a death at every store' -DN_SLOTS=3
-expect holds segment.pml 'three words in a slot hold' -DN_WORDS=3 -DLAST=3
+expect holds segment.pml 'three words in a slot hold' -DN_WORDS=3 -DLAST=3 -DKILLS=1
 expect holds segment.pml 'three slots need no call between publications' -DN_SLOTS=3 -DLAST=5 -DBROKEN_NO_CALL_BETWEEN -DKILLS=1
-expect holds segment.pml 'the even counter need not be a release if published is' -DSPARE_EVEN_RELAXED -DLAST=3
-expect holds segment.pml 'the opening load need not be an acquire if that of published is' -DSPARE_OPENING_RELAXED
+expect holds segment.pml 'the even counter need not be a release if published is' -DSPARE_EVEN_RELAXED -DLAST=3 -DKILLS=1
+expect holds segment.pml 'the opening load need not be an acquire if that of published is' -DSPARE_OPENING_RELAXED -DLAST=3
 for part in \
         IN_PLACE:'one slot that is filled in place' \
         EVEN_AGAIN:'a successor that makes the counter even again' \
@@ -78,5 +80,16 @@ for part in \
         NAMED_EARLY:'a file that gets its name before its first publication' \
         STARTS_AGAIN:'a successor that starts numbering again'; do
         expect rejected segment.pml "${part#*:}" "-DBROKEN_${part%%:*}"
+done
+expect holds waiting.pml 'two readers sleep through nothing, whatever happens to the writer'
+for part in \
+        SAME_WORD:'a wake-up that does not change the word' \
+        ANNOUNCED_FIRST:'a wake-up before the publication' \
+        SILENT_SUCCESSION:'a succession without a wake-up' \
+        LOOKS_FIRST:'a reader that loads the words after it looked' \
+        OWNER_UNWATCHED:'a reader that does not wait for the death' \
+        NO_WAITERS_BIT:'a mutex without the waiters bit' \
+        KEEPS_IT:'a reader that does not pass the news of a death on'; do
+        expect rejected waiting.pml "${part#*:}" "-DBROKEN_${part%%:*}"
 done
 echo "1..$count"

@@ -212,8 +212,8 @@ static bool are_columns_as_said(const struct schema_table *table) {
 static bool is_row_size_as_said(const struct schema_table *table) {
         static const char *const sentences[] = {
                 [LAYOUT_TABLE_HOST] = "One row of %u bytes: the sum of everything.",
-                [LAYOUT_TABLE_SERVICES] = "One row of %u bytes per systemd unit",
-                [LAYOUT_TABLE_PROCESSES] = "One row of %u bytes per process and cgroup",
+                [LAYOUT_TABLE_SERVICES] = "One row of %u bytes per systemd unit.",
+                [LAYOUT_TABLE_PROCESSES] = "One row of %u bytes per process.",
         };
         char sentence[128];
 

@@ -50,6 +50,8 @@ struct ledger {
         __u32 drops;
         __u32 flags;
         __u32 state;
+        __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
+        __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
         __u32 pad;
 };
@@ -91,6 +93,7 @@ const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
 const volatile bool cfg_errors = false;     /* load mode return */
 const volatile bool cfg_sees_calls = true;    /* a hook sees every call on a TCP socket: ledgers can wait for the first */
 const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
+const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 
 struct ledger_health health = {};

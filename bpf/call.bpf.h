@@ -47,8 +47,9 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
         if (health.sockets_tracked >= cfg_max_sockets)
                 return NULL;
         l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (l)
-                __sync_fetch_and_add(&health.sockets_tracked, 1);
+        if (!l) /* another CPU was first: the helper fails then, and does not say why */
+                return bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        __sync_fetch_and_add(&health.sockets_tracked, 1);
         return l;
 }
 
@@ -158,15 +159,20 @@ static __always_inline void overflow_call(const struct call *call) {
                 charge_call(row, call->kind, call->dir, call->ret, call->n);
 }
 
+/* Two passes old, a look at its open files is older than any call of the owner that is still running. */
+static __always_inline bool has_let_go(const struct ledger *l) {
+        return cfg_scan_is_whole && pass_number - l->owner_pass > 2;
+}
+
 /* Has the ledger's owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone
- * does not come back. Two passes old, a look at its open files is older than any call that is still running. */
+ * does not come back. */
 static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *me) {
         struct process_key owner = l->owner;
         struct process_row *row;
 
         if (!owner.tgid || is_same_process(&owner, me))
                 return false;
-        if (cfg_scan_is_whole && pass_number - l->owner_pass > 2)
+        if (has_let_go(l))
                 return true;
         row = bpf_map_lookup_elem(&processes, &owner);
         return !row || row->exited;

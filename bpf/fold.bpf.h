@@ -83,18 +83,21 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
                         c->bytes[TX] = exchange(&l->bytes[TX]);
                 return;
         }
-        total = l->flags & LEDGER_SETTLED ? l->settled_tx : tcp_written(sk, tp, l, 0);
+        total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         c->bytes[TX] = exchange(&l->bytes[TX]);
         c->bytes[TX] += release(l, TX, total - l->base[TX] - c->bytes[TX], why);
         l->base[TX] += c->bytes[TX];
 
         c->bytes[RX] = exchange(&l->bytes[RX]);
-        /* connect(AF_UNSPEC) zeroes the counters of a closed socket: what was read until then is in base and bytes. */
-        if (!(l->flags & LEDGER_SETTLED) || tp->bytes_received) {
-                total = tcp_read(sk, tp, l);
-                c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
-                l->base[RX] += c->bytes[RX];
+        total = tcp_read(sk, tp, l);
+        /* connect(AF_UNSPEC) zeroes the counters of a closed socket. What was read after it closed is in the calls. */
+        if (l->flags & LEDGER_SETTLED && !tp->bytes_received) {
+                total = l->settled[RX];
+                if (total < l->base[RX] + c->bytes[RX])
+                        total = l->base[RX] + c->bytes[RX];
         }
+        c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
+        l->base[RX] += c->bytes[RX];
         c->retransmits = tp->total_retrans - l->retransmits;
         l->retransmits += c->retransmits;
 }
@@ -169,7 +172,8 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
-        l->settled_tx = tcp_written(sk, tp, l, old_state);
+        l->settled[TX] = tcp_written(sk, tp, l, old_state);
+        l->settled[RX] = tcp_read(sk, tp, l);
         l->flags |= LEDGER_SETTLED;
 }
 

@@ -31,7 +31,7 @@ enum ledger_flag {
         LEDGER_READY = 1 << 3,       /* seq_key is valid */
         LEDGER_CONNECTED = 1 << 4,   /* was established once */
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
-        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled_tx holds the end */
+        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
 };
 
 struct ledger {
@@ -43,7 +43,7 @@ struct ledger {
         __u64 errors[N_DIRECTIONS];
         __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
-        __u64 settled_tx;
+        __u64 settled[N_DIRECTIONS];
         __u64 held_min[N_DIRECTIONS]; /* least unexplained count since held_since */
         __u64 held_since;
         __u32 retransmits;

@@ -9,6 +9,34 @@
  */
 #include "bpf/call.bpf.h"
 
+/* The process of key holds the socket. If its owner let go of it, what comes from now on is the holder's. */
+static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
+                                       const struct process_key *key, struct task_struct *task) {
+        struct occasion why = {};
+        struct process_key owner = l->owner;
+        struct charge c = {};
+
+        if (is_same_process(&owner, key)) {
+                l->owner_pass = pass_number;
+                return 0;
+        }
+        l->foreign_pass = pass_number;
+        if (!tp || !has_let_go(l) || !row_of(key, task))
+                return 0;
+        bpf_spin_lock(&l->lock);
+        if (is_same_process(&owner, &l->owner)) {
+                take(sk, tp, l, &c, &why);
+                l->owner = *key;
+                l->owner_pass = pass_number;
+                if (l->state == LEDGER_OWNED)
+                        l->fast_tgid = key->tgid;
+        }
+        bpf_spin_unlock(&l->lock);
+        if (!is_nothing(&c))
+                give(owner_row(&c.owner, c.flags), &c);
+        return 0;
+}
+
 SEC("iter/task_file")
 int scan_files(struct bpf_iter__task_file *ctx) {
         struct task_struct *task = ctx->task;
@@ -35,12 +63,8 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         }
         key = key_of(task);
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid)) {
-                struct process_key owner = l->owner;
-
-                *(is_same_process(&owner, &key) ? &l->owner_pass : &l->foreign_pass) = pass_number;
-                return 0;
-        }
+        if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
+                return mark_holder(sk, tp, l, &key, task);
         /* A UDP socket without a ledger has not moved anything since we started. */
         if (!l && is_scanned && !tp)
                 return 0;

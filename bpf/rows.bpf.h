@@ -94,13 +94,10 @@ static __always_inline bool is_failure(int ret) {
         return ret < 0 && ret != -EAGAIN && ret != -EINTR && !(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK);
 }
 
-/* One call that is not put on a ledger. */
-__attribute__((noinline)) int charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
-        __u64 *c;
+/* One call by a process that does not own the socket. bytes_too: TCP bytes of owned sockets come from tcp_sock. */
+static __always_inline void charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
+        __u64 *c = row->counters;
 
-        if (!row)
-                return 0;
-        c = row->counters;
         switch (kind) {
         case KIND_TCP:
         case KIND_MPTCP:
@@ -120,7 +117,6 @@ __attribute__((noinline)) int charge_call(struct process_row *row, __u32 kind, _
                 add(dir == TX ? &c[SOCKTALLY_METRIC_other_tx_bytes] : &c[SOCKTALLY_METRIC_other_rx_bytes], n);
                 break;
         }
-        return 0;
 }
 
 #endif

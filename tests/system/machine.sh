@@ -6,7 +6,7 @@
 # test's own. Sourced by test-system.sh, which sets $scratch (a directory of its own), $ready (the program of that name).
 
 machine_cache=${SOCKTALLY_TEST_CACHE:-/var/cache/socktally-tests}
-machine_packages=systemd,systemd-sysv,dbus,libpam-systemd,policykit-1,libbpf1,libelf1,zlib1g,libsystemd0
+machine_packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,policykit-1,libbpf1,libelf1,zlib1g,libsystemd0
 machine_packages+=,libjson-c5,libsmartcols1,libncursesw6
 machine_root=
 machine_leader=  # its PID 1, as this side sees it

@@ -2,8 +2,8 @@
 /*
  * A reader as somebody else would write it, on the installed library alone. "follow" stays open and prints one line
  * whenever something changed: "fresh|stale VIEW INCARNATION SEQUENCE BYTES", where BYTES is what the host sent by TCP,
- * and "backwards OLD NEW" if that ever shrinks. "garbage" is the opposite of a reader: it says wrong things of many
- * kinds on the readers' socket, one connection each, and prints how many the daemon hung up on.
+ * and "backwards OLD NEW" if that shrinks within an incarnation. "garbage" is the opposite of a reader: it says wrong
+ * things of many kinds on the readers' socket, one connection each, and prints how many the daemon hung up on.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -59,7 +59,7 @@ static int follow(void) {
                 if (socktally_get_info(reader, &info) < 0)
                         return 1;
                 bytes = host_bytes(reader);
-                if (bytes < last_bytes)
+                if (bytes < last_bytes && info.incarnation == last.incarnation)
                         printf("backwards %" PRIu64 " %" PRIu64 "\n", last_bytes, bytes);
                 if (info.sequence != last.sequence || info.incarnation != last.incarnation ||
                     info.freshness != last.freshness)

@@ -132,7 +132,7 @@ static __always_inline int accepted(struct sock *sk) {
         row = row_of(&me, task);
         bpf_spin_lock(&l->lock);
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row)
-                l->owner = me;
+                l->owner = me, l->owner_pass = pass_number;
         bpf_spin_unlock(&l->lock);
         return 0;
 }

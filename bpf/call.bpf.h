@@ -17,6 +17,7 @@ struct call {
         int ret;
         __u32 dir;
         __u32 kind;
+        bool is_kernel;     /* the socket belongs to the kernel itself */
         bool has_row;       /* the caller has a row of its own to be charged in */
         bool is_owner_gone;
         bool is_active;     /* a socket that connect() opened */
@@ -46,8 +47,9 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
         if (health.sockets_tracked >= cfg_max_sockets)
                 return NULL;
         l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (l)
-                __sync_fetch_and_add(&health.sockets_tracked, 1);
+        if (!l) /* another CPU was first: the helper fails then, and does not say why */
+                return bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        __sync_fetch_and_add(&health.sockets_tracked, 1);
         return l;
 }
 
@@ -86,21 +88,21 @@ static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struc
 
 /* Fills a ledger that was just made. Under the lock; is_active was looked up before it. tp: NULL for other kinds. */
 static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                        bool is_active) {
+                                        bool is_active, __u32 drops) {
         if (l->state != LEDGER_NEW)
                 return;
         l->kind = kind;
         l->state = LEDGER_UNCLAIMED;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
-        if (kind == KIND_UDP)
-                l->drops = drops_of(sk);
+        l->drops = drops;
         if (tp)
                 open_tcp(sk, tp, l, is_active);
 }
 
 static __always_inline void own(struct ledger *l, const struct process_key *me) {
         l->owner = *me;
+        l->owner_pass = pass_number;
         l->state = LEDGER_OWNED;
         l->fast_tgid = me->tgid;
 }
@@ -120,7 +122,7 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
         __u32 dir = call->dir & 1;
         bool is_known = l->state != LEDGER_NEW || !tp || is_newborn(sk), is_mine;
 
-        open_ledger(sk, tp, l, call->kind, call->is_active);
+        open_ledger(sk, tp, l, call->kind, call->is_active, why->drops);
         if (!is_known)
                 l->base[dir] -= call->n;
         is_mine = is_same_process(&l->owner, &call->me);
@@ -128,8 +130,8 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
                 count(l, dir, call->ret, call->n);
                 return true;
         }
-        if (l->flags & LEDGER_KERNEL || l->state == LEDGER_SHARED || !call->n || !call->has_row ||
-            (!tp && !cfg_sees_release)) {
+        if (l->flags & LEDGER_KERNEL || (l->state == LEDGER_SHARED && !call->is_owner_gone) || !call->n ||
+            !call->has_row || (!tp && !cfg_sees_release)) {
                 if (!(l->flags & LEDGER_KERNEL))
                         l->base[dir] += call->n;
                 return false;
@@ -157,61 +159,76 @@ static __always_inline void overflow_call(const struct call *call) {
                 charge_call(row, call->kind, call->dir, call->ret, call->n);
 }
 
-/* Is the ledger's owner a process that has exited? Read without the lock; an exited owner does not come back, and
- * settle_call() moves ownership away from it only. */
+/* Two passes old, a look at its open files is older than any call of the owner that is still running. */
+static __always_inline bool has_let_go(const struct ledger *l) {
+        return cfg_scan_is_whole && pass_number - l->owner_pass > 2;
+}
+
+/* Has the ledger's owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone
+ * does not come back. */
 static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *me) {
         struct process_key owner = l->owner;
         struct process_row *row;
 
         if (!owner.tgid || is_same_process(&owner, me))
                 return false;
+        if (has_let_go(l))
+                return true;
         row = bpf_map_lookup_elem(&processes, &owner);
         return !row || row->exited;
 }
 
+/* Puts the call on the ledger or in the caller's row. */
+static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct call *call,
+                                   struct process_row *row, const struct occasion *why) {
+        struct charge c = {};
+        bool is_done;
+
+        if (l) {
+                call->is_owner_gone = is_owner_gone(l, &call->me);
+                call->is_active = tp && l->state == LEDGER_NEW && is_active_open(sk);
+                bpf_spin_lock(&l->lock);
+                is_done = settle_call(sk, tp, l, call, &c, why);
+                bpf_spin_unlock(&l->lock);
+                if (!is_nothing(&c))
+                        give(owner_row(&c.owner, c.flags), &c);
+                if (is_done)
+                        return;
+        }
+        /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
+        if (row)
+                charge_call(row, call->kind, call->dir, call->ret, call->is_kernel && tp && l ? 0 : call->n);
+}
+
+/* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the whole
+ * BTF, and further down there are thousands of states. */
 static __noinline int slow_call(struct sock *sk, struct ledger *l, int ret, __u32 dir, __u32 n) {
         struct task_struct *task = bpf_get_current_task_btf();
-        struct call call = { .n = n, .ret = ret, .dir = dir, .kind = kind_of(sk) };
+        bool is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+        struct call call = { .n = n, .ret = ret, .dir = dir, .is_kernel = is_kernel };
+        struct occasion why = { .drops = drops_of(sk) };
         struct process_row *row;
         struct tcp_sock *tp = NULL;
-        struct charge c = {};
-        struct occasion why = {};
-        bool is_kernel, is_done;
+        __u8 state;
 
-        if (call.kind == KIND_NONE)
-                return 0;
+        call.me = key_of(task);
+        row = is_kernel ? special(SPECIAL_KERNEL) : row_of(&call.me, task);
+        call.has_row = row && !is_kernel;
+        call.kind = kind_of(sk);
         if (call.kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp)) /* a subflow: its parent is counted */
                         return 0;
         }
-        call.me = key_of(task);
-        is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
-        row = is_kernel ? special(SPECIAL_KERNEL) : row_of(&call.me, task);
-        if (!l && !(tp && (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_LISTEN))) {
+        state = sk->__sk_common.skc_state;
+        if (!l && !(tp && (state == TCP_CLOSE || state == TCP_LISTEN))) {
                 l = ledger_of(sk, call.kind);
                 if (!l && !is_kernel) {
                         overflow_call(&call);
                         return 0;
                 }
         }
-        call.has_row = row && !is_kernel;
-        if (!row)
-                row = special(SPECIAL_OVERFLOW);
-        if (l) {
-                call.is_owner_gone = is_owner_gone(l, &call.me);
-                call.is_active = tp && l->state == LEDGER_NEW && is_active_open(sk);
-                bpf_spin_lock(&l->lock);
-                is_done = settle_call(sk, tp, l, &call, &c, &why);
-                bpf_spin_unlock(&l->lock);
-                if (!is_nothing(&c))
-                        give(owner_row(&c.owner, c.flags), &c);
-                if (is_done)
-                        return 0;
-        }
-        /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
-        if (row)
-                charge_call(row, call.kind, call.dir, call.ret, is_kernel && tp && l ? 0 : call.n);
+        charge(sk, tp, l, &call, row ?: special(SPECIAL_OVERFLOW), &why);
         return 0;
 }
 
@@ -226,8 +243,11 @@ static __always_inline bool is_mine(const struct ledger *l) {
 static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
 
-        if (!l)
-                return slow_call(sk, NULL, ret, dir, n);
+        if (!l) {
+                __u16 family = sk->__sk_common.skc_family;
+
+                return family == AF_INET || family == AF_INET6 ? slow_call(sk, NULL, ret, dir, n) : 0;
+        }
         if (!cfg_tcp_calls && l->kind == KIND_TCP && l->state != LEDGER_UNCLAIMED)
                 return 0;
         if (!is_mine(l))

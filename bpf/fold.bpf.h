@@ -7,9 +7,9 @@
  * after it. Each counter is taken by an atomic exchange, so a call that adds at the same time is charged now or next
  * time, never twice and never lost.
  *
- * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains is
- * charged at once if only one descriptor to the socket exists; else it may be half of another process's call that is
- * still running, and waits until it is explained, has stood for HOLD_NS, or the socket is closed.
+ * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains (splice
+ * reads, zero-copy receives, a call that is still running) is charged at once if only the owner holds the socket; else it
+ * may be half of another process's call, and waits until it is explained, has stood for HOLD_NS, or the socket closes.
  */
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
@@ -31,29 +31,15 @@ struct charge {
 /* How a fold came about. */
 struct occasion {
         __u64 now;
-        bool may_be_shared; /* another process may be in the middle of a call */
+        bool may_be_shared; /* another process holds the socket and may be in the middle of a call */
+        __u32 drops;        /* datagrams dropped at the socket so far */
         bool is_final;      /* no call can be running any more */
         bool is_close;      /* the last descriptor is gone */
-        struct process_key closer; /* owns the socket from now on, if nobody does */
+        struct process_key closer; /* who closed it; owns it from now on, if nobody does */
 };
 
 static __always_inline __u64 exchange(__u64 *counter) {
         return *(volatile __u64 *) counter ? __sync_lock_test_and_set(counter, 0) : 0;
-}
-
-/* More than one reference to the file: dup, fork, passed on, or threads inside a call. */
-static __always_inline bool may_be_shared(const struct sock *sk) {
-        struct socket *socket = sk->sk_socket;
-        struct file *file;
-
-        if (!socket)
-                return false;
-        file = socket->file;
-        if (!file)
-                return false;
-        if (bpf_core_field_exists(((struct file___ref *) 0)->f_ref))
-                return ((struct file___ref *) file)->f_ref.refcnt.counter > 0;
-        return ((struct file___count *) file)->f_count.counter > 1;
 }
 
 static __always_inline __u32 drops_of(const struct sock *sk) {
@@ -97,18 +83,21 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
                         c->bytes[TX] = exchange(&l->bytes[TX]);
                 return;
         }
-        total = l->flags & LEDGER_SETTLED ? l->settled_tx : tcp_written(sk, tp, l, 0);
+        total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         c->bytes[TX] = exchange(&l->bytes[TX]);
         c->bytes[TX] += release(l, TX, total - l->base[TX] - c->bytes[TX], why);
         l->base[TX] += c->bytes[TX];
 
         c->bytes[RX] = exchange(&l->bytes[RX]);
-        /* connect(AF_UNSPEC) zeroes the counters of a closed socket: what was read until then is in base and bytes. */
-        if (!(l->flags & LEDGER_SETTLED) || tp->bytes_received) {
-                total = tcp_read(sk, tp, l);
-                c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
-                l->base[RX] += c->bytes[RX];
+        total = tcp_read(sk, tp, l);
+        /* connect(AF_UNSPEC) zeroes the counters of a closed socket. What was read after it closed is in the calls. */
+        if (l->flags & LEDGER_SETTLED && !tp->bytes_received) {
+                total = l->settled[RX];
+                if (total < l->base[RX] + c->bytes[RX])
+                        total = l->base[RX] + c->bytes[RX];
         }
+        c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
+        l->base[RX] += c->bytes[RX];
         c->retransmits = tp->total_retrans - l->retransmits;
         l->retransmits += c->retransmits;
 }
@@ -131,7 +120,7 @@ static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct le
                 c->bytes[TX] = exchange(&l->bytes[TX]);
                 c->bytes[RX] = exchange(&l->bytes[RX]);
                 if (c->kind == KIND_UDP) {
-                        c->drops = drops_of(sk) - l->drops;
+                        c->drops = why->drops - l->drops;
                         l->drops += c->drops;
                 }
         }
@@ -142,11 +131,12 @@ static __always_inline bool is_nothing(const struct charge *c) {
                  c->retransmits | c->drops | c->closes);
 }
 
-static __always_inline void give(struct process_row *row, const struct charge *c) {
+/* Not static: a global function is verified once, on its own. The same for charge_call(). */
+__attribute__((noinline)) int give(struct process_row *row, const struct charge *c) {
         __u64 *k;
 
-        if (!row)
-                return;
+        if (!row || !c)
+                return 0;
         k = row->counters;
         switch (c->kind) {
         case KIND_TCP:
@@ -174,6 +164,7 @@ static __always_inline void give(struct process_row *row, const struct charge *c
                 add(&k[SOCKTALLY_METRIC_other_rx_bytes], c->bytes[RX]);
                 break;
         }
+        return 0;
 }
 
 /* The socket leaves old_state for TCP_CLOSE: nothing can be written any more, and connect(AF_UNSPEC) may now spoil the
@@ -181,7 +172,8 @@ static __always_inline void give(struct process_row *row, const struct charge *c
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
-        l->settled_tx = tcp_written(sk, tp, l, old_state);
+        l->settled[TX] = tcp_written(sk, tp, l, old_state);
+        l->settled[RX] = tcp_read(sk, tp, l);
         l->flags |= LEDGER_SETTLED;
 }
 
@@ -190,9 +182,11 @@ static __always_inline bool has_owner(const struct ledger *l) {
         return l->state > LEDGER_UNCLAIMED || (l->state == LEDGER_UNCLAIMED && (l->owner.tgid || l->flags & LEDGER_KERNEL));
 }
 
-/* Folds one ledger into its owner's row. */
-static __always_inline void fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
+/* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
+ * not the owner. */
+static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
         struct charge c = {};
+        bool is_elsewhere = false;
 
         bpf_spin_lock(&l->lock);
         if (!l->owner.tgid && why->closer.tgid)
@@ -200,12 +194,16 @@ static __always_inline void fold(struct sock *sk, struct tcp_sock *tp, struct le
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
                 take(sk, tp, l, &c, why);
         if (why->is_close) {
-                c.closes = (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
+                if ((l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED) {
+                        is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner);
+                        c.closes = !is_elsewhere;
+                }
                 l->flags |= LEDGER_CLOSED;
         }
         bpf_spin_unlock(&l->lock);
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);
+        return is_elsewhere;
 }
 
 #endif

@@ -76,36 +76,15 @@ typedef struct {
 } atomic_t;
 
 typedef struct {
-        long counter;
-} atomic64_t;
-typedef atomic64_t atomic_long_t;
-
-typedef struct {
         __u32 val;
 } kuid_t;
-
-struct super_block {
-        __u32 s_dev;
-};
 
 struct inode {
         unsigned long i_ino;
 };
 
-typedef struct {
-        atomic_long_t refcnt; /* one reference is stored as 0; Linux 6.13 and later */
-} file_ref_t;
-
 struct file {
         struct inode *f_inode;
-};
-
-struct file___count {
-        atomic_long_t f_count; /* before Linux 6.13 */
-};
-
-struct file___ref {
-        file_ref_t f_ref;
 };
 
 struct kernfs_node {
@@ -173,7 +152,6 @@ struct sock_common {
 };
 
 struct socket {
-        struct file *file;
         struct sock *sk;
 };
 
@@ -188,7 +166,6 @@ struct sock {
         __u16 sk_type;
         __u16 sk_protocol;
         atomic_t sk_drops;
-        struct socket *sk_socket;
 };
 
 struct sock___numa {

@@ -8,12 +8,10 @@
 #include "bpf/call.bpf.h"
 
 /* A socket that was used before and disconnected starts again from nothing. Under the lock. */
-static __always_inline void reopen(struct tcp_sock *tp, struct ledger *l, struct charge *c) {
-        /* What its last calls read has not been charged yet. */
-        c->owner = l->owner;
-        c->kind = l->kind;
-        c->flags = l->flags;
-        c->bytes[RX] = exchange(&l->bytes[RX]);
+static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c) {
+        struct occasion why = { .is_final = true };
+
+        take(sk, tp, l, c, &why);
         l->base[TX] = l->base[RX] = 0;
         l->flags = (l->flags & LEDGER_KERNEL) | LEDGER_ACTIVE;
         l->held_min[TX] = l->held_min[RX] = 0;
@@ -31,7 +29,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
                 return 0;
         bpf_spin_lock(&l->lock);
         if (l->state != LEDGER_NEW)
-                reopen(tp, l, &c);
+                reopen(sk, tp, l, &c);
         bpf_spin_unlock(&l->lock);
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);
@@ -49,7 +47,7 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
                 return 0;
         is_active = is_active_open(sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, NULL, l, KIND_TCP, false);
+        open_ledger(sk, NULL, l, KIND_TCP, false, 0);
         take_keys(l, tp);
         if (is_active)
                 l->flags |= LEDGER_ACTIVE | (tp->bytes_acked ? LEDGER_SYN_COUNTED : 0);
@@ -138,13 +136,19 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
 static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         struct occasion why = { .is_final = true, .is_close = true };
         struct task_struct *task = bpf_get_current_task_btf();
+        struct process_row *row = NULL;
 
-        if (!l->owner.tgid && l->state == LEDGER_UNCLAIMED && !(task->flags & PF_KTHREAD)) {
+        if (!(task->flags & PF_KTHREAD))
                 why.closer = key_of(task);
-                if (!row_of(&why.closer, task))
-                        why.closer.tgid = 0;
+        if (!tp)
+                why.drops = drops_of(sk);
+        if (!l->owner.tgid && l->state == LEDGER_UNCLAIMED)
+                row = row_of(&why.closer, task);
+        if (fold(sk, tp, l, &why)) {
+                row = row_of(&why.closer, task) ?: special(SPECIAL_OVERFLOW);
+                if (row)
+                        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
         }
-        fold(sk, tp, l, &why);
         if (!tp)
                 __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
         return 0;

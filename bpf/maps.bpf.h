@@ -31,7 +31,7 @@ enum ledger_flag {
         LEDGER_READY = 1 << 3,       /* seq_key is valid */
         LEDGER_CONNECTED = 1 << 4,   /* was established once */
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
-        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled_tx holds the end */
+        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
 };
 
 struct ledger {
@@ -43,13 +43,15 @@ struct ledger {
         __u64 errors[N_DIRECTIONS];
         __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
-        __u64 settled_tx;
+        __u64 settled[N_DIRECTIONS];
         __u64 held_min[N_DIRECTIONS]; /* least unexplained count since held_since */
         __u64 held_since;
         __u32 retransmits;
         __u32 drops;
         __u32 flags;
         __u32 state;
+        __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
+        __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
         __u32 pad;
 };
@@ -91,6 +93,7 @@ const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
 const volatile bool cfg_errors = false;     /* load mode return */
 const volatile bool cfg_sees_calls = true;    /* a hook sees every call on a TCP socket: ledgers can wait for the first */
 const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
+const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 
 struct ledger_health health = {};

@@ -94,10 +94,13 @@ static __always_inline bool is_failure(int ret) {
         return ret < 0 && ret != -EAGAIN && ret != -EINTR && !(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK);
 }
 
-/* One call by a process that does not own the socket. bytes_too: TCP bytes of owned sockets come from tcp_sock. */
-static __always_inline void charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
-        __u64 *c = row->counters;
+/* One call that is not put on a ledger. */
+__attribute__((noinline)) int charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
+        __u64 *c;
 
+        if (!row)
+                return 0;
+        c = row->counters;
         switch (kind) {
         case KIND_TCP:
         case KIND_MPTCP:
@@ -117,6 +120,7 @@ static __always_inline void charge_call(struct process_row *row, __u32 kind, __u
                 add(dir == TX ? &c[SOCKTALLY_METRIC_other_tx_bytes] : &c[SOCKTALLY_METRIC_other_rx_bytes], n);
                 break;
         }
+        return 0;
 }
 
 #endif

@@ -9,6 +9,34 @@
  */
 #include "bpf/call.bpf.h"
 
+/* The process of key holds the socket. If its owner let go of it, what comes from now on is the holder's. */
+static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
+                                       const struct process_key *key, struct task_struct *task) {
+        struct occasion why = {};
+        struct process_key owner = l->owner;
+        struct charge c = {};
+
+        if (is_same_process(&owner, key)) {
+                l->owner_pass = pass_number;
+                return 0;
+        }
+        l->foreign_pass = pass_number;
+        if (!tp || !has_let_go(l) || !row_of(key, task))
+                return 0;
+        bpf_spin_lock(&l->lock);
+        if (is_same_process(&owner, &l->owner)) {
+                take(sk, tp, l, &c, &why);
+                l->owner = *key;
+                l->owner_pass = pass_number;
+                if (l->state == LEDGER_OWNED)
+                        l->fast_tgid = key->tgid;
+        }
+        bpf_spin_unlock(&l->lock);
+        if (!is_nothing(&c))
+                give(owner_row(&c.owner, c.flags), &c);
+        return 0;
+}
+
 SEC("iter/task_file")
 int scan_files(struct bpf_iter__task_file *ctx) {
         struct task_struct *task = ctx->task;
@@ -20,7 +48,7 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         struct ledger *l;
         struct sock *sk;
         bool is_active = false;
-        __u32 kind, state;
+        __u32 kind, state, drops = 0;
 
         if (!task || !file)
                 return 0;
@@ -33,23 +61,27 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                 if (!tp || state == TCP_LISTEN || state == TCP_CLOSE || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                         return 0;
         }
+        key = key_of(task);
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (l && (l->state != LEDGER_UNCLAIMED || l->owner.tgid))
-                return 0;
+        if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
+                return mark_holder(sk, tp, l, &key, task);
         /* A UDP socket without a ledger has not moved anything since we started. */
         if (!l && is_scanned && !tp)
                 return 0;
-        key = key_of(task);
         row = row_of(&key, task);
         l = ledger_of(sk, kind);
         if (!l)
                 return 0;
         if (tp)
                 is_active = is_active_open(sk);
+        else
+                drops = drops_of(sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind, is_active);
-        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row)
+        open_ledger(sk, tp, l, kind, is_active, drops);
+        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row) {
                 l->owner = key;
+                l->owner_pass = pass_number;
+        }
         bpf_spin_unlock(&l->lock);
         return 0;
 }
@@ -73,7 +105,7 @@ int scan_tcp(struct bpf_iter__tcp *ctx) {
         if (!l)
                 return 0;
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, KIND_TCP, false);
+        open_ledger(sk, tp, l, KIND_TCP, false, 0);
         bpf_spin_unlock(&l->lock);
         return 0;
 }
@@ -97,8 +129,10 @@ int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)
                         return 0;
+        } else {
+                why.drops = drops_of(sk);
         }
-        why.may_be_shared = may_be_shared(sk);
+        why.may_be_shared = l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
         owner = l->owner;
         row = bpf_map_lookup_elem(&processes, &owner);

@@ -19,9 +19,11 @@ static __always_inline __u64 extend(__u64 near, __u32 low) {
 }
 
 /* Our FIN takes a sequence number. The state changes before the FIN is queued, so load write_seq first. */
-static __always_inline bool is_fin_queued(__u32 state) {
-        return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING || state == TCP_LAST_ACK ||
-               state == TCP_TIME_WAIT;
+#define FIN_STATES                                                                                                    \
+        (1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 | 1U << TCP_CLOSING | 1U << TCP_LAST_ACK | 1U << TCP_TIME_WAIT)
+
+static __always_inline __u32 is_fin_queued(__u32 state) {
+        return FIN_STATES >> (state & 31) & 1;
 }
 
 static __always_inline __u64 tcp_written(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
@@ -30,17 +32,17 @@ static __always_inline __u64 tcp_written(const struct sock *sk, const struct tcp
         __u64 near = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
         __u32 state = old_state ?: sk->__sk_common.skc_state;
 
-        return extend(near, low) - !!(l->flags & LEDGER_SYN_COUNTED) - is_fin_queued(state);
+        return extend(near, low) - (l->flags / LEDGER_SYN_COUNTED & 1) - is_fin_queued(state);
 }
 
 /* The order of loads matters: once SOCK_DONE is set rcv_nxt is final, and copied_seq passes the FIN only after that. */
 static __always_inline __u64 tcp_read_with(const struct sock *sk, const struct tcp_sock *tp, __u32 key) {
         __u32 copied = *(volatile __u32 *) &tp->copied_seq;
-        bool is_done = sk->__sk_common.skc_flags & (1UL << SOCK_DONE_BIT);
+        __u32 is_done = sk->__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
         __u32 next = *(volatile __u32 *) &tp->rcv_nxt;
         __u64 near = tp->bytes_received - (__u32) (next - copied);
 
-        return extend(near, copied + key) - (is_done && copied == next);
+        return extend(near, copied + key) - (is_done & (copied == next));
 }
 
 static __always_inline __u64 tcp_read(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {

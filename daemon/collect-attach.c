@@ -142,8 +142,10 @@ static void configure(struct collect *collect, enum attach_method method, bool s
         skeleton->rodata->cfg_sees_calls = method == ATTACH_TRACEPOINT || collect->config.load_mode != LOAD_PASSIVE;
         skeleton->rodata->cfg_errors = collect->config.load_mode == LOAD_RETURN;
         skeleton->rodata->cfg_sees_release = sees_release;
-        if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE)
+        if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE) {
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
+                skeleton->rodata->cfg_scan_is_whole = false;
+        }
         bpf_map__set_max_entries(skeleton->maps.active_opens, collect->config.max_sockets);
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
 }

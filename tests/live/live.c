@@ -193,6 +193,10 @@ static int run_all(struct run *run) {
 
         for (size_t i = 0; i < n_scenarios; i++)
                 wanted += is_wanted(run, scenarios[i].sentence);
+        if (wanted == 0) {
+                fputs("No scenario's sentence contains any of these words; see --list.\n", stderr);
+                return 2;
+        }
         printf("1..%u\n", wanted + !run->is_dry);
         if (!run->is_dry && start_daemon(run) < 0) {
                 char ignored[200];

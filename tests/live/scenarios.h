@@ -95,6 +95,15 @@ void handshake_lost_syn(struct scene *scene, int unused);
 void handshake_fast_open(struct scene *scene, int unused);
 void handshake_self_connect(struct scene *scene, int unused);
 
+/* descriptor.c: a long call waits that many milliseconds for its reader */
+void descriptor_dup(struct scene *scene, int unused);
+void descriptor_first_calls(struct scene *scene, int unused);
+void descriptor_long_call(struct scene *scene, int wait_msec);
+void descriptor_common_table(struct scene *scene, int wait_msec);
+void descriptor_killed(struct scene *scene, int unused);
+void descriptor_interrupted(struct scene *scene, int with_restart);
+void descriptor_reuse_port(struct scene *scene, int unused);
+
 /* ring.c */
 void ring_talk(struct scene *scene, int with_workers);
 

@@ -146,7 +146,8 @@ static _Noreturn void player_live(struct player *player, player_role role, bool 
         _exit(0);
 }
 
-static struct player *player_fork(struct scene *scene, const char *comm, player_role role, bool is_brief) {
+static struct player *player_fork(struct scene *scene, const char *comm, player_role role, bool is_brief,
+                                  unsigned long flags) {
         uint32_t number = __atomic_fetch_add(&scene->n_players, 1, __ATOMIC_SEQ_CST);
         struct player *player;
         pid_t pid, parent = getpid();
@@ -158,7 +159,7 @@ static struct player *player_fork(struct scene *scene, const char *comm, player_
         player->unsure = METRIC_BIT(tcp_retransmits); /* a busy machine makes them on the loopback too */
         strncpy(player->comm, comm, sizeof(player->comm) - 1);
         fflush(stdout);
-        pid = fork();
+        pid = flags ? (pid_t) syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0) : fork();
         if (pid < 0)
                 scene_fail(scene, "fork of %s: %s", comm, strerror(errno));
         if (pid > 0) {
@@ -174,18 +175,22 @@ static struct player *player_fork(struct scene *scene, const char *comm, player_
 }
 
 struct player *player_start(struct scene *scene, const char *comm, player_role role) {
-        return player_fork(scene, comm, role, false);
+        return player_fork(scene, comm, role, false, 0);
 }
 
 struct player *player_start_brief(struct scene *scene, const char *comm, player_role role) {
-        return player_fork(scene, comm, role, true);
+        return player_fork(scene, comm, role, true, 0);
 }
 
 struct player *player_start_numbered(struct scene *scene, const char *prefix, unsigned int number, player_role role) {
         char name[64];
 
         snprintf(name, sizeof(name), "%s-%u", prefix, number);
-        return player_fork(scene, name, role, false);
+        return player_fork(scene, name, role, false, 0);
+}
+
+struct player *player_start_sharing(struct scene *scene, const char *comm, player_role role) {
+        return player_fork(scene, comm, role, false, CLONE_FILES);
 }
 
 void player_wait_done(struct player *player) {

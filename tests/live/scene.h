@@ -90,6 +90,8 @@ struct player *player_start(struct scene *scene, const char *comm, player_role r
 struct player *player_start_numbered(struct scene *scene, const char *prefix, unsigned int number, player_role role);
 /* The same for one that exits as soon as role returns. */
 struct player *player_start_brief(struct scene *scene, const char *comm, player_role role);
+/* The same for one that has its parent's table of descriptors in common with it. */
+struct player *player_start_sharing(struct scene *scene, const char *comm, player_role role);
 /* Waits until the player's role has returned. */
 void player_wait_done(struct player *player);
 /* Waits until a player's process is gone. For its parent only. */

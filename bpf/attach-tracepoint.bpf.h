@@ -28,9 +28,10 @@ int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
         return on_call(sk, ret, RX, n);
 }
 
-/* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it. */
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
-extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym;
+/* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it. Weak: kernels
+ * before 6.2 lack them, and use another method. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym __weak;
 
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx) {

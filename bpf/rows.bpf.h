@@ -63,17 +63,21 @@ static __always_inline void identify(struct process_row *row, struct task_struct
         row->pid = cfg_pidns_inode ? pid_below(leader) : (__u32) leader->tgid;
 }
 
+/* A row is too large for the stack: it goes in empty and is filled in place. */
+static const volatile struct process_row empty_row = {};
+
 /* The row of this process, made when it is not there. NULL: the table is full, which is counted. */
 static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
-        struct process_row *row, fresh = {};
+        struct process_row *row;
 
         row = bpf_map_lookup_elem(&processes, key);
         if (row)
                 return row;
-        identify(&fresh, task->group_leader);
-        bpf_map_update_elem(&processes, key, &fresh, BPF_NOEXIST);
+        bpf_map_update_elem(&processes, key, (const void *) &empty_row, BPF_NOEXIST);
         row = bpf_map_lookup_elem(&processes, key);
-        if (!row)
+        if (row)
+                identify(row, task->group_leader);
+        else
                 __sync_fetch_and_add(&health.rows_overflowed, 1);
         return row;
 }

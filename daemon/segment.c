@@ -446,7 +446,8 @@ static void build_indexes(struct segment *segment, const struct segment_fill *fi
 /* The file gets its name only now, complete and with its first publication; the magic before that, so that nobody who
  * maps it by a name ever has to wait for it. */
 static int appear(struct segment *segment) {
-        __atomic_store_n(&segment->header->magic, LAYOUT_MAGIC, __ATOMIC_RELEASE);
+        if (segment->header->magic != LAYOUT_MAGIC) /* once: readers copy the header */
+                __atomic_store_n(&segment->header->magic, LAYOUT_MAGIC, __ATOMIC_RELEASE);
         if (segment->is_named || segment->directory_fd < 0)
                 return 0;
         if (renameat(segment->directory_fd, segment->temporary_name, segment->directory_fd, segment->name) < 0)

@@ -15,9 +15,14 @@
 
 static int32_t *call_made; /* a signal handler has no other way to know */
 
+void forbidden_exit(int status) {
+        for (;;)
+                (void) syscall(SYS_exit_group, status);
+}
+
 static void on_trap(int signo, siginfo_t *info, void *context) {
         *call_made = info->si_syscall;
-        _exit(1);
+        forbidden_exit(1);
 }
 
 int forbid_calls(int32_t *ret_call) {

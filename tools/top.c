@@ -2,6 +2,7 @@
 /* Decides between the live screen and plain output, and does the plain output: print a refresh, wait for the next. */
 #include <err.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,8 +89,14 @@ static enum exit_status run_plain(struct socktally *reader, enum socktally_table
         return status;
 }
 
+static bool wants_screen(const struct options *options) {
+        const char *terminal = getenv("TERM");
+
+        return !options->is_json && !options->is_once && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && terminal &&
+               *terminal && strcmp(terminal, "dumb") != 0;
+}
+
 enum exit_status top_run(const struct options *options) {
-        bool is_live = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !options->is_json && !options->is_once;
         struct socktally *reader = NULL;
         enum exit_status status = source_open(&reader, options);
         enum socktally_table table;
@@ -103,7 +110,7 @@ enum exit_status top_run(const struct options *options) {
         if (status == STATUS_DONE)
                 status = source_require_table(reader, table);
         if (status == STATUS_DONE)
-                status = is_live ? live_run(reader, table, options) : run_plain(reader, table, options);
+                status = wants_screen(options) ? live_run(reader, table, options) : run_plain(reader, table, options);
         (void)socktally_close(reader);
         return status;
 }

@@ -273,6 +273,17 @@ static void a_terminal_that_is_not_known_is_named(void **state) {
         fixture_done(&fixture);
 }
 
+static void a_terminal_that_cannot_move_its_cursor_gets_text(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "dumb");
+        expect(&terminal, "nginx.service");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(without_arguments_on_a_terminal_it_shows_rows_and_q_quits),
@@ -284,6 +295,7 @@ int main(void) {
                 cmocka_unit_test(a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh),
                 cmocka_unit_test(no_size_of_the_terminal_is_too_small),
                 cmocka_unit_test(a_terminal_that_is_not_known_is_named),
+                cmocka_unit_test(a_terminal_that_cannot_move_its_cursor_gets_text),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -77,7 +77,7 @@ for arguments in --help -h help 'processes --help' 'help --json'; do
         report $? "'$arguments' prints the usage on stdout and exits with 0"
 done
 
-"$command" --version </dev/null | grep -qE '^socktally [0-9]+\.[0-9]+'
+"$command" --version </dev/null | grep -E '^socktally [0-9]+\.[0-9]+' >/dev/null
 report $? '--version prints the version'
 
 awk 'length > 80 { exit 1 }' <("$command" --help)
@@ -92,5 +92,38 @@ report $status 'the manual documents every option of the usage'
 sed -nE 's/^ *X\([0-9]+, (\w+), \w+, "([^"]+)", \w+, "([^"]+)"\).*/\1|\2|\3/p' "$top/libclient/metrics.h" >"$directory/metrics"
 [ -s "$directory/metrics" ] && diff "$directory/metrics" <(grep -xFf "$directory/metrics" "$top/man/socktally.1") >/dev/null
 report $? 'the manual documents every counter in the order and the words of metrics.h'
+
+# What the completion offers exists: everything but values is a word of the usage, and no option is missing.
+complete_words() { # WORD...: what bash would offer for the last one
+        COMP_WORDS=(socktally "$@")
+        COMP_CWORD=$#
+        COMPREPLY=()
+        _socktally
+        printf '%s\n' "${COMPREPLY[@]}"
+}
+# shellcheck source=/dev/null
+. "$top/data/completions/socktally"
+status=0
+for line in '' top processes services status 'segment dump'; do
+        # shellcheck disable=SC2086 # words
+        for word in $(complete_words $line --) $(complete_words $line '' | grep -vF -- --); do
+                [ -n "$line" ] || [ "${word#--}" = "$word" ] || continue
+                case $line in segment*) [ "${word#--}" != "$word" ] || continue ;; esac
+                "$command" --help | grep -wF -e "$word" >/dev/null || { echo "# '$word' is offered but not known"; status=1; }
+        done
+done
+for option in $("$command" --help | grep -oE -e '--[a-z-]+' | sort -u); do
+        { complete_words ''; complete_words top --; } | grep -xF -e "$option" >/dev/null || {
+                echo "# $option is not offered"
+                status=1
+        }
+done
+for column in $(complete_words top --sort ''); do
+        "$command" top --sort "$column" --runtime-directory "$directory" </dev/null >/dev/null 2>&1
+        [ $? = 3 ] || { echo "# column $column is offered but not known"; status=1; }
+done
+[ "$(complete_words top --view f)" = full ] || status=1
+[ "$(complete_words segment v)" = verify ] || status=1
+report $status 'the completion offers every option and nothing that does not exist'
 
 echo "1..$number"

@@ -9,7 +9,7 @@ top=${srcdir:-.}
 rooms=(bpf daemon libclient dbus tools tests man data .ci)
 files=(autogen.sh try verify configure.ac Makefile.am README.md HACKING.md NEWS build-aux/install-packages build-aux/quietly build-aux/build)
 
-sources() { # TOP: every file of ours, from the top; nothing generated
+sources() { # TOP: every file of ours, from the top; nothing generated, no program that a build in the tree left
         local name
         (
                 cd "$1"
@@ -20,10 +20,7 @@ sources() { # TOP: every file of ours, from the top; nothing generated
                 for name in "${files[@]}"; do
                         [ ! -f "$name" ] || echo "$name"
                 done
-        ) | sort | while read -r name; do
-                # What the compiler left in a build inside the source tree is no source.
-                case $(head -c 4 "$1/$name" | tr -d '\0') in $'\x7fELF'*) ;; *) echo "$name" ;; esac
-        done
+        ) | sort | (cd "$1" && xargs -d '\n' grep -lI '')
 }
 
 licence_of() { # FILE
@@ -123,6 +120,47 @@ check_notes() { # TOP
         done
 }
 
+# The tour of the house: each file has its line in the map, each file and function that the text names exists.
+check_map() { # TOP
+        local name pattern patterns is_found
+        mapfile -t patterns < <(map_entries "$1")
+        while read -r name; do
+                case $name in .ci/run | */README.md) continue ;; */*) ;; *) continue ;; esac
+                is_found=no
+                for pattern in "${patterns[@]}"; do
+                        # shellcheck disable=SC2254 # they are patterns, such as daemon/collect.[ch]
+                        case $name in $pattern) is_found=yes ;; esac
+                done
+                [ $is_found = yes ] || echo "HACKING.md: the map has no line for $name"
+        done < <(sources "$1")
+        for pattern in "${patterns[@]}"; do
+                compgen -G "$1/$pattern" >/dev/null || echo "HACKING.md: there is no $pattern"
+        done
+        check_tour "$1"
+}
+
+map_entries() { # TOP: a pattern for each line of the map
+        awk '/^## The map/ { is_map = 1 } /^## How to add/ { is_map = 0 }
+             is_map && /^[a-z\/-]+\/( |$)/ { room = $1 }
+             is_map && /^  [^ ]/ { print room $1 }' "$1/HACKING.md" 2>/dev/null || true
+}
+
+check_tour() { # TOP
+        local name
+        [ -f "$1/HACKING.md" ] || return 0
+        { grep -oE '\b[a-z][a-z0-9_]+\(\)' "$1/HACKING.md" || true; } | sort -u | while read -r name; do
+                case $name in 'send()' | 'recv()' | 'bpf_printk()') continue ;; esac
+                grep -rqE "\b${name%()}\(" "$1/bpf" "$1/daemon" "$1/libclient" "$1/tools" ||
+                        grep -rqE "\(${name%()}," "$1/bpf" || echo "HACKING.md: there is no function $name"
+        done
+        { grep -oE '\b(bpf|daemon|libclient|tools|tests|man|data)/[a-zA-Z0-9./_-]*[a-z0-9]' "$1/HACKING.md" || true; } |
+                sort -u | while read -r name; do
+                case $name in */test-FILE.c | bpf/NAME.bpf.h | bpf/attach-NAME.bpf.h | */bench | */bench- | daemon/collect | */live/live | daemon/socktallyd |\
+                        tests/unit/test-segment) continue ;; esac
+                [ -e "$1/$name" ] || echo "HACKING.md: there is no $name"
+        done
+}
+
 n=0
 report() { # STATUS WHAT
         n=$((n + 1))
@@ -158,4 +196,5 @@ verdict check_form "lines are at most 120 wide, indented with spaces" daemon/a.c
 verdict check_names "files are named after a thing" daemon/string-util.c 'int a;'
 verdict check_machine "no file knows the machine it was written on" data/a.conf "path = /wo""rk/main"
 verdict check_notes "no file has notes to self" daemon/a.c '/* TO''DO: later */'
+verdict check_map "the tour of the house is complete and true" daemon/unknown.c 'int a;'
 echo "1..$n"

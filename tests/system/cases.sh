@@ -299,7 +299,7 @@ freeze_until_stale() {
 
 a_bad_line_is_named_and_the_rest_applies() {
         local file=/etc/socktally/socktally.conf
-        inside cp $file /root/socktally.conf
+        inside cp $file /run/socktally.conf
         inside sh -c "printf '[Socktally]\nNonsense=1\nInterval=0.2s\n' >$file"
         follower_survives inside systemctl restart socktally.service || return
         inside journalctl -q -b -u socktally.service -o cat | grep "$file:2: " || { echo "no line names $file:2"; return 1; }
@@ -309,7 +309,7 @@ a_bad_line_is_named_and_the_rest_applies() {
 a_garbage_file_stops_nothing() {
         inside sh -c 'head -c 10000 /dev/zero | tr "\000" "\377" >/etc/socktally/socktally.conf'
         follower_survives inside systemctl restart socktally.service || return
-        inside mv /root/socktally.conf /etc/socktally/socktally.conf
+        inside mv /run/socktally.conf /etc/socktally/socktally.conf
         follower_survives inside systemctl restart socktally.service
 }
 

@@ -52,6 +52,8 @@ int connection_begin(struct connection *connection, const char *path, enum sockt
                 r = -errno;
         else
                 r = send_message(fd, &hello);
+        if (r == -EPIPE || r == -ECONNRESET)
+                r = 0; /* refused before it was asked: the answer is there to be read */
         if (r < 0) {
                 close(fd);
                 return r;
@@ -93,6 +95,12 @@ static int read_message(int fd, struct handshake_message *message, int *ret_fd) 
         header.msg_control = control.space;
         header.msg_controllen = sizeof(control.space);
         n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == ECONNRESET) {
+                /* A daemon that answers without reading, and closes, resets the connection; the kernel reports that
+                 * once and then gives out what was sent before (__skb_try_recv_datagram). */
+                header.msg_controllen = sizeof(control.space);
+                n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        }
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
         *ret_fd = take_descriptor(&header);

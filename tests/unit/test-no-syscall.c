@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Refreshing and looking up make no system call: the reader forbids itself every one and then does what a monitor does
- * every tick, with and without news from the writer. A clock source that the vDSO cannot read would make clock_gettime()
- * a real call; the test then says so and is skipped.
+ * every tick, with and without news from the writer. A clock source that the vDSO cannot read would make
+ * clock_gettime() a real call; the test then says so and is skipped.
  */
 #include <stdbool.h>
 #include <stdint.h>

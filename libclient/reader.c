@@ -23,9 +23,12 @@ uint64_t clock_now(void) {
 }
 
 static void adopt(struct socktally *reader, struct attachment *attachment, struct snapshot *fresh[2]) {
-        if (reader->attachment)
+        if (reader->attachment) {
                 attachment_unmap(reader->attachment);
-        attachment_unref(reader->attachment);
+                attachment_unref(reader->retired);
+                reader->retired = reader->attachment;
+                reader->is_new_segment = true;
+        }
         for (int i = 0; i < 2; i++) {
                 snapshot_free(reader->fresh[i]);
                 reader->fresh[i] = fresh[i];
@@ -34,7 +37,6 @@ static void adopt(struct socktally *reader, struct attachment *attachment, struc
         reader->seen = 0;
         reader->observed = 0;
         reader->moved_ns = clock_now();
-        reader->is_new_segment = true;
 }
 
 /* What the words in the mapping say, without the clock. */
@@ -118,7 +120,7 @@ bool reader_is_alive(const struct socktally *reader, uint64_t now) {
 /* The snapshot just filled becomes the current one, and that one the previous. */
 static int advance(struct socktally *reader, bool is_fresh) {
         struct snapshot *oldest = reader->previous;
-        bool is_changed = reader->is_new_segment && reader->current;
+        bool is_changed = reader->is_new_segment;
 
         reader->previous = reader->current;
         if (is_fresh) {
@@ -205,6 +207,7 @@ struct socktally *socktally_close(struct socktally *reader) {
         if (reader->attachment)
                 attachment_unmap(reader->attachment);
         attachment_unref(reader->attachment);
+        attachment_unref(reader->retired);
         free(reader->socket_path);
         free(reader->file_path);
         free(reader);

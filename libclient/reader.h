@@ -37,10 +37,11 @@ struct socktally {
         char *socket_path, *file_path;
 
         struct attachment *attachment; /* NULL: none */
+        struct attachment *retired;    /* the one before, unmapped: callers may still hold its columns */
         uint64_t seen;                 /* number of the newest publication taken from it */
         uint64_t observed;             /* publication counter when last looked at */
         uint64_t moved_ns;             /* when it was last seen to move, CLOCK_MONOTONIC */
-        bool is_new_segment;           /* the next snapshot is the first from it */
+        bool is_new_segment;           /* the next snapshot is the first from another segment than the last */
 
         /* current and previous trade places; fresh ones come with each attachment, since capacities differ. */
         struct snapshot *current, *previous, *fresh[2];

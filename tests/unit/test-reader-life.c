@@ -111,6 +111,25 @@ static void after_growth_the_reader_moves_over_and_rates_go_on(void **state) {
         assert_int_equal(info_of(f).freshness, SOCKTALLY_FRESH);
 }
 
+static void names_of_columns_can_still_be_printed_after_a_change(void **state) {
+        struct fixture *f = *state;
+        struct socktally_column column;
+
+        fixture_publish(f, 4);
+        assert_int_equal(fixture_open(f), 0);
+        assert_int_equal(socktally_column(f->reader, SOCKTALLY_TABLE_PROCESSES, "comm", &column), 0);
+        fixture_replace(f, 64, 32, 1);
+        /* What the old segment still has comes first. */
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_CHANGED);
+        assert_string_equal(column.name, "comm");
+        fixture_publish(f, 32);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        fixture_publish(f, 32);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        assert_string_equal(column.name, "comm");
+}
+
 static void publish_twice(struct fixture *f) {
         fixture_publish(f, 16);
         fixture_publish(f, 16);
@@ -421,6 +440,7 @@ static void the_descriptor_of_a_reader_without_a_daemon_ticks(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(after_growth_the_reader_moves_over_and_rates_go_on),
+                CASE(names_of_columns_can_still_be_printed_after_a_change),
                 CASE(after_a_restart_rates_begin_anew),
                 CASE(a_writer_that_closes_leaves_its_readers_stale_with_their_data),
                 CASE(a_writer_killed_at_any_point_leaves_a_whole_publication),

@@ -9,12 +9,10 @@
  *
  * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains (splice
  * reads, zero-copy receives, a call that is still running) is charged at once if only the owner holds the socket; else it
- * may be half of another process's call, and waits until it is explained, has stood for HOLD_NS, or the socket closes.
+ * may be half of another process's call, and waits until it is explained, the others let go, or the socket closes.
  */
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
-
-#define HOLD_NS 5000000000ULL
 
 struct charge {
         struct process_key owner;
@@ -30,7 +28,6 @@ struct charge {
 
 /* How a fold came about. */
 struct occasion {
-        __u64 now;
         bool may_be_shared; /* another process holds the socket and may be in the middle of a call */
         __u32 drops;        /* datagrams dropped at the socket so far */
         bool is_final;      /* no call can be running any more */
@@ -54,23 +51,10 @@ static __always_inline __u32 drops_of(const struct sock *sk) {
         return drops;
 }
 
-/* How much of an unexplained count to charge now. */
-static __always_inline __s64 release(struct ledger *l, __u32 dir, __s64 unexplained, const struct occasion *why) {
-        if (unexplained <= 0 || why->is_final || !(why->may_be_shared || l->state == LEDGER_SHARED)) {
-                l->held_min[dir] = 0;
-                return unexplained;
-        }
-        if (!l->held_min[dir] || !l->held_since || l->state == LEDGER_SHARED) {
-                l->held_min[dir] = unexplained;
-                l->held_since = why->now;
+/* How much of what no finished call explains to charge now. Too much charged before is always given back. */
+static __always_inline __s64 release(const struct ledger *l, __s64 unexplained, const struct occasion *why) {
+        if (unexplained > 0 && !why->is_final && (why->may_be_shared || l->state == LEDGER_SHARED))
                 return 0;
-        }
-        if ((__u64) unexplained < l->held_min[dir])
-                l->held_min[dir] = unexplained;
-        if (why->now - l->held_since < HOLD_NS)
-                return 0;
-        unexplained = l->held_min[dir];
-        l->held_min[dir] = 0;
         return unexplained;
 }
 
@@ -85,7 +69,7 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         }
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         c->bytes[TX] = exchange(&l->bytes[TX]);
-        c->bytes[TX] += release(l, TX, total - l->base[TX] - c->bytes[TX], why);
+        c->bytes[TX] += release(l, total - l->base[TX] - c->bytes[TX], why);
         l->base[TX] += c->bytes[TX];
 
         c->bytes[RX] = exchange(&l->bytes[RX]);
@@ -96,7 +80,7 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
                 if (total < l->base[RX] + c->bytes[RX])
                         total = l->base[RX] + c->bytes[RX];
         }
-        c->bytes[RX] += release(l, RX, total - l->base[RX] - c->bytes[RX], why);
+        c->bytes[RX] += release(l, total - l->base[RX] - c->bytes[RX], why);
         l->base[RX] += c->bytes[RX];
         c->retransmits = tp->total_retrans - l->retransmits;
         l->retransmits += c->retransmits;

@@ -14,7 +14,6 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         take(sk, tp, l, c, &why);
         l->base[TX] = l->base[RX] = 0;
         l->flags = (l->flags & LEDGER_KERNEL) | LEDGER_ACTIVE;
-        l->held_min[TX] = l->held_min[RX] = 0;
         l->retransmits = tp->total_retrans;
 }
 

@@ -44,8 +44,6 @@ struct ledger {
         __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
         __u64 settled[N_DIRECTIONS];
-        __u64 held_min[N_DIRECTIONS]; /* least unexplained count since held_since */
-        __u64 held_since;
         __u32 retransmits;
         __u32 drops;
         __u32 flags;
@@ -102,7 +100,6 @@ struct ledger_health health = {};
 bool is_scanned = false;
 
 /* Written by the collector before each pass of the fold iterator. */
-__u64 pass_time = 0;
 __u32 pass_number = 0;
 __u64 pass_sockets = 0;
 

@@ -113,7 +113,7 @@ int scan_tcp(struct bpf_iter__tcp *ctx) {
 SEC("iter/bpf_sk_storage_map")
 int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
         struct sock *sk = ctx->sk;
-        struct occasion why = { .now = pass_time };
+        struct occasion why = {};
         struct process_key owner;
         struct process_row *row;
         struct tcp_sock *tp = NULL;

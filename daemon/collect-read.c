@@ -26,7 +26,6 @@ static int fold_all(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;
 
-        bss->pass_time = now_ns(CLOCK_MONOTONIC);
         bss->pass_number++;
         bss->pass_sockets = 0;
         bss->health.passes++;

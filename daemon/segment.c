@@ -166,6 +166,8 @@ static void identify_writer(struct layout_header *header) {
 }
 
 static int make_file(struct segment *segment, const struct segment_config *config) {
+        struct stat st;
+
         segment->directory_fd = open(config->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (segment->directory_fd < 0)
                 return -errno;
@@ -177,7 +179,10 @@ static int make_file(struct segment *segment, const struct segment_config *confi
         (void) unlinkat(segment->directory_fd, segment->temporary_name, 0);
         segment->fd = openat(segment->directory_fd, segment->temporary_name,
                              O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        return segment->fd < 0 ? -errno : 0;
+        if (segment->fd < 0 || fstat(segment->fd, &st) < 0)
+                return -errno;
+        segment->inode = st.st_ino;
+        return 0;
 }
 
 static int make_memfd(struct segment *segment, const struct segment_config *config) {
@@ -215,7 +220,6 @@ static int reopen_read_only(struct segment *segment) {
 }
 
 static int make_memory(struct segment *segment, const struct segment_config *config, size_t size) {
-        struct stat st;
         int r;
 
         r = config->directory ? make_file(segment, config) : make_memfd(segment, config);
@@ -226,9 +230,8 @@ static int make_memory(struct segment *segment, const struct segment_config *con
                 return -r;
         if (config->gid != (gid_t) -1 && fchown(segment->fd, (uid_t) -1, config->gid) < 0)
                 return -errno;
-        if (fchmod(segment->fd, config->directory ? config->mode : 0444) < 0 || fstat(segment->fd, &st) < 0)
+        if (fchmod(segment->fd, config->directory ? config->mode : 0444) < 0)
                 return -errno;
-        segment->inode = st.st_ino;
 
         segment->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, segment->fd, 0);
         if (segment->base == MAP_FAILED) {
@@ -354,16 +357,13 @@ static void wake_readers(struct segment *segment) {
 }
 
 /* Takes the name away, if it is still ours: a successor may have it. */
-static void remove_name(struct segment *segment) {
+static void remove_name(const struct segment *segment) {
+        const char *name = segment->is_named ? segment->name : segment->temporary_name;
         struct stat st;
 
-        if (segment->directory_fd < 0)
-                return;
-        if (!segment->is_named)
-                (void) unlinkat(segment->directory_fd, segment->temporary_name, 0);
-        else if (fstatat(segment->directory_fd, segment->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-                 st.st_ino == segment->inode)
-                (void) unlinkat(segment->directory_fd, segment->name, 0);
+        if (segment->directory_fd >= 0 && fstatat(segment->directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            st.st_ino == segment->inode)
+                (void) unlinkat(segment->directory_fd, name, 0);
 }
 
 struct segment *segment_free(struct segment *segment, bool is_superseded) {

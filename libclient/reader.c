@@ -46,9 +46,13 @@ static enum liveness read_state(const struct attachment *attachment) {
 
         if (state == LAYOUT_STATE_SUPERSEDED)
                 return LIVENESS_SUPERSEDED;
-        if (state != LAYOUT_STATE_LIVE || (owner & FUTEX_BIT_OWNER_DIED) || !attachment->is_same_boot)
+        if ((owner & FUTEX_BIT_OWNER_DIED) || !attachment->is_same_boot)
                 return LIVENESS_GONE;
-        return LIVENESS_LIVE;
+        return state == LAYOUT_STATE_LIVE ? LIVENESS_LIVE : LIVENESS_CLOSED;
+}
+
+bool reader_would_take(const struct attachment *attachment) {
+        return read_state(attachment) == LIVENESS_LIVE;
 }
 
 /* The old mapping keeps its inode from being used again, so equal numbers are the same file. */
@@ -65,7 +69,7 @@ int reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *
         close(fd);
         if (r >= 0 && is_the_same(attachment, reader->attachment))
                 r = -EALREADY;
-        else if (r >= 0 && !is_dead_welcome && read_state(attachment) != LIVENESS_LIVE)
+        else if (r >= 0 && !is_dead_welcome && !reader_would_take(attachment))
                 r = -ESTALE;
         for (int i = 0; i < 2 && r >= 0; i++)
                 r = snapshot_new(&fresh[i], attachment);
@@ -99,11 +103,8 @@ static void observe(struct socktally *reader, uint64_t number, uint64_t now) {
 }
 
 enum liveness reader_liveness(struct socktally *reader, uint64_t now) {
-        enum liveness liveness;
+        enum liveness liveness = read_state(reader->attachment);
 
-        if (!reader->attachment)
-                return LIVENESS_GONE;
-        liveness = read_state(reader->attachment);
         if (liveness != LIVENESS_LIVE)
                 return liveness;
         observe(reader, protocol_read_number(&reader->attachment->dynamic->published), now);
@@ -111,7 +112,7 @@ enum liveness reader_liveness(struct socktally *reader, uint64_t now) {
 }
 
 bool reader_is_alive(const struct socktally *reader, uint64_t now) {
-        if (!reader->attachment || read_state(reader->attachment) != LIVENESS_LIVE)
+        if (read_state(reader->attachment) != LIVENESS_LIVE)
                 return false;
         return protocol_read_number(&reader->attachment->dynamic->published) != reader->observed ||
                now - reader->moved_ns <= stale_after(reader);
@@ -138,8 +139,6 @@ int reader_take(struct socktally *reader, uint64_t now) {
         struct snapshot *target = reader->fresh[1] ? reader->fresh[1] : reader->fresh[0];
         bool is_fresh = target;
 
-        if (!reader->attachment)
-                return SOCKTALLY_UNCHANGED;
         if (!target)
                 target = reader->previous;
         for (int i = 0; i < READ_TRIES; i++) {

@@ -28,7 +28,8 @@ enum liveness {
         LIVENESS_LIVE,
         LIVENESS_STUCK,      /* no publication for STALE_INTERVALS */
         LIVENESS_SUPERSEDED, /* a newer segment is there */
-        LIVENESS_GONE        /* the writer closed the segment or died, or there is none at all */
+        LIVENESS_CLOSED,     /* the writer stopped in good order */
+        LIVENESS_GONE        /* the writer died */
 };
 
 struct socktally {
@@ -36,7 +37,7 @@ struct socktally {
         enum socktally_view view; /* wanted */
         char *socket_path, *file_path;
 
-        struct attachment *attachment; /* NULL: none */
+        struct attachment *attachment; /* from opening on there always is one */
         struct attachment *retired;    /* the one before, unmapped: callers may still hold its columns */
         uint64_t seen;                 /* number of the newest publication taken from it */
         uint64_t observed;             /* publication counter when last looked at */
@@ -56,6 +57,8 @@ uint64_t clock_now(void);
 /* Maps the segment and makes it the reader's; takes fd over. -EALREADY: the reader has it; -ESTALE: its writer is gone
  * and that is not welcome. */
 int reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason);
+/* Is its writer alive, and has it no newer one? */
+bool reader_would_take(const struct attachment *attachment);
 enum liveness reader_liveness(struct socktally *reader, uint64_t now);
 /* The same, shortly, for a reader that must not change. */
 bool reader_is_alive(const struct socktally *reader, uint64_t now);

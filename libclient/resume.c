@@ -33,25 +33,36 @@ static int attach_file(struct socktally *reader, const char *path, bool is_dead_
         return fd < 0 ? fd : reader_attach(reader, fd, is_dead_welcome, NULL);
 }
 
-/* The files of the views that would do, in the directory of the socket. */
-static int attach_files(struct socktally *reader) {
-        static const struct {
-                enum socktally_view view;
-                const char *name;
-        } files[] = { { SOCKTALLY_VIEW_FULL, "full" }, { SOCKTALLY_VIEW_PUBLIC, "public" } };
-        const char *slash = strrchr(reader->socket_path, '/');
-        int length = slash ? (int) (slash - reader->socket_path) : 0, result = -ENOENT;
-        char path[4096];
+static const struct {
+        enum socktally_view view;
+        const char *name;
+} files[] = { { SOCKTALLY_VIEW_FULL, "full" }, { SOCKTALLY_VIEW_PUBLIC, "public" } };
 
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+#define N_FILES (sizeof(files) / sizeof(files[0]))
+#define PATH_SIZE 4096
+
+/* A file beside the socket. */
+static int file_path(const struct socktally *reader, const char *name, char path[static PATH_SIZE]) {
+        const char *slash = strrchr(reader->socket_path, '/');
+        int length = slash ? (int) (slash - reader->socket_path) : 0;
+        int n = snprintf(path, PATH_SIZE, "%.*s%s%s", length, reader->socket_path, slash ? "/" : "", name);
+
+        return n >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+/* The files of the views that would do. */
+static int attach_files(struct socktally *reader) {
+        char path[PATH_SIZE];
+        int result = -ENOENT;
+
+        for (size_t i = 0; i < N_FILES; i++) {
                 int r;
 
                 if (reader->view != SOCKTALLY_VIEW_BEST && reader->view != files[i].view)
                         continue;
-                r = snprintf(path, sizeof(path), "%.*s/%s", length, reader->socket_path, files[i].name);
-                if (r >= (int) sizeof(path))
-                        return -ENAMETOOLONG;
-                r = attach_file(reader, path, false);
+                r = file_path(reader, files[i].name, path);
+                if (r >= 0)
+                        r = attach_file(reader, path, false);
                 if (r >= 0)
                         return r;
                 if (result == -ENOENT)
@@ -132,7 +143,7 @@ static bool is_worth_waiting(struct connection *connection, enum liveness livene
                 return now < connection->deadline_ns;
         if (liveness == LIVENESS_STUCK)
                 return true;
-        if (liveness == LIVENESS_GONE)
+        if (liveness == LIVENESS_GONE || liveness == LIVENESS_CLOSED)
                 return false;
         if (connection->deadline_ns == 0)
                 connection->deadline_ns = now + SUCCESSOR_PATIENCE_NS;
@@ -143,16 +154,37 @@ static bool is_worth_waiting(struct connection *connection, enum liveness livene
 static int listen_to_daemon(struct socktally *reader, enum liveness liveness, uint64_t now) {
         int fd = -1, r;
 
-        do
+        do {
                 r = connection_receive(&reader->connection, &fd);
-        while (r == CONNECTION_PUBLISHED);
+                if (r == CONNECTION_SEGMENT) {
+                        r = reader_attach(reader, fd, true, NULL);
+                        if (r >= 0)
+                                return 1;
+                }
+        } while (r == CONNECTION_PUBLISHED || r == -EALREADY); /* a grant of what we have is no news either */
         if (r == CONNECTION_NOTHING)
                 return is_worth_waiting(&reader->connection, liveness, now) ? 0 : -ETIMEDOUT;
-        if (r == CONNECTION_SEGMENT)
-                r = reader_attach(reader, fd, true, NULL);
-        if (r == -EALREADY) /* stuck, and lost the connection meanwhile: now we have it again */
-                return 0;
-        return r < 0 ? r : 1;
+        return r;
+}
+
+/* After a stop in good order a connection would start the daemon again, through its socket unit, against the will of
+ * who stopped it. A new one shows itself by its files; the public one everybody may look at. */
+static bool is_announced(const struct socktally *reader) {
+        char path[PATH_SIZE];
+        bool is_live = false;
+
+        for (size_t i = 0; i < N_FILES && !is_live; i++) {
+                struct attachment *attachment = NULL;
+                int fd = file_path(reader, files[i].name, path) < 0 ? -1 : open_segment(path);
+
+                if (fd < 0)
+                        continue;
+                if (attachment_new(&attachment, fd, 0, NULL) >= 0)
+                        is_live = reader_would_take(attachment);
+                attachment_unref(attachment);
+                close(fd);
+        }
+        return is_live;
 }
 
 static int resume_with_daemon(struct socktally *reader, enum liveness liveness, uint64_t now) {
@@ -170,6 +202,8 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
         }
         if (now < reader->retry_ns)
                 return 0;
+        if (liveness == LIVENESS_CLOSED && !is_announced(reader))
+                return settle(reader, -ENOENT, now);
         r = connection_begin(&reader->connection, reader->socket_path, reader->view, now);
         return r >= 0 ? 0 : settle(reader, tell(r, attach_files(reader)), now);
 }

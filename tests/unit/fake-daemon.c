@@ -150,6 +150,13 @@ static void on_order(struct server *s) {
                         say(s, HANDSHAKE_PUBLISHED, 0, 0);
         } else if (order == 'c')
                 hang_up(s);
+        else if (order == 's')
+                s->f->segment = segment_free(s->f->segment, false);
+        else if (order == 'r') {
+                if (segment_new(&s->f->segment, &s->f->config) < 0)
+                        _exit(1);
+                fixture_publish(s->f, 8);
+        }
         else
                 result = order == 'n' ? s->n_hellos : s->view;
         if (write(s->control_fd, &result, sizeof(result)) != sizeof(result))
@@ -234,6 +241,15 @@ void fake_daemon_grow(struct fake_daemon *daemon) {
 
 void fake_daemon_hang_up(struct fake_daemon *daemon) {
         (void) order(daemon, 'c');
+}
+
+void fake_daemon_close(struct fake_daemon *daemon) {
+        (void) order(daemon, 's');
+        fake_daemon_hang_up(daemon);
+}
+
+void fake_daemon_reopen(struct fake_daemon *daemon) {
+        (void) order(daemon, 'r');
 }
 
 int fake_daemon_hellos(struct fake_daemon *daemon) {

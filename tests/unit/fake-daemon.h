@@ -36,6 +36,9 @@ void fake_daemon_start(struct fake_daemon *daemon, struct fixture *fixture, enum
 void fake_daemon_publish(struct fake_daemon *daemon);
 void fake_daemon_grow(struct fake_daemon *daemon);
 void fake_daemon_hang_up(struct fake_daemon *daemon);
+/* Closes the segment as at a stop, but goes on listening, as systemd does; and starts again. */
+void fake_daemon_close(struct fake_daemon *daemon);
+void fake_daemon_reopen(struct fake_daemon *daemon);
 /* Number of hellos so far; the last one's view. */
 int fake_daemon_hellos(struct fake_daemon *daemon);
 int fake_daemon_view(struct fake_daemon *daemon);

@@ -276,6 +276,28 @@ static void a_reader_finds_the_next_daemon_by_itself(void **state) {
         }
 }
 
+/* With a socket unit a connection starts the daemon, which is not what somebody wants who has just stopped it. */
+static void a_daemon_that_stopped_in_good_order_is_not_called_back(void **state) {
+        struct state *s = *state;
+        struct timespec since;
+
+        start(s, DAEMON_GRANTS, 0, false);
+        assert_int_equal(open_view(s, SOCKTALLY_VIEW_BEST), 0);
+        assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_NEW);
+        fake_daemon_close(&s->daemon);
+        assert_int_equal(fake_daemon_hellos(&s->daemon), 1);
+        clock_gettime(CLOCK_MONOTONIC, &since);
+        while (seconds_since(&since) < 0.2)
+                assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
+        assert_int_equal(fake_daemon_hellos(&s->daemon), 1);
+        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+        /* Once it runs again, it is asked again. */
+        fake_daemon_reopen(&s->daemon);
+        assert_int_equal(socktally_wait(s->f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
+        assert_int_equal(fake_daemon_hellos(&s->daemon), 2);
+        assert_int_equal(info_of(s).freshness, SOCKTALLY_FRESH);
+}
+
 static void a_refresh_never_waits_for_a_daemon(void **state) {
         struct state *s = *state;
         struct timespec since;
@@ -397,6 +419,7 @@ int main(void) {
                 CASE(the_environment_names_the_directory),
                 CASE(growth_comes_over_the_connection),
                 CASE(a_reader_finds_the_next_daemon_by_itself),
+                CASE(a_daemon_that_stopped_in_good_order_is_not_called_back),
                 CASE(a_refresh_never_waits_for_a_daemon),
                 CASE(without_a_daemon_a_refresh_looks_for_one_ever_less_often),
                 CASE(an_event_loop_hears_of_each_publication_and_of_restarts),

@@ -3,6 +3,8 @@
  * What a reader lives through: growth, restarts, a writer that closes, dies anywhere or freezes.
  */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -324,6 +327,56 @@ static void a_waiting_reader_wakes_when_something_is_published(void **state) {
         assert_int_equal(status, 0);
 }
 
+/* As on a kernel before 5.16, or in a sandbox that has never heard of the call. */
+static int forbid_futex_waitv(void) {
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { .len = 4, .filter = filter };
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return -errno;
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
+
+static void a_reader_waits_on_an_old_kernel_too(void **state) {
+        struct fixture *f = *state;
+        int ready[2], status;
+        pid_t pid;
+        char byte;
+
+        fixture_publish(f, 4);
+        assert_int_equal(fixture_open(f), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        assert_int_equal(pipe(ready), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                if (forbid_futex_waitv() < 0)
+                        _exit(77);
+                if (socktally_wait(f->reader, 1000) != SOCKTALLY_UNCHANGED || write(ready[1], "x", 1) != 1)
+                        _exit(1);
+                for (int i = 0; i < 2; i++)
+                        if (socktally_wait(f->reader, PATIENCE_USEC) != (i ? SOCKTALLY_CHANGED : SOCKTALLY_NEW) ||
+                            write(ready[1], "x", 1) != 1)
+                                _exit(1);
+                _exit(0);
+        }
+        close(ready[1]);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        fixture_publish(f, 4);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        fixture_replace(f, 64, 4, 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        close(ready[0]);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+                skip();
+        assert_int_equal(status, 0);
+}
+
 static double seconds_since(const struct timespec *start) {
         struct timespec now;
 
@@ -447,6 +500,7 @@ int main(void) {
                 CASE(a_writer_killed_before_its_first_publication_was_never_there),
                 CASE(kills_at_random_moments_never_leave_half_a_publication),
                 CASE(a_waiting_reader_wakes_when_something_is_published),
+                CASE(a_reader_waits_on_an_old_kernel_too),
                 CASE(every_waiting_reader_learns_at_once_that_the_writer_died),
                 CASE(a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goes_on),
                 CASE(a_signal_ends_a_wait),

@@ -27,6 +27,10 @@ $1 == "skip" {
         sub(/^skip [^ ]* /, "", skipped[$2])
 }
 
+$1 == "program" {
+        programs = programs "\n| " $2 " | " $3 " | " $4 " | " $5 " | " $6 " |"
+}
+
 function thousands(n, text, sign) {
         sign = n <= -0.5 ? "-" : ""
         text = sprintf("%.0f", n < 0 ? -n : n)
@@ -57,6 +61,10 @@ END {
                 for (j = 1; j <= n_operations; j++)
                         line = line " | " cell(name, operations[j])
                 print line " |"
+        }
+        if (programs != "") {
+                print "\n| configuration | operation | program | runs per operation | instructions per run |"
+                print "|---|---|---|---|---|" programs
         }
         for (i = 1; i in order; i++)
                 if (order[i] in skipped)

@@ -2,9 +2,10 @@
 /*
  * What one socket operation costs, in nanoseconds of CLOCK_MONOTONIC.
  *
- *     cost-workload [--ipv6] [--rounds=N]
+ *     cost-workload [--ipv6] [--rounds=N] [OPERATION]...
  *
- * Prints one line for each operation: its name, the typical cost and the mean cost of one round.
+ * Prints one line for each operation: its name, the typical cost and the mean cost of one round, and how many rounds
+ * there were in all, warm-up included. Without an OPERATION it does all of them:
  *
  *     udp      one 64-byte datagram sent and received over loopback, the sender connected
  *     udp-to   the same, the sender not connected: the address is given with each datagram
@@ -104,10 +105,15 @@ static void open_listener(struct workload *w) {
                 fail("listen");
 }
 
-static void open_udp(struct workload *w) {
+static void open_udp_to(struct workload *w) {
         w->far = new_socket(w, SOCK_DGRAM);
         bind_loopback(w, w->far);
         w->near = new_socket(w, SOCK_DGRAM);
+}
+
+static void open_udp(struct workload *w) {
+        open_udp_to(w);
+        connect_to(w, w->near);
 }
 
 static void open_tcp(struct workload *w) {
@@ -186,25 +192,41 @@ static void measure(const char *name, struct workload *w, void (*round)(struct w
                 cost[i] = previous - start;
         }
         qsort(cost, n_batches, sizeof *cost, compare);
-        printf("%s %.1f %.1f\n", name, (double)cost[n_batches / 2] / BATCH,
-               (double)(previous - begin) / n_batches / BATCH);
+        printf("%s %.1f %.1f %u\n", name, (double)cost[n_batches / 2] / BATCH,
+               (double)(previous - begin) / n_batches / BATCH, (n_batches + WARM_UP_BATCHES) * BATCH);
         free(cost);
 }
 
-static void measure_all(bool ipv6, unsigned int rounds) {
-        struct workload udp = new_workload(ipv6), tcp = udp, connections = udp;
+static const struct operation {
+        const char *name;
+        void (*open)(struct workload *w);
+        void (*round)(struct workload *w);
+} operations[] = {
+        { "udp-to", open_udp_to, send_to_and_receive },
+        { "udp", open_udp, send_and_receive },
+        { "tcp", open_tcp, send_and_receive },
+        { "connect", open_listener, connect_and_close },
+};
 
-        open_udp(&udp);
-        measure("udp-to", &udp, send_to_and_receive, rounds);
-        connect_to(&udp, udp.near);
-        measure("udp", &udp, send_and_receive, rounds);
-        close_workload(&udp);
-        open_tcp(&tcp);
-        measure("tcp", &tcp, send_and_receive, rounds);
-        close_workload(&tcp);
-        open_listener(&connections);
-        measure("connect", &connections, connect_and_close, rounds);
-        close_workload(&connections);
+static bool is_wanted(const char *name, char *wanted[]) {
+        if (!*wanted)
+                return true;
+        while (*wanted && strcmp(*wanted, name) != 0)
+                wanted++;
+        return *wanted;
+}
+
+static void measure_all(bool ipv6, unsigned int rounds, char *wanted[]) {
+        for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+                const struct operation *operation = &operations[i];
+                struct workload w = new_workload(ipv6);
+
+                if (!is_wanted(operation->name, wanted))
+                        continue;
+                operation->open(&w);
+                measure(operation->name, &w, operation->round, rounds);
+                close_workload(&w);
+        }
 }
 
 int main(int argc, char *argv[]) {
@@ -223,10 +245,10 @@ int main(int argc, char *argv[]) {
                 } else if (option == 'n' && (rounds = strtoul(optarg, NULL, 10)) > 0) {
                         continue;
                 } else {
-                        fprintf(stderr, "usage: cost-workload [--ipv6] [--rounds=N]\n");
+                        fprintf(stderr, "usage: cost-workload [--ipv6] [--rounds=N] [OPERATION]...\n");
                         return 2;
                 }
         }
-        measure_all(ipv6, (unsigned int)rounds);
+        measure_all(ipv6, (unsigned int)rounds, argv + optind);
         return 0;
 }

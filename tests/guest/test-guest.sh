@@ -112,15 +112,15 @@ run_live() {
         {
                 code=0
                 "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 360 -- \
-                        sh -c "cd /build && SOCKTALLY_ATTACH_METHOD=$method exec tests/live/live" 2>&1 || code=$?
+                        sh -c "cd /build && SOCKTALLYD=daemon/socktallyd SOCKTALLY_ATTACH_METHOD=$method exec tests/live/live" 2>&1 || code=$?
                 echo "guest-exit $code"
         } | tee "$console" | renumber "$label"
 }
 
 make_live() {
         make -s -C "$build" all tests/live/live >&2 &&
-                "$guest/make-initramfs" -o "$work/live" -L "$build/.libs" -L "$build/libclient/.libs" \
-                        "$build/tests/live/live=/build/tests/live/live" "$build/socktallyd=/build/socktallyd"
+                "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
+                        "$build/tests/live/live=/build/tests/live/live" "$build/daemon/socktallyd=/build/daemon/socktallyd"
 }
 
 checked=

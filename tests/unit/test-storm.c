@@ -2,7 +2,8 @@
 /*
  * A writer that publishes without a pause is killed with SIGKILL at a random moment, a thousand times over, and each
  * time a successor takes the name. Unprivileged readers check every snapshot whole and find each successor by
- * themselves. Nothing may be torn, nothing may go backwards, and no reader may be left behind.
+ * themselves: half of them by the file's name, half by the readers' socket; half of them look all the time, half sleep
+ * until they are woken. Nothing may be torn, nothing may go backwards, and no reader may be left behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +26,9 @@
 #include "libclient/frame.h"
 #include "libclient/socktally.h"
 #include "tests/unit/pattern.h"
+#include "tests/unit/storm-server.h"
 
-#define N_READERS 3
+#define N_READERS 4
 #define N_KILLS 1000
 #define LONGEST_LIFE_NS 12000000
 #define NOBODY 65534
@@ -46,6 +48,12 @@ struct board {
         uint64_t born_ns[N_KILLS + 2], died_ns[N_KILLS + 2];
         bool is_over;
         struct tally readers[N_READERS];
+};
+
+struct scene {
+        char directory[40], segment_path[64], socket_path[64], temporary_path[64];
+        int listen_fd;
+        struct board *board;
 };
 
 static uint64_t now_ns(void) {
@@ -74,32 +82,35 @@ static uint64_t newest_sequence(const char *path) {
         return info.sequence;
 }
 
-static void write_for_ever(struct board *board, const char *directory, const char *path, uint64_t incarnation) {
-        struct segment_config config = { .directory = directory, .name = "public", .view = SOCKTALLY_VIEW_PUBLIC,
+static void write_for_ever(const struct scene *scene, uint64_t incarnation) {
+        struct segment_config config = { .directory = scene->directory, .name = "public", .view = SOCKTALLY_VIEW_PUBLIC,
                                          .mode = 0444, .gid = (gid_t) -1, .incarnation = incarnation,
                                          .capacity = { 1, 16, 48 } };
+        struct storm_server server = { .listen_fd = scene->listen_fd };
+        uint64_t *born_ns = &scene->board->born_ns[incarnation];
         struct segment_fill fill;
         struct segment *segment;
 
         if (segment_new(&segment, &config) < 0)
                 _exit(98);
-        segment_set_sequence(segment, newest_sequence(path));
+        segment_set_sequence(segment, newest_sequence(scene->segment_path));
         for (;;) {
                 segment_begin(segment, &fill);
                 pattern_fill(&fill, segment_sequence(segment) + 1);
                 if (segment_publish(segment, &fill) < 0)
                         _exit(97);
-                if (!__atomic_load_n(&board->born_ns[incarnation], __ATOMIC_RELAXED))
-                        __atomic_store_n(&board->born_ns[incarnation], now_ns(), __ATOMIC_RELEASE);
+                if (!__atomic_load_n(born_ns, __ATOMIC_RELAXED))
+                        __atomic_store_n(born_ns, now_ns(), __ATOMIC_RELEASE);
+                storm_serve(&server, segment);
         }
 }
 
-static pid_t start_writer(struct board *board, const char *directory, const char *path, uint64_t incarnation) {
+static pid_t start_writer(const struct scene *scene, uint64_t incarnation) {
         pid_t parent = getpid(), pid = fork();
 
         if (pid == 0) {
                 die_with_parent(parent);
-                write_for_ever(board, directory, path, incarnation);
+                write_for_ever(scene, incarnation);
         }
         return pid;
 }
@@ -141,23 +152,29 @@ static void note_snapshot(struct board *board, struct tally *tally, const struct
         note_segment(board, tally, info.incarnation);
 }
 
-/* The first reader looks all the time, the others sleep until they are woken. */
-static void read_until_over(struct board *board, const char *path, int index) {
-        struct socktally_options options = { .size = sizeof(options), .file_path = path };
+static void read_until_over(const struct scene *scene, int index) {
+        struct socktally_options options = { .size = sizeof(options) };
+        struct board *board = scene->board;
         struct tally *tally = &board->readers[index];
+        bool is_by_file = index % 2 == 0, is_looking = index < N_READERS / 2;
         struct socktally *reader;
         uint64_t last = 0;
         int r;
 
         if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
                 _exit(96);
+        close(scene->listen_fd);
+        if (is_by_file)
+                options.file_path = scene->segment_path;
+        else
+                options.socket_path = scene->socket_path;
         if (socktally_open(&reader, &options) < 0)
                 _exit(95);
         while (!__atomic_load_n(&board->is_over, __ATOMIC_ACQUIRE)) {
-                r = index == 0 ? socktally_refresh(reader) : socktally_wait(reader, 100000);
+                r = is_looking ? socktally_refresh(reader) : socktally_wait(reader, 100000);
                 if (r > 0)
                         note_snapshot(board, tally, reader, &last);
-                else if (index == 0)
+                else if (is_looking)
                         sched_yield();
                 if (r < 0 && r != -EINTR) {
                         tally->failed++;
@@ -168,12 +185,12 @@ static void read_until_over(struct board *board, const char *path, int index) {
         _exit(0);
 }
 
-static pid_t start_reader(struct board *board, const char *path, int index) {
+static pid_t start_reader(const struct scene *scene, int index) {
         pid_t parent = getpid(), pid = fork();
 
         if (pid == 0) {
                 die_with_parent(parent);
-                read_until_over(board, path, index);
+                read_until_over(scene, index);
         }
         return pid;
 }
@@ -213,12 +230,12 @@ static int kill_writer(pid_t pid) {
 }
 
 /* Kills after a random time from the fork on, so that some die before they publish anything. */
-static int storm(struct board *board, const char *directory, const char *path, unsigned int *ret_midwrite) {
+static int storm(const struct scene *scene, unsigned int *ret_midwrite) {
         unsigned int seed = (unsigned int) now_ns();
 
         printf("# seed %u\n", seed);
         for (uint64_t i = 2; i <= N_KILLS; i++) {
-                pid_t pid = start_writer(board, directory, path, i);
+                pid_t pid = start_writer(scene, i);
                 uint64_t life = (uint64_t) rand_r(&seed) % LONGEST_LIFE_NS;
                 struct timespec pause = { 0, (long) life };
 
@@ -227,8 +244,8 @@ static int storm(struct board *board, const char *directory, const char *path, u
                 nanosleep(&pause, NULL);
                 if (kill_writer(pid) < 0)
                         return -1;
-                __atomic_store_n(&board->died_ns[i], now_ns(), __ATOMIC_RELEASE);
-                *ret_midwrite += has_odd_slot(path, i);
+                __atomic_store_n(&scene->board->died_ns[i], now_ns(), __ATOMIC_RELEASE);
+                *ret_midwrite += has_odd_slot(scene->segment_path, i);
         }
         return 0;
 }
@@ -285,8 +302,9 @@ static void judge(const struct board *board, unsigned int midwrite, bool has_eve
                 backwards += tally->backwards;
                 failed += tally->failed;
                 reattached += tally->reattached;
-                if (tally->fault[0])
-                        printf("# reader %d: %s\n", i, tally->fault);
+                printf("# reader %d, by %s, %s: good reads %" PRIu64 ", re-attached %" PRIu64 "%s%s\n", i,
+                       i % 2 ? "socket" : "file", i < N_READERS / 2 ? "looking" : "waiting", tally->good,
+                       tally->reattached, tally->fault[0] ? ", " : "", tally->fault);
         }
         printf("# kills %d, in the middle of a write %u, readers %d, good reads %" PRIu64 ", torn %" PRIu64
                ", backwards %" PRIu64 ", failed %" PRIu64 ", re-attached %" PRIu64 "\n",
@@ -302,22 +320,26 @@ static void judge(const struct board *board, unsigned int midwrite, bool has_eve
 }
 
 /* One writer before the readers start, and one after the last kill for all of them to arrive at. */
-static int run(struct board *board, const char *directory, const char *path) {
+static int run(const struct scene *scene) {
+        struct board *board = scene->board;
         unsigned int midwrite = 0;
         pid_t first, last, readers[N_READERS];
         bool has_arrived = true;
 
-        first = start_writer(board, directory, path, 1);
+        first = start_writer(scene, 1);
         if (first < 0 || !wait_until(&board->born_ns[1], 0, false))
                 return -1;
         for (int i = 0; i < N_READERS; i++)
-                readers[i] = start_reader(board, path, i);
+                readers[i] = start_reader(scene, i);
+        for (int i = 0; i < N_READERS; i++)
+                if (!wait_until(&board->readers[i].incarnation, 1, true))
+                        return -1;
         if (kill_writer(first) < 0)
                 return -1;
         __atomic_store_n(&board->died_ns[1], now_ns(), __ATOMIC_RELEASE);
-        if (storm(board, directory, path, &midwrite) < 0)
+        if (storm(scene, &midwrite) < 0)
                 return -1;
-        last = start_writer(board, directory, path, N_KILLS + 1);
+        last = start_writer(scene, N_KILLS + 1);
         for (int i = 0; i < N_READERS; i++)
                 has_arrived = wait_until(&board->readers[i].incarnation, N_KILLS + 1, true) && has_arrived;
         __atomic_store_n(&board->is_over, true, __ATOMIC_RELEASE);
@@ -334,23 +356,38 @@ static int run(struct board *board, const char *directory, const char *path) {
         return 0;
 }
 
+static int scene_init(struct scene *scene) {
+        struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        *scene = (struct scene){ .directory = "/dev/shm/socktally-storm.XXXXXX", .board = board };
+        if (board == MAP_FAILED || !mkdtemp(scene->directory) || chmod(scene->directory, 0755) < 0)
+                return -errno;
+        snprintf(scene->segment_path, sizeof(scene->segment_path), "%s/public", scene->directory);
+        snprintf(scene->socket_path, sizeof(scene->socket_path), "%s/readers", scene->directory);
+        snprintf(scene->temporary_path, sizeof(scene->temporary_path), "%s/.public.new", scene->directory);
+        scene->listen_fd = storm_listen(scene->socket_path);
+        return scene->listen_fd < 0 ? scene->listen_fd : 0;
+}
+
+static void scene_done(struct scene *scene) {
+        (void) unlink(scene->segment_path);
+        (void) unlink(scene->socket_path);
+        (void) unlink(scene->temporary_path);
+        (void) rmdir(scene->directory);
+}
+
 int main(void) {
-        char directory[] = "/dev/shm/socktally-storm.XXXXXX", path[64], temporary[64];
-        struct board *board;
+        struct scene scene;
         int r;
 
         setvbuf(stdout, NULL, _IOLBF, 0);
-        board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (board == MAP_FAILED || !mkdtemp(directory) || chmod(directory, 0755) < 0) {
-                printf("1..0 # SKIP cannot make a directory in /dev/shm: %s\n", strerror(errno));
+        r = scene_init(&scene);
+        if (r < 0) {
+                printf("1..0 # SKIP cannot make files and a socket in /dev/shm: %s\n", strerror(-r));
                 return 0;
         }
-        snprintf(path, sizeof(path), "%s/public", directory);
-        snprintf(temporary, sizeof(temporary), "%s/.public.new", directory);
-        r = run(board, directory, path);
-        (void) unlink(path);
-        (void) unlink(temporary);
-        (void) rmdir(directory);
+        r = run(&scene);
+        scene_done(&scene);
         if (r < 0) {
                 printf("Bail out! the storm could not go on\n");
                 return 99;

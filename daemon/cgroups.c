@@ -25,11 +25,12 @@
 
 struct cgroup {
         uint64_t id;
-        char *path;    /* NULL: a free slot */
-        int watch;     /* -1: gone, or not watched */
-        uint32_t next; /* free slots */
+        char *path;     /* NULL: a free slot */
+        int watch;      /* -1: gone, or not watched */
+        uint32_t next;  /* free slots */
+        uint32_t place; /* among those that are gone */
         bool is_gone;
-        bool is_seen;  /* by the walk that is under way */
+        bool is_seen;   /* by the walk that is under way */
 };
 
 struct cgroups {
@@ -103,16 +104,25 @@ static void unwatch(struct cgroups *cgroups, uint32_t number) {
 }
 
 static void set_gone(struct cgroups *cgroups, uint32_t number) {
-        uint32_t *place = &cgroups->gone[cgroups->gone_next++ % GONE_MAX];
+        struct cgroup *cgroup = &cgroups->slots[number];
+        uint32_t *place;
 
         unwatch(cgroups, number);
-        if (cgroups->slots[number].is_gone)
+        if (cgroup->is_gone)
                 return;
+        cgroup->place = cgroups->gone_next++ % GONE_MAX;
+        place = &cgroups->gone[cgroup->place];
         if (*place != LOOKUP_NONE)
                 slot_free(cgroups, *place);
         *place = number;
-        cgroups->slots[number].is_gone = true;
+        cgroup->is_gone = true;
         cgroups->n_here--;
+}
+
+/* Forgets one that is gone, because something else has its id: other file systems use inode numbers again. */
+static void forget(struct cgroups *cgroups, uint32_t number) {
+        cgroups->gone[cgroups->slots[number].place] = LOOKUP_NONE;
+        slot_free(cgroups, number);
 }
 
 static int add(struct cgroups *cgroups, uint64_t id, const char *path, uint32_t *ret_number) {
@@ -161,6 +171,10 @@ static int learn(struct cgroups *cgroups, const char *path) {
         if (lstat(full, &st) < 0)
                 return -errno;
         number = find_id(cgroups, st.st_ino);
+        if (number != LOOKUP_NONE && cgroups->slots[number].is_gone) {
+                forget(cgroups, number);
+                number = LOOKUP_NONE;
+        }
         if (number == LOOKUP_NONE) {
                 r = add(cgroups, st.st_ino, path, &number);
                 if (r < 0)
@@ -170,10 +184,12 @@ static int learn(struct cgroups *cgroups, const char *path) {
         if (cgroups->slots[number].watch >= 0)
                 return 0;
         watch = inotify_add_watch(cgroups->fd, full, WATCHED);
-        if (watch < 0 && errno == ENOENT)
-                set_gone(cgroups, number);
-        if (watch < 0)
-                return -errno;
+        if (watch < 0) {
+                r = -errno;
+                if (r == -ENOENT)
+                        set_gone(cgroups, number);
+                return r;
+        }
         if (find_watch(cgroups, watch) != LOOKUP_NONE)
                 return 0;
         cgroups->slots[number].watch = watch;

@@ -33,9 +33,19 @@ struct publish {
 };
 
 static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
+        if (current == 0)
+                current = max < ROWS_MIN ? max : ROWS_MIN;
         while (current < wanted && current < max)
                 current = current > max / 2 ? max : current * 2;
         return current;
+}
+
+static void plan(const struct publish *publish, uint32_t n_processes, uint32_t n_services, uint32_t ret_capacity[]) {
+        ret_capacity[LAYOUT_TABLE_HOST] = 1;
+        ret_capacity[LAYOUT_TABLE_PROCESSES] = capacity_for(publish->capacity[LAYOUT_TABLE_PROCESSES], n_processes,
+                                                            publish->config.max_processes);
+        ret_capacity[LAYOUT_TABLE_SERVICES] = capacity_for(publish->capacity[LAYOUT_TABLE_SERVICES], n_services,
+                                                           publish->config.max_services);
 }
 
 static int segment_make(const struct publish *publish, enum publish_view view, const uint32_t capacity[],
@@ -59,7 +69,11 @@ static int segment_make(const struct publish *publish, enum publish_view view, c
         return r;
 }
 
-/* All views get their successors or none does. */
+static bool has_segments(const struct publish *publish) {
+        return publish->segments[PUBLISH_PUBLIC] && publish->segments[PUBLISH_FULL];
+}
+
+/* Each view that needs it gets a successor, or none does. */
 static int grow(struct publish *publish, const uint32_t capacity[]) {
         bool is_larger[N_PUBLISH_VIEWS];
         int r = 0;
@@ -68,10 +82,8 @@ static int grow(struct publish *publish, const uint32_t capacity[]) {
         is_larger[PUBLISH_FULL] = is_larger[PUBLISH_PUBLIC] ||
                                   capacity[LAYOUT_TABLE_PROCESSES] > publish->capacity[LAYOUT_TABLE_PROCESSES];
         for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
-                if (is_larger[i]) {
-                        publish->successors[i] = segment_free(publish->successors[i], true);
+                if (is_larger[i])
                         r = segment_make(publish, i, capacity, &publish->successors[i]);
-                }
         if (r >= 0) {
                 memcpy(publish->capacity, capacity, sizeof publish->capacity);
                 return 0;
@@ -83,21 +95,10 @@ static int grow(struct publish *publish, const uint32_t capacity[]) {
 
 int publish_new(struct publish **ret_publish, const struct publish_config *config) {
         struct publish *publish = calloc(1, sizeof *publish);
-        uint32_t capacity[LAYOUT_N_TABLES] = { 1, ROWS_MIN, ROWS_MIN };
-        int r;
 
         if (!publish)
                 return -ENOMEM;
         publish->config = *config;
-        if (config->max_processes < ROWS_MIN)
-                capacity[LAYOUT_TABLE_PROCESSES] = config->max_processes;
-        if (config->max_services < ROWS_MIN)
-                capacity[LAYOUT_TABLE_SERVICES] = config->max_services;
-        r = grow(publish, capacity);
-        if (r < 0) {
-                publish_free(publish);
-                return r;
-        }
         *ret_publish = publish;
         return 0;
 }
@@ -118,19 +119,22 @@ uint64_t publish_next(const struct publish *publish) {
 }
 
 int publish_fit(struct publish *publish, struct aggregate *aggregate) {
-        uint32_t capacity[LAYOUT_N_TABLES] = { 1 };
+        bool is_pending = publish->successors[PUBLISH_PUBLIC] || publish->successors[PUBLISH_FULL];
+        uint32_t capacity[LAYOUT_N_TABLES];
         struct aggregate_result result;
         int r;
 
         aggregate_get(aggregate, &result);
-        capacity[LAYOUT_TABLE_PROCESSES] = capacity_for(publish->capacity[LAYOUT_TABLE_PROCESSES], result.n_processes,
-                                                        publish->config.max_processes);
-        capacity[LAYOUT_TABLE_SERVICES] = capacity_for(publish->capacity[LAYOUT_TABLE_SERVICES], result.n_services,
-                                                       publish->config.max_services);
+        plan(publish, result.n_processes, result.n_services, capacity);
         if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
                 return 0;
-        r = grow(publish, capacity);
-        if (r < 0)
+        /* A successor that could not get its name is tried again before there is another. */
+        r = is_pending ? -EBUSY : grow(publish, capacity);
+        if (r < 0 && !is_pending && !has_segments(publish)) {
+                plan(publish, 0, 0, capacity);
+                (void) grow(publish, capacity);
+        }
+        if (r < 0 && publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
                 aggregate_shrink(aggregate, publish->capacity[LAYOUT_TABLE_PROCESSES],
                                  publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
         return r;
@@ -197,6 +201,8 @@ static int write_view(struct publish *publish, enum publish_view view, const str
                 publish->successors[view] ? publish->successors[view] : publish->segments[view];
         struct segment_fill fill;
 
+        if (!segment)
+                return -ENOSPC; /* publish_fit() could not make one */
         segment_begin(segment, &fill);
         *fill.facts = *facts;
         fill.facts->sequence = publish_next(publish);

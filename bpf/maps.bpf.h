@@ -102,5 +102,6 @@ bool is_scanned = false;
 /* Written by the collector before each pass of the fold iterator. */
 __u32 pass_number = 0;
 __u64 pass_sockets = 0;
+struct process_key last_seen = {}; /* whose row was marked last; the iterators run one at a time */
 
 #endif

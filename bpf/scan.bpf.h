@@ -9,17 +9,13 @@
  */
 #include "bpf/call.bpf.h"
 
-/* The process of key holds the socket. If its owner let go of it, what comes from now on is the holder's. */
+/* A process that is not the owner holds the socket. If its owner let go of it, what comes from now on is the holder's. */
 static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                        const struct process_key *key, struct task_struct *task) {
         struct occasion why = {};
         struct process_key owner = l->owner;
         struct charge c = {};
 
-        if (is_same_process(&owner, key)) {
-                l->owner_pass = pass_number;
-                return 0;
-        }
         l->foreign_pass = pass_number;
         if (!tp || !has_let_go(l) || !row_of(key, task))
                 return 0;
@@ -37,23 +33,54 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
         return 0;
 }
 
+/* A socket without an owner, held by a process: gets a ledger if it may count, and the holder for an owner. */
+static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+                                 const struct process_key *key, struct task_struct *task) {
+        bool is_active = tp && is_active_open(sk);
+        __u32 drops = drops_of(sk);
+        struct process_row *row;
+
+        /* A UDP socket without a ledger has not moved anything since we started. */
+        if (!l && is_scanned && !tp)
+                return 0;
+        row = row_of(key, task);
+        l = ledger_of(sk, kind);
+        if (!l)
+                return 0;
+        bpf_spin_lock(&l->lock);
+        open_ledger(sk, tp, l, kind, is_active, drops);
+        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row) {
+                l->owner = *key;
+                l->owner_pass = pass_number;
+        }
+        bpf_spin_unlock(&l->lock);
+        return 0;
+}
+
 SEC("iter/task_file")
 int scan_files(struct bpf_iter__task_file *ctx) {
         struct task_struct *task = ctx->task;
         struct file *file = ctx->file;
-        struct process_row *row;
+        struct tcp_sock *tp = NULL;
         struct process_key key;
         struct socket *socket;
-        struct tcp_sock *tp = NULL;
         struct ledger *l;
         struct sock *sk;
-        bool is_active = false;
-        __u32 kind, state, drops = 0;
+        __u32 kind;
+        __u8 state;
 
         if (!task || !file)
                 return 0;
         socket = bpf_sock_from_file(file);
-        if (!socket || !(sk = socket->sk) || !(kind = kind_of(sk)))
+        if (!socket || !(sk = socket->sk))
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (l && l->owner.tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime) {
+                l->owner_pass = pass_number;
+                return 0;
+        }
+        kind = kind_of(sk);
+        if (kind == KIND_NONE)
                 return 0;
         if (kind == KIND_TCP) {
                 state = sk->__sk_common.skc_state;
@@ -62,28 +89,9 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                         return 0;
         }
         key = key_of(task);
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
                 return mark_holder(sk, tp, l, &key, task);
-        /* A UDP socket without a ledger has not moved anything since we started. */
-        if (!l && is_scanned && !tp)
-                return 0;
-        row = row_of(&key, task);
-        l = ledger_of(sk, kind);
-        if (!l)
-                return 0;
-        if (tp)
-                is_active = is_active_open(sk);
-        else
-                drops = drops_of(sk);
-        bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind, is_active, drops);
-        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row) {
-                l->owner = key;
-                l->owner_pass = pass_number;
-        }
-        bpf_spin_unlock(&l->lock);
-        return 0;
+        return adopt(sk, tp, l, kind, &key, task);
 }
 
 SEC("iter/tcp")
@@ -110,12 +118,36 @@ int scan_tcp(struct bpf_iter__tcp *ctx) {
         return 0;
 }
 
+/* A look without the lock that spares it for idle sockets. What comes while we look is folded next time. */
+static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
+        if (l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX])
+                return false;
+        if (!tp)
+                return l->kind != KIND_UDP || l->drops == drops_of(sk);
+        if (!(l->flags & LEDGER_READY))
+                return true;
+        return (l->flags & LEDGER_SETTLED || tcp_written(sk, tp, l, 0) == l->base[TX]) &&
+               tcp_read(sk, tp, l) == l->base[RX] && tp->total_retrans == l->retransmits &&
+               (!(l->flags & LEDGER_SETTLED) || l->settled[TX] == l->base[TX]);
+}
+
+/* Sockets of one process tend to lie together: its row is looked up once for all of them. */
+static __always_inline void mark_seen(const struct ledger *l) {
+        struct process_key owner = l->owner;
+        struct process_row *row;
+
+        if (is_same_key(&owner, &last_seen))
+                return;
+        row = bpf_map_lookup_elem(&processes, &owner);
+        if (row)
+                row->seen_pass = pass_number;
+        last_seen = owner;
+}
+
 SEC("iter/bpf_sk_storage_map")
 int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
         struct sock *sk = ctx->sk;
         struct occasion why = {};
-        struct process_key owner;
-        struct process_row *row;
         struct tcp_sock *tp = NULL;
         struct ledger *l;
 
@@ -129,15 +161,14 @@ int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)
                         return 0;
-        } else {
-                why.drops = drops_of(sk);
         }
+        mark_seen(l);
+        if (is_idle(sk, tp, l))
+                return 0;
+        if (!tp)
+                why.drops = drops_of(sk);
         why.may_be_shared = l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
-        owner = l->owner;
-        row = bpf_map_lookup_elem(&processes, &owner);
-        if (row)
-                row->seen_pass = pass_number;
         return 0;
 }
 

@@ -28,6 +28,7 @@ static int fold_all(struct collect *collect) {
 
         bss->pass_number++;
         bss->pass_sockets = 0;
+        bss->last_seen = (struct process_key) { 0 };
         bss->health.passes++;
         r = collect_walk(collect->scan_link);
         if (r < 0)

@@ -137,11 +137,12 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row = NULL;
 
-        if (!(task->flags & PF_KTHREAD))
+        /* The scan holds each file while it looks: what a process closes then ends in the scan, which found its owner. */
+        if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
                 why.closer = key_of(task);
         if (!tp)
                 why.drops = drops_of(sk);
-        if (!l->owner.tgid && l->state == LEDGER_UNCLAIMED)
+        if (why.closer.tgid && !l->owner.tgid && l->state == LEDGER_UNCLAIMED)
                 row = row_of(&why.closer, task);
         if (fold(sk, tp, l, &why)) {
                 row = row_of(&why.closer, task) ?: special(SPECIAL_OVERFLOW);

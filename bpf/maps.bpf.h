@@ -102,6 +102,7 @@ bool is_scanned = false;
 /* Written by the collector before each pass of the fold iterator. */
 __u32 pass_number = 0;
 __u64 pass_sockets = 0;
+__u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
 struct process_key last_seen = {}; /* whose row was marked last; the iterators run one at a time */
 
 #endif

@@ -71,6 +71,7 @@ int scan_files(struct bpf_iter__task_file *ctx) {
 
         if (!task || !file)
                 return 0;
+        scanner = bpf_get_current_pid_tgid() >> 32;
         socket = bpf_sock_from_file(file);
         if (!socket || !(sk = socket->sk))
                 return 0;

@@ -44,7 +44,7 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
 
         if (l || (kind != KIND_TCP && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
                 return l;
-        if (health.sockets_tracked >= cfg_max_sockets)
+        if ((__s64) health.sockets_tracked >= cfg_max_sockets)
                 return NULL;
         l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
         if (!l) /* another CPU was first: the helper fails then, and does not say why */

@@ -24,6 +24,8 @@ struct collect {
         struct process_row *values;
         struct sample_row *rows;
         uint32_t next_check; /* row at which the next look for missed exits begins */
+        uint64_t least_excess; /* sockets that the last n_excess passes did not meet */
+        uint32_t n_excess;
         struct sample sample;
 };
 

@@ -14,6 +14,7 @@
 
 /* Exits that the hook missed (a process that changed its cgroup has rows that no exit finds) are looked for in turns. */
 #define CHECKS_PER_READ 64
+#define EXCESS_PASSES 8
 
 static uint64_t now_ns(clockid_t clock) {
         struct timespec t;
@@ -22,8 +23,23 @@ static uint64_t now_ns(clockid_t clock) {
         return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
 }
 
+/* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. Only
+ * what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. */
+static void correct_tracked(struct collect *collect, uint64_t before) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t excess = before > bss->pass_sockets ? before - bss->pass_sockets : 0;
+
+        if (collect->n_excess == 0 || excess < collect->least_excess)
+                collect->least_excess = excess;
+        if (++collect->n_excess < EXCESS_PASSES)
+                return;
+        __atomic_fetch_sub(&bss->health.sockets_tracked, collect->least_excess, __ATOMIC_RELAXED);
+        collect->n_excess = 0;
+}
+
 static int fold_all(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t tracked = __atomic_load_n(&bss->health.sockets_tracked, __ATOMIC_RELAXED);
         int r;
 
         bss->pass_number++;
@@ -36,9 +52,7 @@ static int fold_all(struct collect *collect) {
         r = collect_walk(collect->fold_link);
         if (r < 0)
                 return r;
-        /* Sockets whose end no hook saw (outside the part of the cgroup tree we can attach to) must not fill the cap. */
-        if (bss->health.sockets_tracked > bss->pass_sockets + 1024)
-                bss->health.sockets_tracked = bss->pass_sockets;
+        correct_tracked(collect, tracked);
         return 0;
 }
 

@@ -18,6 +18,8 @@ enum { PORT, SECOND_PORT };
 #define SEND_SIZE 1111
 #define N_SOCKETS 1050
 #define BIG_BUFFER (16 << 20)
+#define N_CHURNERS 4
+#define CHURN_SOCKETS 3500
 
 static const char bytes[SEND_SIZE];
 
@@ -228,4 +230,29 @@ void many_sockets(struct scene *scene, int unused) {
         event_raise(scene, CHECKED);
         scene_wait_done(scene);
         expect(client, tcp_closes, N_SOCKETS / 2);
+}
+
+/* Opens thousands of sockets as fast as it can, uses each once, and drops all of them at once; then again. */
+static void churner(struct player *player) {
+        static int fds[CHURN_SOCKETS];
+
+        allow_descriptors(player, CHURN_SOCKETS + 64);
+        event_raise(player->scene, CONNECTED);
+        event_wait(player->scene, CONNECTED, N_CHURNERS);
+        for (int round = 0; round < 3; round++) {
+                for (int i = 0; i < CHURN_SOCKETS; i++) {
+                        fds[i] = udp_connected(player, FLAVOUR_V4, 9);
+                        NEED(player, sent(player, fds[i], sendto(fds[i], bytes, 10, 0, NULL, 0)));
+                }
+                for (int i = 0; i < CHURN_SOCKETS; i++)
+                        close(fds[i]);
+        }
+}
+
+void many_churn(struct scene *scene, int unused) {
+        scene_own_network(scene);
+        for (unsigned int i = 0; i < N_CHURNERS; i++)
+                player_start_numbered(scene, "lv-churn", i, churner);
+        scene_wait_done(scene);
+        expect(&scene->players[0], udp_tx_bytes, 3 * CHURN_SOCKETS * 10);
 }

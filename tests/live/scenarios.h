@@ -41,6 +41,7 @@ void many_threads_one_tcp(struct scene *scene, int unused);
 void many_threads_one_udp(struct scene *scene, int unused);
 void many_threads_own_sockets(struct scene *scene, int unused);
 void many_sockets(struct scene *scene, int unused);
+void many_churn(struct scene *scene, int unused);
 
 /* share.c */
 void share_tcp(struct scene *scene, int processes);

@@ -38,6 +38,7 @@ const struct scenario scenarios[] = {
         { "64 threads on one UDP socket", many_threads_one_udp, 0 },
         { "64 threads with sockets of their own", many_threads_own_sockets, 0 },
         { "more than 2,000 sockets in one process", many_sockets, 0 },
+        { "thousands of sockets that come and go at once", many_churn, 0 },
         { "a TCP connection shared by 2 processes more charges each for its own calls", share_tcp, 2 },
         { "a TCP connection shared by 8 processes more charges each for its own calls", share_tcp, 8 },
         { "8 processes on each end of one TCP connection send and receive at once", share_tcp_both_ways, 8 },

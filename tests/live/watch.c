@@ -244,8 +244,7 @@ int watch_take(struct watch *watch) {
         return examine(watch);
 }
 
-/* One publication further. */
-static int watch_next(struct watch *watch) {
+int watch_next(struct watch *watch) {
         int r;
 
         do

@@ -26,6 +26,8 @@ struct watch *watch_close(struct watch *watch);
 int watch_fd(const struct watch *watch);
 /* Takes every publication there is now. -1: one of them broke a promise, or could not be read; see watch_problem(). */
 int watch_take(struct watch *watch);
+/* Waits for the next publication. */
+int watch_next(struct watch *watch);
 /* Waits for a publication that contains everything that happened before this CLOCK_BOOTTIME moment. */
 int watch_until(struct watch *watch, uint64_t boottime_ns);
 /* The last thing that was wrong, for people. */

@@ -43,7 +43,7 @@ int BPF_PROG(on_inet6_recvmsg, struct socket *sock, struct msghdr *msg, unsigned
         return received(sock->sk, size, flags, ret);
 }
 
-/* Linux up to 6.4: sendfile and splice come here. Protocols without a sendpage of their own fall back to inet_sendmsg(),
+/* Linux up to 6.4: sendfile and splice come here. Protocols with no sendpage of their own fall back to inet_sendmsg(),
  * where they are counted; only TCP and UDP have one. */
 SEC("fexit/inet_sendpage")
 int BPF_PROG(on_inet_sendpage, struct socket *sock, void *page, int offset, unsigned long size, int flags, long ret) {

@@ -53,8 +53,8 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
         return l;
 }
 
-/* TCP sockets that exist when the daemon starts get their ledger at once. So one that has none was born since, and all it
- * moved counts; unless ledgers were refused, when others were charged for it meanwhile. */
+/* TCP sockets that exist when the daemon starts get their ledger at once. So one that has none was born since, and all
+ * it moved counts; unless ledgers were refused, when others were charged for it meanwhile. */
 static __always_inline bool is_newborn(const struct sock *sk) {
         __u8 state = sk->__sk_common.skc_state;
 
@@ -200,8 +200,8 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 charge_call(row, call->kind, call->dir, call->ret, call->is_kernel && tp && l ? 0 : call->n);
 }
 
-/* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the whole
- * BTF, and further down there are thousands of states. */
+/* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
+ * whole BTF, and further down there are thousands of states. */
 static __noinline int slow_call(struct sock *sk, struct ledger *l, int ret, __u32 dir, __u32 n) {
         struct task_struct *task = bpf_get_current_task_btf();
         bool is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);

@@ -7,9 +7,10 @@
  * after it. Each counter is taken by an atomic exchange, so a call that adds at the same time is charged now or next
  * time, never twice and never lost.
  *
- * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains (splice
- * reads, zero-copy receives, a call that is still running) is charged at once if only the owner holds the socket; else it
- * may be half of another process's call, and waits until it is explained, the others let go, or the socket closes.
+ * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains
+ * (splice reads, zero-copy receives, a call that is still running) is charged at once if only the owner holds the
+ * socket; else it may be half of another process's call, and waits until it is explained, the others let go, or the
+ * socket closes.
  */
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
@@ -163,7 +164,9 @@ static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, str
 
 /* There is somebody to charge; a socket that nobody claimed yet waits for the first who moves data through it. */
 static __always_inline bool has_owner(const struct ledger *l) {
-        return l->state > LEDGER_UNCLAIMED || (l->state == LEDGER_UNCLAIMED && (l->owner.tgid || l->flags & LEDGER_KERNEL));
+        if (l->state == LEDGER_UNCLAIMED)
+                return l->owner.tgid || l->flags & LEDGER_KERNEL;
+        return l->state > LEDGER_UNCLAIMED;
 }
 
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is

@@ -35,7 +35,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
         return 0;
 }
 
-/* A ledger can wait for the first call; not where none is seen, nor on a socket of the kernel, whose readers make none. */
+/* A ledger can wait for the first call; not where none is seen, nor on a kernel socket, whose readers make none. */
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         bool is_active;
@@ -110,8 +110,8 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         return 0;
 }
 
-/* A TCP socket is closed that no call was ever seen on: nothing was written, but it may have been read by splice. It was
- * a connection if the peer's first sequence number ever came in. */
+/* A TCP socket is closed that no call was ever seen on: nothing was written, but it may have been read by splice. It
+ * was a connection if the peer's first sequence number ever came in. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row;
@@ -137,7 +137,7 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row = NULL;
 
-        /* The scan holds each file while it looks: what a process closes then ends in the scan, which found its owner. */
+        /* The scan holds each file for a moment: what a process closes then ends in the scan, which knows the owner. */
         if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
                 why.closer = key_of(task);
         if (!tp)

@@ -89,7 +89,7 @@ struct {
 const volatile __u32 cfg_max_sockets = 262144;
 const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
 const volatile bool cfg_errors = false;     /* load mode return */
-const volatile bool cfg_sees_calls = true;    /* a hook sees every call on a TCP socket: ledgers can wait for the first */
+const volatile bool cfg_sees_calls = true; /* a hook sees every call on a TCP socket: ledgers wait for the first */
 const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
 const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */

@@ -9,7 +9,7 @@
  */
 #include "bpf/call.bpf.h"
 
-/* A process that is not the owner holds the socket. If its owner let go of it, what comes from now on is the holder's. */
+/* A process that is not the owner holds the socket. If the owner let go of it, what comes next is the holder's. */
 static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                        const struct process_key *key, struct task_struct *task) {
         struct occasion why = {};

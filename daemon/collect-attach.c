@@ -198,8 +198,10 @@ static int attach_hook(struct collect *collect, const struct hook *hook, char *r
                 if (!link)
                         r = -errno;
         }
+        if (r < 0 && hook->is_optional)
+                return 0;
         if (r < 0)
-                return hook->is_optional ? 0 : say(reason, size, r, "cannot attach", bpf_program__section_name(program));
+                return say(reason, size, r, "cannot attach", bpf_program__section_name(program));
         collect->links[collect->n_links++] = link;
         return 0;
 }
@@ -268,7 +270,7 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
 
         btf = btf__load_vmlinux_btf();
         if (!btf)
-                return say(reason, size, -errno, "this kernel offers no type information (/sys/kernel/btf/vmlinux)", "");
+                return say(reason, size, -errno, "the kernel offers no type information (/sys/kernel/btf/vmlinux)", "");
         if (method == ATTACH_TRACEPOINT && !has_tracepoint(btf, "sock_send_length")) {
                 btf__free(btf);
                 return say(reason, size, -ENOENT, "this kernel lacks the tracepoint", "sock_send_length");

@@ -12,7 +12,7 @@
 
 #include "daemon/collect-private.h"
 
-/* Exits that the hook missed (a process that changed its cgroup has rows that no exit finds) are looked for in turns. */
+/* Exits that the hook missed (a process that changed its cgroup has rows that none finds) are looked for by turns. */
 #define CHECKS_PER_READ 64
 #define EXCESS_PASSES 8
 

@@ -40,8 +40,8 @@ int load_mode_parse(const char *name, enum load_mode *ret_mode); /* -EINVAL */
 const char *attach_method_name(enum attach_method method);
 int attach_method_parse(const char *name, enum attach_method *ret_method); /* -EINVAL */
 
-/* Loads and attaches; counting runs when this returns. On error ret_reason, if not NULL, gets one line that says what the
- * kernel refused and why. Never prints. */
+/* Loads and attaches; counting runs when this returns. On error ret_reason, if not NULL, gets one line that says what
+ * the kernel refused and why. Never prints. */
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size);
 struct collect *collect_stop(struct collect *collect);
 

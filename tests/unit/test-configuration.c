@@ -75,9 +75,9 @@ static void a_bad_line_is_named_with_its_place_and_what_is_allowed(void **state)
 
 static void values_out_of_range_change_nothing(void **state) {
         static const char *const lines[] = {
-                "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all", "AttachMethod=magic",
-                "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999", "Sockets=1.5",
-                "Services=65537",
+                "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
+                "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
+                "Sockets=1.5", "Services=65537",
         };
         struct settings defaults = settings_default();
 
@@ -224,22 +224,45 @@ static void the_shipped_file_changes_nothing(void **state) {
         assert_same(&s, &defaults);
 }
 
+static void read_source(const char *name, char text[16384]) {
+        const char *top = getenv("srcdir");
+        char path[1024];
+        FILE *file;
+
+        snprintf(path, sizeof path, "%s/%s", top ? top : ".", name);
+        file = fopen(path, "re");
+        assert_non_null(file);
+        text[fread(text, 1, 16383, file)] = '\0';
+        fclose(file);
+}
+
 /* Each comment in it is a setting with its default: were they no comments, nothing would change either. */
 static void the_shipped_file_shows_every_default(void **state) {
         const struct setting *table;
         size_t n = settings_table(&table);
-        const char *top = getenv("srcdir");
-        char path[1024], text[4096] = "", line[256];
-        FILE *file;
+        char text[16384], line[256];
 
-        snprintf(path, sizeof path, "%s/data/socktally.conf", top ? top : ".");
-        file = fopen(path, "re");
-        assert_non_null(file);
-        assert_true(fread(text, 1, sizeof text - 1, file) > 0);
-        fclose(file);
+        read_source("data/socktally.conf", text);
         for (size_t i = 0; i < n; i++) {
                 snprintf(line, sizeof line, "\n#%s=%s\n", table[i].key, table[i].initial);
                 assert_non_null(strstr(text, line));
+        }
+}
+
+static void the_manual_pages_name_every_setting_and_option(void **state) {
+        const struct setting *table;
+        size_t n = settings_table(&table);
+        char file[16384], command[16384], wanted[256];
+
+        read_source("man/socktally.conf.5", file);
+        read_source("man/socktallyd.8", command);
+        for (size_t i = 0; i < n; i++) {
+                snprintf(wanted, sizeof wanted, " %s= ", table[i].key);
+                assert_non_null(strstr(file, wanted));
+                snprintf(wanted, sizeof wanted, "default %s", table[i].initial);
+                assert_true(strstr(file, wanted) || strstr(file, "default\n.BR "));
+                snprintf(wanted, sizeof wanted, "%s=", table[i].key);
+                assert_non_null(strstr(command, wanted));
         }
 }
 
@@ -260,6 +283,7 @@ int main(void) {
                 CASE(a_dropin_hides_those_of_its_name_further_down),
                 CASE(the_shipped_file_changes_nothing),
                 CASE(the_shipped_file_shows_every_default),
+                CASE(the_manual_pages_name_every_setting_and_option),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

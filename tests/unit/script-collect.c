@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Implements daemon/collect.h whole: the linker then has no reason to take the real one from the daemon's library. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/unit/script-collect.h"
+
+struct collect {
+        struct sample sample;
+        struct sample_row rows[SCRIPT_MAX_ROWS];
+        struct collect_report reports[2];
+};
+
+static struct script *script;
+
+void script_use(struct script *used) {
+        script = used;
+}
+
+const char *load_mode_name(enum load_mode mode) {
+        static const char *const names[] = { "passive", "entry", "return" };
+
+        return names[mode];
+}
+
+int load_mode_parse(const char *name, enum load_mode *ret_mode) {
+        for (int i = 0; i < N_LOAD_MODES; i++)
+                if (strcmp(load_mode_name(i), name) == 0) {
+                        *ret_mode = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+const char *attach_method_name(enum attach_method method) {
+        static const char *const names[] = { "auto", "tracepoint", "trampoline", "probe", "legacy" };
+
+        return names[method];
+}
+
+int attach_method_parse(const char *name, enum attach_method *ret_method) {
+        for (int i = 0; i < N_ATTACH_METHODS; i++)
+                if (strcmp(attach_method_name(i), name) == 0) {
+                        *ret_method = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+        int error = atomic_load(&script->start_error);
+
+        script->config = *config;
+        if (error < 0) {
+                snprintf(ret_reason, size, "%s", script->has_reason ? "the script says so" : "");
+                return error;
+        }
+        *ret_collect = calloc(1, sizeof **ret_collect);
+        (*ret_collect)->reports[0] = (struct collect_report) { "tcp", ATTACH_TRACEPOINT, true, "" };
+        (*ret_collect)->reports[1] = (struct collect_report) { "udp", ATTACH_TRACEPOINT, false, "the script has none" };
+        return 0;
+}
+
+struct collect *collect_stop(struct collect *collect) {
+        if (collect)
+                atomic_store(&script->is_stopped, true);
+        free(collect);
+        return NULL;
+}
+
+int collect_read(struct collect *collect, const struct sample **ret_sample) {
+        int error = atomic_load(&script->read_error);
+        struct timespec now;
+
+        atomic_fetch_add(&script->n_reads, 1);
+        if (error < 0)
+                return error;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+        collect->sample.known = 1;
+        collect->sample.n_rows = atomic_load(&script->n_rows);
+        collect->sample.rows = collect->rows;
+        for (uint32_t i = 0; i < collect->sample.n_rows; i++) {
+                collect->rows[i].key = (struct process_key) { .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
+                collect->rows[i].row.counters[0] = atomic_load(&script->bytes) * (i + 1);
+                strcpy(collect->rows[i].row.comm, "scripted");
+        }
+        *ret_sample = &collect->sample;
+        return 0;
+}
+
+size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports) {
+        *ret_reports = collect->reports;
+        return 2;
+}
+
+void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {
+        *ret_maps = *ret_per_socket = 0;
+}

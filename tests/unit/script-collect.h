@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_TESTS_SCRIPT_COLLECT_H
+#define SOCKTALLY_TESTS_SCRIPT_COLLECT_H
+/*
+ * A collector without a kernel behind it, in the place of daemon/collect.c: what it says is in memory that a test and
+ * the daemon's process share, so that a test can change it while the daemon runs.
+ */
+#include <stdatomic.h>
+
+#include "daemon/collect.h"
+
+#define SCRIPT_MAX_ROWS 16
+
+struct script {
+        atomic_int start_error, read_error;
+        atomic_uint n_reads;
+        atomic_uint n_rows; /* processes 1 to n, each with bytes times its PID */
+        atomic_ulong bytes;
+        atomic_bool is_stopped;
+        struct collect_config config; /* that it was started with */
+        bool has_reason;
+};
+
+/* Before daemon_new(), in the process that calls it. */
+void script_use(struct script *script);
+
+#endif

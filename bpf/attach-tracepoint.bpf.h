@@ -10,12 +10,12 @@
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send_length, struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, ret > 0 ? ret : 0);
+        return on_call(sk, ret, TX, bytes_of(ret));
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
-        __u32 n = ret > 0 ? ret : 0;
+        __u32 n = bytes_of(ret);
 
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))

@@ -8,11 +8,11 @@
 #include "bpf/life.bpf.h"
 
 static __always_inline int sent(struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, ret > 0 ? ret : 0);
+        return on_call(sk, ret, TX, bytes_of(ret));
 }
 
 static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret) {
-        __u32 n = ret > 0 ? ret : 0;
+        __u32 n = bytes_of(ret);
 
         if (flags & (MSG_PEEK | MSG_ERRQUEUE))
                 return 0;

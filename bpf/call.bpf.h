@@ -202,58 +202,72 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
 
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */
-static __noinline int slow_call(struct sock *sk, struct ledger *l, int ret, __u32 dir, __u32 n) {
+static __noinline int slow_call(struct sock *sk, struct ledger *l, struct call *call) {
         struct task_struct *task = bpf_get_current_task_btf();
-        bool is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
-        struct call call = { .n = n, .ret = ret, .dir = dir, .is_kernel = is_kernel };
         struct occasion why = { .drops = drops_of(sk) };
         struct process_row *row;
         struct tcp_sock *tp = NULL;
         __u8 state;
 
-        call.me = key_of(task);
-        row = is_kernel ? special(SPECIAL_KERNEL) : row_of(&call.me, task);
-        call.has_row = row && !is_kernel;
-        call.kind = kind_of(sk);
-        if (call.kind == KIND_TCP) {
+        call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+        row = call->is_kernel ? special(SPECIAL_KERNEL) : row_of(&call->me, task);
+        call->has_row = row && !call->is_kernel;
+        call->kind = kind_of(sk);
+        if (call->kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp)) /* a subflow: its parent is counted */
                         return 0;
         }
         state = sk->__sk_common.skc_state;
         if (!l && !(tp && (state == TCP_CLOSE || state == TCP_LISTEN))) {
-                l = ledger_of(sk, call.kind);
-                if (!l && !is_kernel) {
-                        overflow_call(&call);
+                l = ledger_of(sk, call->kind);
+                if (!l && !call->is_kernel) {
+                        overflow_call(call);
                         return 0;
                 }
         }
-        charge(sk, tp, l, &call, row ?: special(SPECIAL_OVERFLOW), &why);
+        charge(sk, tp, l, call, row ?: special(SPECIAL_OVERFLOW), &why);
         return 0;
 }
 
-static __always_inline bool is_mine(const struct ledger *l) {
-        struct task_struct *task = bpf_get_current_task_btf();
+static __always_inline bool is_inet(const struct sock *sk) {
+        __u16 family = sk->__sk_common.skc_family;
 
-        return l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
-               l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id;
+        return family == AF_INET || family == AF_INET6;
+}
+
+/* What a call returned as a number of bytes, without a branch. */
+static __always_inline __u32 bytes_of(int ret) {
+        return ret & ~(ret >> 31);
 }
 
 /* n: bytes moved, which can be less than ret says (truncated datagrams). */
 static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        struct task_struct *task;
+        __u64 start_time, cgroup_id;
 
-        if (!l) {
-                __u16 family = sk->__sk_common.skc_family;
-
-                return family == AF_INET || family == AF_INET6 ? slow_call(sk, NULL, ret, dir, n) : 0;
-        }
-        if (!cfg_tcp_calls && l->kind == KIND_TCP && l->state != LEDGER_UNCLAIMED)
+        if (!l && !is_inet(sk))
                 return 0;
-        if (!is_mine(l))
-                return slow_call(sk, l, ret, dir, n);
-        count(l, dir, ret, n);
-        return 0;
+        if (!cfg_tcp_calls && l && l->kind == KIND_TCP && l->state != LEDGER_UNCLAIMED)
+                return 0;
+        task = bpf_get_current_task_btf();
+        start_time = task->group_leader->start_boottime;
+        cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+        if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == start_time &&
+            l->owner.cgroup_id == cgroup_id) {
+                count(l, dir, ret, n);
+                return 0;
+        } else {
+                struct call call = {
+                        .me = { .tgid = task->tgid, .start_time = start_time, .cgroup_id = cgroup_id },
+                        .n = n,
+                        .ret = ret,
+                        .dir = dir,
+                };
+
+                return slow_call(sk, l, &call);
+        }
 }
 
 #endif

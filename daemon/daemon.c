@@ -29,6 +29,7 @@
 #include "daemon/privilege.h"
 #include "daemon/publish.h"
 #include "daemon/readers.h"
+#include "daemon/timespan.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define MAX_CGROUPS 16384
@@ -57,6 +58,7 @@ struct daemon {
         uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
         int read_error, fit_error, publish_error; /* what was said already */
         bool is_healthy;             /* the last interval was published */
+        char status[160];            /* what the service manager shows */
 };
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -84,7 +86,7 @@ static void log_change(int *known, int error, const char *what, const char *cons
 static void choose_interval(struct daemon *d) {
         uint64_t now = now_usec(), idle = d->settings.idle_interval_usec;
 
-        if (d->readers && readers_granted(d->readers) > 0)
+        if (readers_granted(d->readers) > 0)
                 d->last_reader_usec = now;
         d->interval_usec = d->settings.interval_usec;
         if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec)
@@ -115,9 +117,28 @@ static int publish_sample(struct daemon *d, const struct sample *sample) {
                    "further processes and services are part of the overflow rows");
         r = publish_write(d->publish, d->aggregate, &facts, &replaced);
         log_change(&d->publish_error, r, "publish", "readers keep what was published before");
-        if (d->readers)
-                readers_published(d->readers, replaced);
+        readers_published(d->readers, replaced);
         return r;
+}
+
+/* For `systemctl status`. Said again only when it has changed. */
+static void show_status(struct daemon *d) {
+        const struct collect_report *reports;
+        char status[sizeof d->status], span[64];
+        size_t n_readers = readers_granted(d->readers);
+
+        collect_reports(d->collect, &reports);
+        timespan_format(span, sizeof span, d->interval_usec);
+        if (d->is_healthy)
+                snprintf(status, sizeof status, "Counting by %s in %s mode, publishing every %s to %zu reader%s.",
+                         attach_method_name(reports[0].method), load_mode_name(d->settings.load_mode), span, n_readers,
+                         n_readers == 1 ? "" : "s");
+        else
+                snprintf(status, sizeof status, "Not publishing, trying again every %s; the journal says why.", span);
+        if (strcmp(status, d->status) == 0)
+                return;
+        strcpy(d->status, status);
+        sd_notifyf(false, "STATUS=%s", status);
 }
 
 /* One interval of the data line. */
@@ -134,6 +155,7 @@ static int run_interval(struct daemon *d) {
                 r = publish_sample(d, sample);
         d->is_healthy = r >= 0;
         d->published_usec = now_usec();
+        show_status(d);
         cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
         d->cost_ns = cpu_ns - d->cpu_ns;
         d->cpu_ns = cpu_ns;
@@ -479,7 +501,7 @@ int daemon_run(struct daemon *d) {
         r = schedule(d, d->published_usec + d->interval_usec);
         if (r < 0)
                 return r;
-        sd_notifyf(false, "READY=1\nSTATUS=Counting, %s mode.", load_mode_name(d->settings.load_mode));
+        sd_notify(false, "READY=1");
         if (d->debug)
                 log_line(LOG_DEBUG, "Publishing in %s", d->directory);
         r = sd_event_loop(d->event);

@@ -314,6 +314,23 @@ static void under_pressure_those_that_ended_first_go_first(void **state) {
         assert_non_null(find(stage, 5));
 }
 
+static void those_that_came_and_ended_at_once_are_shown_at_least_once(void **state) {
+        struct stage *stage = *state;
+
+        stage_open(stage, N_PROCESS_SPECIALS + 5, 100);
+        for (uint32_t pid = 1; pid <= 5; pid++)
+                end(stage, pid, 10);
+        step(stage);
+        for (uint32_t pid = 1; pid <= 5; pid++)
+                assert_int_equal(process_bytes(stage, pid), 10);
+        scene_next(&stage->scene, SECOND / 10);
+        for (uint32_t pid = 6; pid <= 8; pid++)
+                end(stage, pid, 10);
+        step(stage);
+        for (uint32_t pid = 6; pid <= 8; pid++)
+                assert_int_equal(process_bytes(stage, pid), 10);
+}
+
 static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void **state) {
         struct stage *stage = *state;
 
@@ -462,6 +479,7 @@ int main(void) {
                 CASE(the_same_pid_with_another_start_is_another_process),
                 CASE(a_full_table_shows_the_rest_as_overflow_and_counts_it),
                 CASE(under_pressure_those_that_ended_first_go_first),
+                CASE(those_that_came_and_ended_at_once_are_shown_at_least_once),
                 CASE(what_has_no_room_in_the_publication_goes_to_overflow_for_good),
                 CASE(names_are_cleaned_and_follow_exec),
                 CASE(a_process_belongs_to_the_unit_it_moved_data_in_last),

@@ -226,6 +226,7 @@ static void the_end_is_orderly_and_leaves_nothing(void **state) {
         atomic_store(&stage->script->bytes, 4711);
         assert_int_equal(kill(stage->pid, SIGTERM), 0);
         expect_notification(stage, "STOPPING=1");
+        expect_notification(stage, "STATUS=Counting by tracepoint in entry mode, publishing every 1h to 1 reader.");
         assert_int_equal(finish(stage), 0);
         assert_int_equal(stat(stage->directory, &st), -1);
         assert_true(atomic_load(&stage->script->is_stopped));

@@ -179,6 +179,8 @@ static void the_public_view_has_no_process_and_no_users_service(void **state) {
         assert_int_equal(value(stage->public, &row, "kind"), SOCKTALLY_ROW_NO_UNIT);
         assert_int_equal(value(stage->public, &row, "tcp_tx_bytes"), 50);
         assert_int_equal(value(stage->public, &row, "processes"), 2);
+        assert_int_equal(socktally_row(stage->public, SOCKTALLY_TABLE_HOST, 0, &row), 0);
+        assert_int_equal(value(stage->public, &row, "services"), 1);
         assert_int_equal(socktally_find_service(stage->public, "unit-5.service", UINT32_MAX, &row), SOCKTALLY_VALUE);
         assert_int_equal(socktally_find_service(stage->public, "unit-1005.service", 1, &row), SOCKTALLY_NOT_PERMITTED);
         assert_int_equal(socktally_find_service(stage->full, "unit-1005.service", 1, &row), SOCKTALLY_VALUE);
@@ -211,7 +213,29 @@ static void a_process_row_says_all_that_is_known(void **state) {
         assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_NOT_TRACKED);
 }
 
+/* Slots are used again and again; nothing of an earlier row may be left in one. */
+static void a_row_shows_nothing_of_what_was_in_its_place_before(void **state) {
+        struct stage *stage = *state;
+        struct socktally_column column;
+        struct socktally_row row;
+        const char *text;
+
+        stage_open(stage, 1000, 1000);
+        for (uint32_t i = 0; i < 12; i++) {
+                scene_next(&stage->scene, SCENE_SECOND);
+                scene_row(&stage->scene, 7, i < 6 ? 123456000 : 0, i + 1);
+                step(stage);
+        }
+        readers_refresh(stage);
+        assert_int_equal(socktally_find_process(stage->full, 7, 0, &row), SOCKTALLY_VALUE);
+        assert_int_equal(socktally_column(stage->full, SOCKTALLY_TABLE_PROCESSES, "service", &column), 0);
+        assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_NOT_TRACKED);
+        for (uint32_t i = 0; i < column.bytes; i++)
+                assert_int_equal(((const char *) row.data)[column.offset + i], 0);
+}
+
 static void tables_grow_by_new_segments_and_readers_follow(void **state) {
+        struct socktally_info info = { .size = sizeof info };
         struct stage *stage = *state;
         unsigned n_replaced = 0;
         ino_t first, last;
@@ -231,6 +255,8 @@ static void tables_grow_by_new_segments_and_readers_follow(void **state) {
                 n_replaced += stage->replaced >> PUBLISH_FULL & 1;
                 check_both(stage);
                 assert_int_equal(socktally_count(stage->full, SOCKTALLY_TABLE_PROCESSES), N_PROCESS_SPECIALS + n);
+                socktally_get_info(stage->full, &info);
+                assert_int_equal(info.sequence, publish_next(stage->publish) - 1);
         }
         assert_int_equal(stat(tree_path(stage->tree, "full"), &st), 0);
         last = st.st_ino;
@@ -320,6 +346,7 @@ int main(void) {
                 CASE(both_views_add_up_and_have_one_sequence),
                 CASE(the_public_view_has_no_process_and_no_users_service),
                 CASE(a_process_row_says_all_that_is_known),
+                CASE(a_row_shows_nothing_of_what_was_in_its_place_before),
                 CASE(tables_grow_by_new_segments_and_readers_follow),
                 CASE(at_the_configured_size_the_rest_is_overflow),
                 CASE(without_memory_to_grow_the_small_segment_goes_on_and_adds_up),

@@ -220,6 +220,23 @@ static void a_member_of_the_group_gets_everything(void **state) {
         close(fd);
 }
 
+static void a_primary_group_counts_like_any_other(void **state) {
+        struct stage *stage = *state;
+        int fd;
+
+        need_root();
+        stage_open(stage, 10, 10, 1000000);
+        assert_int_equal(setgroups(0, NULL), 0);
+        assert_int_equal(setegid(GROUP), 0);
+        assert_int_equal(seteuid(STRANGER), 0);
+        fd = dial(stage);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_equal(setegid(0), 0);
+        peer_say(fd, HANDSHAKE_HELLO, SOCKTALLY_VIEW_FULL);
+        expect_view(stage, fd, HANDSHAKE_GRANT, PUBLISH_FULL);
+        close(fd);
+}
+
 static void a_member_of_a_thousand_groups_is_recognised(void **state) {
         struct stage *stage = *state;
         gid_t groups[1000];
@@ -557,6 +574,7 @@ int main(void) {
                 CASE(the_daemons_own_user_and_root_get_what_they_ask_for),
                 CASE(a_stranger_gets_the_public_view_and_no_more),
                 CASE(a_member_of_the_group_gets_everything),
+                CASE(a_primary_group_counts_like_any_other),
                 CASE(a_member_of_a_thousand_groups_is_recognised),
                 CASE(another_version_of_the_layout_is_refused),
                 CASE(nonsense_ends_the_connection),

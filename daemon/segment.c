@@ -4,15 +4,14 @@
  * populated before anybody learns its size, so that neither side ever meets a hole. A publication is filled into a slot
  * that is not published (protocol.h), so readers always have the one before whole, whatever happens to this process.
  *
- * The thread that calls segment_new() owns a robust mutex in the segment until segment_free(): when it dies the kernel
- * marks the mutex, and readers know. It must therefore be the daemon's main thread. Never take file locks on a segment:
- * readers can hold them.
+ * When the thread that called segment_new() dies before segment_free(), the kernel marks the owner word (death.h), and
+ * readers know. It must therefore be the daemon's main thread. Never take file locks on a segment: readers can hold
+ * them. Never put an address into one: everybody reads it.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/death.h"
 #include "daemon/segment.h"
 #include "libclient/boot.h"
 #include "libclient/copy.h"
@@ -40,21 +40,15 @@
 #define PAGE 4096 /* of the format, not of the machine: the segment's parts start at multiples of it */
 #define NAME_SIZE 64
 
-static_assert(sizeof(pthread_mutex_t) <= LAYOUT_LINE, "the robust mutex fits into its line");
-#ifdef __GLIBC__
-enum { MUTEX_FUTEX_OFFSET = 0 }; /* __data.__lock */
-#else
-enum { MUTEX_FUTEX_OFFSET = 4 }; /* musl: the type comes first */
-#endif
-
 struct segment {
         unsigned char *base;
         size_t size;
         int fd;       /* kept open for writing only until the mapping stands; then read-only, for handing out */
         int directory_fd; /* -1: memfd */
         char name[NAME_SIZE], temporary_name[NAME_SIZE + 8];
-        bool is_named, is_owner;
+        bool is_named;
         ino_t inode;
+        struct death_notice notice;
 
         struct layout_header *header;
         struct layout_table *tables[LAYOUT_N_TABLES]; /* in the segment; NULL: this view does not have it */
@@ -127,7 +121,7 @@ static void plan_header(struct layout_header *header, struct layout_table *table
                 align_to(header->columns_offset + header->n_columns * sizeof(struct layout_column), PAGE);
         header->slots_offset = align_to(header->dynamic_offset + sizeof(struct layout_dynamic), PAGE);
         header->size = header->slots_offset + header->n_slots * header->slot_stride;
-        header->owner_offset = header->dynamic_offset + offsetof(struct layout_dynamic, owner) + MUTEX_FUTEX_OFFSET;
+        header->owner_offset = header->dynamic_offset + offsetof(struct layout_dynamic, owner);
 }
 
 /* When this process started, field 22 of its stat; 0 without /proc, and then readers take every new segment for a
@@ -219,7 +213,9 @@ static int reopen_read_only(struct segment *segment) {
         return 0;
 }
 
-static int make_memory(struct segment *segment, const struct segment_config *config, size_t size) {
+static int make_memory(struct segment *segment, const struct segment_config *config,
+                       const struct layout_header *header) {
+        size_t size = header->size;
         int r;
 
         r = config->directory ? make_file(segment, config) : make_memfd(segment, config);
@@ -239,12 +235,10 @@ static int make_memory(struct segment *segment, const struct segment_config *con
                 return -errno;
         }
         segment->size = size;
-        if (!config->directory) {
+        r = death_notice_init(&segment->notice, segment->fd, header->owner_offset);
+        if (r >= 0 && !config->directory)
                 r = seal(segment->fd);
-                if (r < 0)
-                        return r;
-        }
-        return reopen_read_only(segment);
+        return r < 0 ? r : reopen_read_only(segment);
 }
 
 static void describe_columns(struct segment *segment) {
@@ -286,28 +280,6 @@ static void describe(struct segment *segment, const struct layout_header *header
         describe_columns(segment);
 }
 
-/* Setting FUTEX_WAITERS in advance makes the kernel wake readers when this thread dies; otherwise it would only mark
- * the word, since readers cannot write that somebody waits. */
-static int take_ownership(struct segment *segment) {
-        pthread_mutex_t *mutex = (void *) segment->dynamic->owner;
-        uint32_t *word = (void *) (segment->base + segment->header->owner_offset);
-        pthread_mutexattr_t attributes;
-        int r;
-
-        pthread_mutexattr_init(&attributes);
-        pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-        pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-        r = pthread_mutex_init(mutex, &attributes);
-        pthread_mutexattr_destroy(&attributes);
-        if (r == 0)
-                r = pthread_mutex_lock(mutex);
-        if (r > 0)
-                return -r;
-        (void) __atomic_fetch_or(word, FUTEX_BIT_WAITERS, __ATOMIC_SEQ_CST);
-        segment->is_owner = true;
-        return 0;
-}
-
 static bool is_config_sane(const struct segment_config *config) {
         bool has_table = false;
 
@@ -334,11 +306,9 @@ int segment_new(struct segment **ret_segment, const struct segment_config *confi
                 return -ENOMEM;
         segment->fd = segment->directory_fd = -1;
 
-        r = make_memory(segment, config, header.size);
-        if (r >= 0) {
+        r = make_memory(segment, config, &header);
+        if (r >= 0)
                 describe(segment, &header, tables);
-                r = take_ownership(segment);
-        }
         if (r >= 0 && COPY_IS_ATOMIC) {
                 segment->staging = calloc(1, header.slot_stride);
                 r = segment->staging ? 0 : -ENOMEM;
@@ -375,9 +345,7 @@ struct segment *segment_free(struct segment *segment, bool is_superseded) {
                 wake_readers(segment);
         }
         remove_name(segment);
-        /* Before unmapping: the kernel walks the list of robust mutexes when the thread ends. */
-        if (segment->is_owner)
-                (void) pthread_mutex_unlock((void *) segment->dynamic->owner);
+        death_notice_done(&segment->notice); /* after the state, which says why the word is 0 */
         if (segment->base)
                 (void) munmap(segment->base, segment->size);
         if (segment->fd >= 0)

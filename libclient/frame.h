@@ -42,7 +42,7 @@ struct layout_header {
         uint32_t index_entry_size;
         uint32_t n_slots, n_tables, n_columns;
         uint64_t tables_offset, columns_offset, dynamic_offset, slots_offset, slot_stride;
-        uint64_t owner_offset; /* of the futex word of the writer's robust mutex */
+        uint64_t owner_offset; /* of the word that the kernel marks when the writer dies */
         uint64_t incarnation;
         uint64_t schema_hash;
         uint64_t created_ns; /* CLOCK_BOOTTIME */
@@ -82,7 +82,8 @@ struct layout_dynamic {
         uint8_t pad1[LAYOUT_LINE - 4];
         uint32_t state;
         uint8_t pad2[LAYOUT_LINE - 4];
-        uint8_t owner[LAYOUT_LINE]; /* the writer's robust mutex */
+        uint32_t owner; /* robust futex: the writer's thread ID, FUTEX_WAITERS, and from the kernel FUTEX_OWNER_DIED */
+        uint8_t pad3[LAYOUT_LINE - 4];
 };
 
 /* Head of a slot. Publication k makes seq 2k + 1 while it is written and 2k + 2 when it is whole. */

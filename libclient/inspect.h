@@ -22,7 +22,7 @@ struct inspect_words {
         uint64_t published;
         uint32_t wake;
         uint32_t state; /* LAYOUT_STATE_x */
-        uint32_t owner; /* futex word of the writer's mutex */
+        uint32_t owner; /* the word that tells of the writer's death */
         bool is_owner_dead;
         bool is_same_boot;
 };

@@ -88,7 +88,7 @@ for part in \
         SILENT_SUCCESSION:'a succession without a wake-up' \
         LOOKS_FIRST:'a reader that loads the words after it looked' \
         OWNER_UNWATCHED:'a reader that does not wait for the death' \
-        NO_WAITERS_BIT:'a mutex without the waiters bit' \
+        NO_WAITERS_BIT:'a death word without the waiters bit' \
         KEEPS_IT:'a reader that does not pass the news of a death on'; do
         expect rejected waiting.pml "${part#*:}" "-DBROKEN_${part%%:*}"
 done

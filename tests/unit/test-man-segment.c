@@ -62,7 +62,7 @@ static const struct member layout_column_members[] = {
 };
 static const struct member layout_dynamic_members[] = {
 #define D(member) M(layout_dynamic, member)
-        D(published), D(pad0), D(wake), D(pad1), D(state), D(pad2), D(owner),
+        D(published), D(pad0), D(wake), D(pad1), D(state), D(pad2), D(owner), D(pad3),
 #undef D
 };
 static const struct member layout_slot_members[] = {

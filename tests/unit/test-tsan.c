@@ -48,7 +48,8 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
         struct stat st;
         void *result;
 
-        if (!(flags & MAP_SHARED) || fstat(fd, &st) < 0)
+        /* The page that is mapped once more at a fixed place is for the kernel alone (daemon/death.c). */
+        if (!(flags & MAP_SHARED) || (flags & MAP_FIXED) || fstat(fd, &st) < 0)
                 return __real_mmap(address, size, protection, flags, fd, offset);
         pthread_mutex_lock(&shared.lock);
         if (protection & PROT_WRITE) {

@@ -48,7 +48,8 @@ struct socktally {
         struct snapshot *current, *previous, *fresh[2];
 
         struct connection connection;
-        uint64_t retry_ns, retry_delay_ns; /* when to look for a daemon again */
+        uint64_t retry_ns, retry_delay_ns; /* when to look for a daemon again; 0: there is one */
+        uint64_t absent_ns; /* when it was first not found, while retry_delay_ns is set */
         int notify_fd, timer_fd;           /* -1 until socktally_fd() was called */
 };
 

@@ -5,7 +5,8 @@
  * writer has died is no segment to go to.
  *
  * After the start nothing here waits: what is not there yet is looked for again at a later refresh, at once the first
- * time, then after 10 ms, doubling up to a second.
+ * time, then after 1 ms, doubling up to 100 ms: a daemon that crashed is back about then. Who has been without one for
+ * ten seconds asks less often, in the end once per second.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,11 @@
 
 #include "libclient/reader.h"
 
-#define FIRST_DELAY_NS (SECOND_NS / 100)
-#define LAST_DELAY_NS SECOND_NS
+#define FIRST_DELAY_NS (SECOND_NS / 1000)
+#define LAST_DELAY_NS (SECOND_NS / 10)
+#define LONG_ABSENCE_NS (10 * SECOND_NS)
+#define LONG_DELAY_NS SECOND_NS /* after a long absence */
+#define OPENING_PAUSE_NS (SECOND_NS / 100)
 #define SUCCESSOR_PATIENCE_NS SECOND_NS /* from "superseded" to the message that brings the new segment */
 
 static int open_segment(const char *path) {
@@ -91,7 +95,7 @@ static int ask_daemon(struct socktally *reader) {
                         r = connection_await(&reader->connection, &fd);
                 }
                 if (r == -EAGAIN) { /* a full queue, or a daemon that has not published yet */
-                        struct timespec pause = { .tv_nsec = FIRST_DELAY_NS };
+                        struct timespec pause = { .tv_nsec = OPENING_PAUSE_NS };
 
                         (void) nanosleep(&pause, NULL);
                 }
@@ -125,15 +129,28 @@ static bool is_absence(int error) {
         return false;
 }
 
+static void postpone(struct socktally *reader, uint64_t now) {
+        uint64_t longest = LAST_DELAY_NS;
+
+        if (reader->retry_delay_ns == 0) {
+                reader->retry_delay_ns = FIRST_DELAY_NS;
+                reader->absent_ns = now;
+        } else {
+                if (now - reader->absent_ns > LONG_ABSENCE_NS)
+                        longest = LONG_DELAY_NS;
+                reader->retry_delay_ns *= 2;
+                if (reader->retry_delay_ns > longest)
+                        reader->retry_delay_ns = longest;
+        }
+        reader->retry_ns = now + reader->retry_delay_ns;
+}
+
 static int settle(struct socktally *reader, int r, uint64_t now) {
         if (r >= 0) {
                 reader->retry_ns = reader->retry_delay_ns = 0;
                 return 1;
         }
-        reader->retry_delay_ns = reader->retry_delay_ns ? 2 * reader->retry_delay_ns : FIRST_DELAY_NS;
-        if (reader->retry_delay_ns > LAST_DELAY_NS)
-                reader->retry_delay_ns = LAST_DELAY_NS;
-        reader->retry_ns = now + reader->retry_delay_ns;
+        postpone(reader, now);
         return is_absence(r) ? 0 : r;
 }
 

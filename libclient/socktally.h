@@ -74,7 +74,7 @@ struct socktally_info {
         uint64_t time_ns;          /* CLOCK_BOOTTIME when it was sampled, nanoseconds */
         uint64_t realtime_ns;      /* CLOCK_REALTIME of the same moment */
         uint64_t interval_ns;      /* how far apart publications are at the moment */
-        uint64_t incarnation;      /* changes when the daemon was started anew or the segment was replaced */
+        uint64_t incarnation;      /* another one per start of the daemon; a table that grows keeps it */
         enum socktally_view view;  /* what was granted */
         enum socktally_freshness freshness;
         uint32_t daemon_pid;       /* to print; never to trust */

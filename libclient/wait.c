@@ -72,7 +72,8 @@ static int doze(struct socktally *reader, uint32_t wake, uint32_t owner, uint64_
                 return wait_for_grant(&reader->connection, now, deadline);
         if (reader->connection.state == CONNECTION_GRANTED) /* its successor's descriptor is on its way */
                 return wait_for_grant(&reader->connection, now, earlier(deadline, now + SHORT_SLEEP_NS));
-        return sleep_until(earlier(deadline, reader->retry_ns > now ? reader->retry_ns : now + SHORT_SLEEP_NS));
+        /* A time that is past by now ends the sleep at once. */
+        return sleep_until(earlier(deadline, reader->retry_ns ? reader->retry_ns : now + SHORT_SLEEP_NS));
 }
 
 int socktally_wait(struct socktally *reader, uint64_t timeout_usec) {

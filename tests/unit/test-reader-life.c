@@ -93,6 +93,7 @@ static void kill_writer(pid_t pid, int signal) {
 
 static void after_growth_the_reader_moves_over_and_rates_go_on(void **state) {
         struct fixture *f = *state;
+        uint64_t sequence = 2;
         double rate = -1;
 
         fixture_publish(f, 32);
@@ -104,12 +105,15 @@ static void after_growth_the_reader_moves_over_and_rates_go_on(void **state) {
                 fixture_replace(f, capacity, 32, 1);
                 assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_CHANGED);
                 check_snapshot(f);
+                assert_int_equal(info_of(f).incarnation, 1);
+                assert_int_equal(info_of(f).sequence, ++sequence);
                 assert_int_equal(rate_of_host(f, &rate), SOCKTALLY_VALUE);
                 assert_true(rate == 32e6);
                 fixture_publish(f, 32);
                 assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
                 assert_int_equal(rate_of_host(f, &rate), SOCKTALLY_VALUE);
                 check_snapshot(f);
+                assert_int_equal(info_of(f).sequence, ++sequence);
         }
         assert_int_equal(info_of(f).freshness, SOCKTALLY_FRESH);
 }
@@ -254,12 +258,12 @@ static void a_writer_killed_before_its_first_publication_was_never_there(void **
 
 static void publish_without_end(struct fixture *f) {
         if (fork() != 0)
-                return; /* the parent tells that we run, and waits; the mutex stays its own */
+                return; /* the parent tells that we run, and waits; its death is what readers hear of */
         for (;;)
                 fixture_publish(f, 32);
 }
 
-/* The one who publishes is killed at moments that nobody chose; the owner of the mutex lives on. */
+/* The one who publishes is killed at moments that nobody chose; the one who made the segment lives on. */
 static void kills_at_random_moments_never_leave_half_a_publication(void **state) {
         struct fixture *f = *state;
 
@@ -428,6 +432,39 @@ static void every_waiting_reader_learns_at_once_that_the_writer_died(void **stat
         assert_true(seconds_since(&start) < 2);
 }
 
+static void a_successor_that_is_there_already_is_found_by_the_first_refresh(void **state) {
+        struct fixture *f = *state;
+        pid_t pid = start_writer(f, publish_twice);
+
+        assert_int_equal(fixture_open(f), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        kill_writer(pid, SIGKILL);
+        assert_int_equal(segment_new(&f->segment, &f->config), 0);
+        fixture_publish(f, 3);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_CHANGED);
+}
+
+/* A daemon may take its time to come back; a reader that has looked in vain before must not sleep over it for long. */
+static void a_successor_that_comes_late_is_found_soon_all_the_same(void **state) {
+        struct fixture *f = *state;
+        struct timespec start;
+        char path[128];
+        pid_t pid;
+
+        pid = start_writer(f, publish_twice);
+        assert_int_equal(fixture_open(f), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        kill_writer(pid, SIGKILL);
+        assert_int_equal(unlink(fixture_path(f, path)), 0);
+        assert_int_equal(socktally_wait(f->reader, 1500000), SOCKTALLY_UNCHANGED);
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        assert_int_equal(segment_new(&f->segment, &f->config), 0);
+        fixture_publish(f, 3);
+        assert_int_equal(socktally_wait(f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
+        print_message("# found after %.0f ms\n", seconds_since(&start) * 1e3);
+        assert_true(seconds_since(&start) < 0.5);
+}
+
 static void a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goes_on(void **state) {
         struct fixture *f = *state;
         struct timespec start;
@@ -502,6 +539,8 @@ int main(void) {
                 CASE(a_waiting_reader_wakes_when_something_is_published),
                 CASE(a_reader_waits_on_an_old_kernel_too),
                 CASE(every_waiting_reader_learns_at_once_that_the_writer_died),
+                CASE(a_successor_that_is_there_already_is_found_by_the_first_refresh),
+                CASE(a_successor_that_comes_late_is_found_soon_all_the_same),
                 CASE(a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goes_on),
                 CASE(a_signal_ends_a_wait),
                 CASE(the_descriptor_of_a_reader_without_a_daemon_ticks),

@@ -168,7 +168,8 @@ int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
                 return 0;
         if (!tp)
                 why.drops = drops_of(sk);
-        why.may_be_shared = l->foreign_pass == pass_number;
+        /* Where no call is seen nothing would ever explain it. */
+        why.may_be_shared = cfg_tcp_calls && l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
         return 0;
 }

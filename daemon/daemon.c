@@ -244,6 +244,8 @@ static int make_directory(struct daemon *d) {
         int r = mkdir(d->directory, 0755) < 0 ? -errno : 0;
 
         d->has_made_directory = r >= 0;
+        if (r >= 0)
+                (void) chmod(d->directory, 0755); /* whatever the umask is */
         if (r >= 0 || r == -EEXIST)
                 return 0;
         log_line(LOG_ERR, "Cannot make the runtime directory %s: %s; --runtime-directory= names another", d->directory,
@@ -321,6 +323,12 @@ static int start_identify(struct daemon *d) {
         if (r >= 0)
                 config.cgroup_mount = mount;
         r = identify_new(&d->identify, &config);
+        if (r < 0 && config.cgroup_mount) {
+                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; only processes that live for a while get "
+                         "their service", mount, strerror(-r));
+                config.cgroup_mount = NULL;
+                r = identify_new(&d->identify, &config);
+        }
         if (r < 0)
                 log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
         return r;

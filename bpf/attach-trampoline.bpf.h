@@ -43,6 +43,12 @@ int BPF_PROG(on_inet6_recvmsg, struct socket *sock, struct msghdr *msg, unsigned
         return received(sock->sk, size, flags, ret);
 }
 
+/* Raw and ping sockets of IPv6, and DCCP, receive here; so do other families, which have no ledger and get none. */
+SEC("fexit/sock_common_recvmsg")
+int BPF_PROG(on_sock_common_recvmsg, struct socket *sock, struct msghdr *msg, unsigned long size, int flags, int ret) {
+        return received(sock->sk, size, flags, ret);
+}
+
 /* Linux up to 6.4: sendfile and splice come here. Protocols with no sendpage of their own fall back to inet_sendmsg(),
  * where they are counted; only TCP and UDP have one. */
 SEC("fexit/inet_sendpage")

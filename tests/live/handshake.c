@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unusual ways for a TCP connection to begin and to lose packets: data in the SYN, a socket connected to itself, segments
- * and SYNs sent again. Packets are lost by a socket filter on the receiving socket that drops everything, so that no
+ * Unusual ways for a TCP connection to begin, to change and to lose packets: data in the SYN, a socket connected to
+ * itself, one that changes its family, segments and SYNs sent again. Packets are lost by a socket filter on the receiving socket that drops everything, so that no
  * traffic control and no setting of the machine is needed.
  */
 #include <fcntl.h>
@@ -219,4 +219,34 @@ void handshake_self_connect(struct scene *scene, int unused) {
         scene_wait_done(scene);
         expect(player, tcp_tx_bytes, 30000);
         expect(player, tcp_rx_bytes, 27000);
+}
+
+/* IPV6_ADDRFORM turns a connected socket with a mapped peer into an IPv4 socket, in the middle of its life. */
+static void family_changer(struct player *player) {
+        uint64_t port, udp_port;
+        int listener = tcp_listener(player, FLAVOUR_MAPPED, &port), tcp = tcp_dial(player, FLAVOUR_MAPPED, port);
+        int peer = tcp_answer(player, listener), udp = udp_bound(player, FLAVOUR_MAPPED, &udp_port);
+        int other = udp_connected(player, FLAVOUR_MAPPED, udp_port);
+
+        for (int round = 0; round < 2; round++) {
+                send_all(player, tcp, 5000);
+                recv_exactly(player, peer, 4000);
+                send_all(player, other, 70);
+                recv_exactly(player, udp, 70);
+                if (round > 0)
+                        continue;
+                set_option(player, tcp, IPPROTO_IPV6, IPV6_ADDRFORM, AF_INET);
+                set_option(player, peer, IPPROTO_IPV6, IPV6_ADDRFORM, AF_INET);
+                set_option(player, other, IPPROTO_IPV6, IPV6_ADDRFORM, AF_INET);
+        }
+        tcp_hang_up(player, tcp);
+}
+
+void handshake_change_family(struct scene *scene, int unused) {
+        struct player *player = player_start(scene, "lv-family", family_changer);
+
+        scene_wait_done(scene);
+        expect(player, tcp_tx_bytes, 10000);
+        expect(player, tcp_rx_bytes, 8000);
+        expect(player, udp_rx_bytes, 140);
 }

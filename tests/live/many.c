@@ -5,6 +5,8 @@
  */
 #include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/live/scenarios.h"
@@ -58,11 +60,16 @@ void many_threads_one_tcp(struct scene *scene, int unused) {
         expect(receiver, tcp_rx_bytes, N_THREADS * SENDS * SEND_SIZE);
 }
 
-static void thread_recv_until_empty(const struct thread *thread) {
+/* Until the sender has finished and nothing is left. A burst of this size may overrun the kernel's queues. */
+static void thread_recv_rest(const struct thread *thread) {
+        struct player *player = thread->player;
         char buffer[SEND_SIZE];
 
-        while (NEED(thread->player, got(thread->player, thread->fd, recv(thread->fd, buffer, sizeof(buffer), 0))) > 0)
+        while (got(player, thread->fd, recv(thread->fd, buffer, sizeof(buffer), 0)) >= 0 ||
+               !event_has(player->scene, CONNECTED))
                 continue;
+        if (errno != EAGAIN)
+                scene_fail(player->scene, "%s: recv: %s", player->comm, strerror(errno));
 }
 
 static void one_udp_sender(struct player *player) {
@@ -71,26 +78,28 @@ static void one_udp_sender(struct player *player) {
         event_wait(player->scene, LISTENING, 1);
         fd = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
         threads_run(player, N_THREADS, fd, thread_send);
-        for (int i = 0; i < N_THREADS; i++)
-                NEED(player, sent(player, fd, send(fd, bytes, 0, 0)));
+        event_raise(player->scene, CONNECTED);
 }
 
 static void one_udp_receiver(struct player *player) {
+        const struct timeval patience = { .tv_usec = 50000 };
         int fd = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
 
         set_option(player, fd, SOL_SOCKET, SO_RCVBUFFORCE, BIG_BUFFER);
+        NEED(player, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
         event_raise(player->scene, LISTENING);
-        threads_run(player, N_THREADS, fd, thread_recv_until_empty);
+        threads_run(player, N_THREADS, fd, thread_recv_rest);
 }
 
 void many_threads_one_udp(struct scene *scene, int unused) {
-        struct player *receiver = player_start(scene, "lv-64u-recv", one_udp_receiver);
-        struct player *sender = player_start(scene, "lv-64u-send", one_udp_sender);
+        struct player *sender;
+
+        player_start(scene, "lv-64u-recv", one_udp_receiver);
+        sender = player_start(scene, "lv-64u-send", one_udp_sender);
 
         scene_wait_done(scene);
         expect(sender, udp_tx_bytes, N_THREADS * SENDS * SEND_SIZE);
-        expect(receiver, udp_rx_bytes, N_THREADS * SENDS * SEND_SIZE);
-        expect(receiver, udp_rx_calls, N_THREADS * (SENDS + 1));
+        expect(sender, udp_tx_calls, N_THREADS * SENDS);
 }
 
 /* Each thread asks over TCP and over UDP, on sockets of its own. */
@@ -255,4 +264,34 @@ void many_churn(struct scene *scene, int unused) {
                 player_start_numbered(scene, "lv-churn", i, churner);
         scene_wait_done(scene);
         expect(&scene->players[0], udp_tx_bytes, 3 * CHURN_SOCKETS * 10);
+}
+
+/* Talks to itself over TCP and UDP for a while, on fresh and on old sockets, in sizes that differ with each process. */
+static void mixer(struct player *player) {
+        size_t unit = (size_t) (player - player->scene->players) * 10 + 1;
+        uint64_t tcp_port, udp_port;
+        int listener = tcp_listener(player, FLAVOUR_V4, &tcp_port), udp = udp_bound(player, FLAVOUR_V6, &udp_port);
+        int old = tcp_dial(player, FLAVOUR_V4, tcp_port), old_peer = tcp_answer(player, listener);
+        time_t end = time(NULL) + player->scene->argument;
+
+        while (time(NULL) < end) {
+                int tcp = tcp_dial(player, FLAVOUR_V4, tcp_port), peer = tcp_answer(player, listener);
+                int to = udp_connected(player, FLAVOUR_V6, udp_port);
+
+                send_all(player, tcp, 20 * unit);
+                send_all(player, old, 3 * unit);
+                send_all(player, to, unit);
+                recv_exactly(player, peer, 19 * unit);
+                recv_exactly(player, old_peer, 3 * unit);
+                recv_exactly(player, udp, unit);
+                tcp_hang_up(player, tcp);
+                tcp_hang_up(player, peer);
+                close(to);
+        }
+}
+
+void many_processes(struct scene *scene, int seconds) {
+        scene_own_network(scene);
+        for (unsigned int i = 0; i < 16; i++)
+                player_start_numbered(scene, "lv-mixer", i, mixer);
 }

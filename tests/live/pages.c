@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/live/scenarios.h"
@@ -22,6 +23,9 @@ enum { PORT };
 #define PARTS 20
 #define PAGE 4096
 #define ZEROCOPY_PART (8 * PAGE)
+#define BEYOND_FILE (16 << 20)
+#define BEYOND (UINT64_C(4400) << 20)
+#define BEYOND_SECONDS 12
 
 static int serve_one(struct player *player) {
         int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
@@ -267,4 +271,41 @@ void pages_zerocopy_receive(struct scene *scene, int unused) {
         player_start(scene, "lv-zcrecv-tx", zerocopy_sender);
         scene_wait_done(scene);
         expect(receiver, tcp_rx_bytes, PARTS * ZEROCOPY_PART);
+}
+
+/* Sequence numbers have 32 bits. The bytes are never touched: sent from a file of holes, discarded at the other end. */
+static void beyond_sender(struct player *player) {
+        int fd = dial_one(player), file = file_of(player, BEYOND_FILE);
+        time_t end = time(NULL) + BEYOND_SECONDS;
+        uint64_t left = BEYOND;
+
+        while (left > 0) {
+                off_t offset = 0;
+                ssize_t n = NEED(player, sendfile(fd, file, &offset, left < BEYOND_FILE ? left : BEYOND_FILE));
+
+                moved_uncalled(player, fd, (size_t) n, 0);
+                left -= (uint64_t) n;
+                if (time(NULL) > end)
+                        scene_skip(player->scene, "4 GiB take more than %d s here", BEYOND_SECONDS);
+        }
+        NEED(player, shutdown(fd, SHUT_WR));
+}
+
+static void beyond_receiver(struct player *player) {
+        int fd = serve_one(player);
+
+        while (NEED(player, got(player, fd, recv(fd, NULL, BEYOND_FILE, MSG_TRUNC))) > 0)
+                continue;
+}
+
+void pages_beyond_4_gib(struct scene *scene, int unused) {
+        struct player *receiver, *sender;
+
+        if (scene->bill.scale > 1)
+                scene_skip(scene, "bulk sizes are scaled down");
+        receiver = player_start(scene, "lv-beyond-rx", beyond_receiver);
+        sender = player_start(scene, "lv-beyond-tx", beyond_sender);
+        scene_wait_done(scene);
+        expect(sender, tcp_tx_bytes, BEYOND);
+        expect(receiver, tcp_rx_bytes, BEYOND);
 }

@@ -30,11 +30,14 @@ void udp_connected_talk(struct scene *scene, int flavour);
 void udp_unconnected_talk(struct scene *scene, int flavour);
 void udp_empty_datagrams(struct scene *scene, int unused);
 void udp_short_buffers(struct scene *scene, int unused);
-void udp_truncate(struct scene *scene, int unused);
+enum truncation { TRUNCATE_RECV, TRUNCATE_RECVMSG, TRUNCATE_EMPTY };
+void udp_truncate(struct scene *scene, int how);
 void udp_peek(struct scene *scene, int unused);
 void udp_corked(struct scene *scene, int unused);
 void udp_batches(struct scene *scene, int unused);
 void udp_segments(struct scene *scene, int with_gro);
+void udp_flood(struct scene *scene, int unused);
+void udp_other_peers(struct scene *scene, int unused);
 
 /* many.c */
 void many_threads_one_tcp(struct scene *scene, int unused);
@@ -42,6 +45,7 @@ void many_threads_one_udp(struct scene *scene, int unused);
 void many_threads_own_sockets(struct scene *scene, int unused);
 void many_sockets(struct scene *scene, int unused);
 void many_churn(struct scene *scene, int unused);
+void many_processes(struct scene *scene, int seconds);
 
 /* share.c */
 void share_tcp(struct scene *scene, int processes);
@@ -59,6 +63,7 @@ void pages_splice_in(struct scene *scene, int unused);
 void pages_splice_udp(struct scene *scene, int unused);
 void pages_zerocopy_send(struct scene *scene, int unused);
 void pages_zerocopy_receive(struct scene *scene, int unused);
+void pages_beyond_4_gib(struct scene *scene, int unused);
 
 /* fail.c */
 void fail_tcp(struct scene *scene, int unused);
@@ -95,6 +100,7 @@ void handshake_lost_data(struct scene *scene, int unused);
 void handshake_lost_syn(struct scene *scene, int unused);
 void handshake_fast_open(struct scene *scene, int unused);
 void handshake_self_connect(struct scene *scene, int unused);
+void handshake_change_family(struct scene *scene, int unused);
 
 /* descriptor.c: a long call waits that many milliseconds for its reader */
 void descriptor_dup(struct scene *scene, int unused);

@@ -130,6 +130,10 @@ void event_wait(struct scene *scene, unsigned int event, uint32_t count) {
         wait_word(scene, &scene->events[event], count);
 }
 
+bool event_has(const struct scene *scene, unsigned int event) {
+        return __atomic_load_n(&scene->events[event], __ATOMIC_SEQ_CST) > 0;
+}
+
 /* Lives on in the player. What is still open then is closed by the kernel at exit, which is a close like any other. */
 static _Noreturn void player_live(struct player *player, player_role role, bool is_brief) {
         struct scene *scene = player->scene;

@@ -97,9 +97,11 @@ void player_wait_done(struct player *player);
 /* Waits until a player's process is gone. For its parent only. */
 void player_wait_exit(struct player *player);
 
-/* Events are counters in the scene: raise adds one, wait returns once the count is reached. */
+/* Events are counters in the scene: raise adds one, wait returns once the count is reached,
+ * has says whether it is not 0. */
 void event_raise(struct scene *scene, unsigned int event);
 void event_wait(struct scene *scene, unsigned int event, uint32_t count);
+bool event_has(const struct scene *scene, unsigned int event);
 
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);

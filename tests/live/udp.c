@@ -3,6 +3,7 @@
  * Datagrams between two processes. The loopback delivers before send returns, so a datagram that was sent is there; none
  * is lost as long as the receive buffer holds, which the sizes here respect.
  */
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/uio.h>
@@ -148,24 +149,45 @@ void udp_short_buffers(struct scene *scene, int unused) {
         expect(receiver, udp_rx_bytes, 1230);
 }
 
+/* Asks for a datagram's full length and takes less of it; what does not fit is gone, not counted. */
+static ssize_t truncated_call(int fd, enum truncation how, size_t *ret_room) {
+        static char buffer[123];
+        struct iovec parts[] = { { buffer, 23 }, { buffer + 23, 40 } };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+        switch (how) {
+        case TRUNCATE_RECV:
+                *ret_room = 123;
+                return recv(fd, buffer, 123, MSG_TRUNC);
+        case TRUNCATE_RECVMSG:
+                *ret_room = 63;
+                return recvmsg(fd, &message, MSG_TRUNC);
+        case TRUNCATE_EMPTY:
+                *ret_room = 0;
+                return recv(fd, NULL, 0, MSG_TRUNC);
+        }
+        return -1;
+}
+
 static void receive_truncated(struct player *player) {
         int fd = bind_one(player, FLAVOUR_V4);
-        char buffer[123];
 
         for (int i = 0; i < 10; i++) {
-                ssize_t n = got_at_most(player, fd, recv(fd, buffer, sizeof(buffer), MSG_TRUNC), sizeof(buffer));
+                size_t room = 0;
+                ssize_t n = truncated_call(fd, (enum truncation) player->scene->argument, &room);
 
-                if (n != 1000)
+                if (got_at_most(player, fd, n, room) != 1000)
                         scene_fail(player->scene, "MSG_TRUNC returned %zd", n);
         }
 }
 
-void udp_truncate(struct scene *scene, int unused) {
+void udp_truncate(struct scene *scene, int how) {
+        static const uint64_t copied[] = { [TRUNCATE_RECV] = 123, [TRUNCATE_RECVMSG] = 63, [TRUNCATE_EMPTY] = 0 };
         struct player *receiver = player_start(scene, "lv-trunc-recv", receive_truncated);
 
         player_start(scene, "lv-trunc-send", send_ten);
         scene_wait_done(scene);
-        expect(receiver, udp_rx_bytes, 1230);
+        expect(receiver, udp_rx_bytes, 10 * copied[how]);
         expect(receiver, udp_rx_calls, 10);
 }
 
@@ -320,4 +342,62 @@ void udp_segments(struct scene *scene, int with_gro) {
         expect(sender, udp_tx_bytes, 3 * 20500);
         expect(receiver, udp_rx_bytes, 3 * 20500);
         expect(receiver, udp_rx_calls, with_gro ? 3 : 3 * 21);
+}
+
+/* More than the receive buffer holds: what was dropped is the socket's own count, and never a received byte. */
+static void send_flood(struct player *player) {
+        int fd = connect_one(player, FLAVOUR_V4);
+
+        for (int i = 0; i < 500; i++)
+                NEED(player, sent(player, fd, send(fd, bytes, 1000, 0)));
+        event_raise(player->scene, SENT);
+}
+
+static void receive_flood(struct player *player) {
+        int fd = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+        uint32_t facts[SK_MEMINFO_VARS];
+        socklen_t size = sizeof(facts);
+        char buffer[1000];
+
+        set_option(player, fd, SOL_SOCKET, SO_RCVBUF, 20000);
+        event_raise(player->scene, BOUND);
+        event_wait(player->scene, SENT, 1);
+        while (got(player, fd, recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0)
+                continue;
+        NEED(player, getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &size));
+        player->moved[SOCKTALLY_METRIC_udp_rx_drops] = facts[SK_MEMINFO_DROPS];
+        if (facts[SK_MEMINFO_DROPS] == 0)
+                scene_fail(player->scene, "nothing was dropped");
+}
+
+void udp_flood(struct scene *scene, int unused) {
+        player_start(scene, "lv-flood-recv", receive_flood);
+        player_start(scene, "lv-flood-send", send_flood);
+}
+
+/* A socket that goes from one peer to another and back to none. */
+static void change_peers(struct player *player) {
+        const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+        struct address address;
+        uint64_t ports[2];
+        int peers[2] = { udp_bound(player, FLAVOUR_V4, &ports[0]), udp_bound(player, FLAVOUR_V4, &ports[1]) };
+        int fd = udp_connected(player, FLAVOUR_V4, ports[0]);
+
+        for (int i = 0; i < 20; i++) {
+                address_of(&address, FLAVOUR_V4, (uint16_t) ports[i % 2]);
+                NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+                send_all(player, fd, 100);
+                address_of(&address, FLAVOUR_V4, (uint16_t) ports[(i + 1) % 2]);
+                NEED(player, sent(player, fd, sendto(fd, bytes, 30, 0, (struct sockaddr *) &address.storage, address.size)));
+                NEED(player, connect(fd, &nowhere, sizeof(nowhere)));
+                recv_exactly(player, peers[i % 2], 100);
+                recv_exactly(player, peers[(i + 1) % 2], 30);
+        }
+}
+
+void udp_other_peers(struct scene *scene, int unused) {
+        struct player *player = player_start(scene, "lv-peers", change_peers);
+
+        scene_wait_done(scene);
+        expect(player, udp_rx_bytes, 20 * 130);
 }

@@ -17,6 +17,27 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         l->retransmits = tp->total_retrans;
 }
 
+/* Where no call will tell who uses the socket, who connects it owns it. */
+static __always_inline struct ledger *open_for_current(struct sock *sk) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct process_key me = key_of(task);
+        struct ledger *l;
+
+        if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || !row_of(&me, task))
+                return NULL;
+        l = ledger_of(sk, KIND_TCP);
+        if (!l)
+                return NULL;
+        bpf_spin_lock(&l->lock);
+        open_ledger(sk, NULL, l, KIND_TCP, false, 0);
+        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
+                l->owner = me;
+                l->owner_pass = pass_number;
+        }
+        bpf_spin_unlock(&l->lock);
+        return l;
+}
+
 static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         __u64 address = (__u64) sk;
@@ -24,6 +45,8 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
         __u8 yes = 1;
 
         bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
+        if (!l && !cfg_sees_calls)
+                l = open_for_current(sk);
         if (!l)
                 return 0;
         bpf_spin_lock(&l->lock);

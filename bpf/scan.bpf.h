@@ -86,7 +86,7 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         if (kind == KIND_TCP) {
                 state = sk->__sk_common.skc_state;
                 tp = bpf_skc_to_tcp_sock(sk);
-                if (!tp || state == TCP_LISTEN || state == TCP_CLOSE || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+                if (!tp || state == TCP_LISTEN || (state == TCP_CLOSE && !l) || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                         return 0;
         }
         key = key_of(task);

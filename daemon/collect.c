@@ -67,7 +67,7 @@ static int print_debug(enum libbpf_print_level level, const char *format, va_lis
 }
 
 static int try_method(struct collect *collect, enum attach_method method, char *reason, size_t size) {
-        char refused[160] = "";
+        char refused[COLLECT_REASON_SIZE] = "";
         int r;
 
         r = collect_attach(collect, method, true, reason, size);
@@ -83,7 +83,7 @@ static int try_method(struct collect *collect, enum attach_method method, char *
 
 static int try_methods(struct collect *collect, char *reason, size_t size) {
         enum attach_method wanted = collect->config.attach_method;
-        char why[200], earlier[256] = "";
+        char why[COLLECT_REASON_SIZE], earlier[COLLECT_REASON_SIZE] = "";
         int r = -EOPNOTSUPP;
 
         snprintf(reason, size, "attach method %s is not supported by this version", attach_method_name(wanted));
@@ -142,7 +142,7 @@ static void release_rows(struct collect *collect) {
 
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
         struct collect *collect;
-        char reason[512] = "";
+        char reason[COLLECT_REASON_SIZE] = "";
         int r;
 
         collect = calloc(1, sizeof(*collect));

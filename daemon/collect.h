@@ -27,12 +27,14 @@ struct collect_config {
         bool debug;             /* print what libbpf says */
 };
 
+#define COLLECT_REASON_SIZE 512
+
 /* What is known of a module or a hook at run time, in words for a person. */
 struct collect_report {
         const char *module;     /* "tcp", "udp" */
         enum attach_method method;
         bool is_running;
-        char reason[256];       /* why not, or why this method; one line, empty if there is nothing to say */
+        char reason[COLLECT_REASON_SIZE]; /* why not, or why this method; one line, empty if there is nothing to say */
 };
 
 const char *load_mode_name(enum load_mode mode);

@@ -66,6 +66,15 @@ static int print_debug(enum libbpf_print_level level, const char *format, va_lis
         return vfprintf(stderr, format, arguments);
 }
 
+/* Reasons are for people: one that is too long is cut. */
+__attribute__((format(printf, 3, 4))) static void explain(char *reason, size_t size, const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(reason, size, format, arguments);
+        va_end(arguments);
+}
+
 static int try_method(struct collect *collect, enum attach_method method, char *reason, size_t size) {
         char refused[COLLECT_REASON_SIZE] = "";
         int r;
@@ -77,7 +86,7 @@ static int try_method(struct collect *collect, enum attach_method method, char *
         snprintf(refused, sizeof(refused), "%s", reason);
         r = collect_attach(collect, method, false, reason, size);
         if (r == 0)
-                snprintf(reason, size, "%s; works without, UDP calls cost more", refused);
+                explain(reason, size, "%s; works without, UDP calls cost more", refused);
         return r;
 }
 
@@ -92,8 +101,8 @@ static int try_methods(struct collect *collect, char *reason, size_t size) {
                         continue;
                 why[0] = 0;
                 r = try_method(collect, preference[i], why, sizeof(why));
-                snprintf(reason, size, "%s%s%s%s%s", earlier, earlier[0] && why[0] ? "; " : "",
-                         why[0] ? attach_method_name(preference[i]) : "", why[0] ? ": " : "", why);
+                explain(reason, size, "%s%s%s%s%s", earlier, earlier[0] && why[0] ? "; " : "",
+                        why[0] ? attach_method_name(preference[i]) : "", why[0] ? ": " : "", why);
                 if (r == 0)
                         return 0;
                 snprintf(earlier, sizeof(earlier), "%s", reason);

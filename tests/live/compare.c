@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Equality, and nothing else: a difference of one byte fails the scene. A metric that the load mode does not observe must
- * be "not tracked"; a number there, be it the right one, fails too, because a reader could not know when to trust it.
+ * Equality, and nothing else: a difference of one byte fails the scene. A metric that the load mode does not observe
+ * must be "not tracked"; a number there, be it the right one, fails too, because a reader could not know when to
+ * trust it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,7 +39,8 @@ const char *metric_name(enum socktally_metric metric) {
         return names[metric];
 }
 
-uint64_t metrics_known(const char *load_mode) {
+/* Bit per metric that must have a value in this load mode. */
+static uint64_t metrics_known(const char *load_mode) {
         if (strcmp(load_mode, "passive") == 0)
                 return ALWAYS;
         if (strcmp(load_mode, "return") == 0)
@@ -46,7 +48,8 @@ uint64_t metrics_known(const char *load_mode) {
         return ALWAYS | TCP_CALLS;
 }
 
-uint64_t metrics_played(void) {
+/* Bit per metric that players count: one that is not known must be "not tracked". */
+static uint64_t metrics_played(void) {
         return ALWAYS | TCP_CALLS | ERRORS;
 }
 
@@ -166,11 +169,22 @@ void scene_compare_with(struct scene *scene, const char *runtime_directory, cons
         struct watch *watch;
 
         if (watch_open(&watch, runtime_directory) < 0)
-                scene_fail(scene, "cannot read what the daemon publishes in %s: %s", runtime_directory, strerror(errno));
+                scene_fail(scene, "cannot read from the daemon in %s: %s", runtime_directory, strerror(errno));
         do
                 compare_now(scene, watch, metrics_known(load_mode), &findings);
         while (findings.count > 0 && boottime_ns() < deadline);
         watch_close(watch);
         if (findings.count > 0)
                 scene_fail(scene, "%u differences:%s", findings.count, findings.text);
+}
+
+void scene_compare(struct scene *scene) {
+        if (scene->bill.runtime_directory)
+                scene_compare_with(scene, scene->bill.runtime_directory, scene->bill.load_mode);
+}
+
+void player_expect(const struct player *player, enum socktally_metric metric, uint64_t value) {
+        if (player->moved[metric] != value)
+                scene_fail(player->scene, "%s moved %llu of %s where the scenario says %llu", player->comm,
+                           (unsigned long long) player->moved[metric], metric_name(metric), (unsigned long long) value);
 }

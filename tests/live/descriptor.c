@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A descriptor is not a socket, and a socket is not a process: duplicates, tables of descriptors that two processes have
- * in common, calls that stay in the kernel for long while others look, processes killed in the middle of one.
+ * A descriptor is not a socket, and a socket is not a process: duplicates, tables of descriptors that two processes
+ * have in common, calls that stay in the kernel for long while others look, processes killed in the middle of one.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -14,28 +14,14 @@
 #include "tests/live/scenarios.h"
 #include "tests/live/threads.h"
 
-enum { LISTENING = 1, INSIDE, CHECKED, DONE, READ };
-enum { PORT, SHARED_FD };
+enum { INSIDE = LISTENING + 1, CHECKED, DONE, READ };
+enum { SHARED_FD = PORT + 1 };
 
 #define N_ROUNDS 100
 #define LONG_CALL (8 << 20)
 
-static int serve_one(struct player *player) {
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
-}
-
 static void duplicator(struct player *player) {
-        int fd = dial_one(player), twin = NEED(player, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        int fd = tcp_dial_one(player, FLAVOUR_V4), twin = NEED(player, fcntl(fd, F_DUPFD_CLOEXEC, 0));
 
         send_all(player, fd, 1000);
         send_all(player, twin, 2000);
@@ -47,7 +33,7 @@ static void duplicator(struct player *player) {
 }
 
 static void duplicator_peer(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 3000);
         send_all(player, fd, 300);
@@ -110,7 +96,7 @@ static void long_child(struct player *player) {
 }
 
 static void long_parent(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 1000);
         player->scene->numbers[SHARED_FD] = (uint64_t) fd;
@@ -119,7 +105,7 @@ static void long_parent(struct player *player) {
 }
 
 static void slow_reader(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 1000);
         event_wait(player->scene, READ, 1);
@@ -150,7 +136,7 @@ static void table_child(struct player *player) {
 }
 
 static void table_parent(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
         struct player *child;
 
         send_all(player, fd, 1000);
@@ -179,7 +165,7 @@ void descriptor_common_table(struct scene *scene, int wait_msec) {
 /* Killed while it waits in send: what had been written by then is its own, and arrives. */
 static void doomed(struct player *player) {
         static char bytes[LONG_CALL];
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         event_raise(player->scene, INSIDE);
         send(fd, bytes, sizeof(bytes), 0);
@@ -187,7 +173,7 @@ static void doomed(struct player *player) {
 }
 
 static void survivor(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         event_wait(player->scene, READ, 1);
         recv_to_end(player, fd);
@@ -214,10 +200,11 @@ void descriptor_killed(struct scene *scene, int unused) {
 static void no_action(int signal_number) {
 }
 
-/* A call that a signal ends has reached the protocol, and is no error; one that the kernel starts again is two calls. */
+/* A call that a signal ends has reached the protocol, and is no error; one that the kernel starts again is two calls.
+ * */
 static void interrupted(struct player *player) {
         struct sigaction action = { .sa_handler = no_action, .sa_flags = player->scene->argument ? SA_RESTART : 0 };
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
         uint64_t port;
         int udp = udp_bound(player, FLAVOUR_V4, &port);
         char byte;
@@ -236,7 +223,7 @@ static void interrupted(struct player *player) {
 }
 
 static void interrupted_peer(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         event_wait(player->scene, READ, 1);
         send_all(player, fd, 1);

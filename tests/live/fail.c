@@ -10,8 +10,7 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1, SENT, READ };
-enum { PORT };
+enum { SENT = LISTENING + 1, READ };
 
 #define STORM 2000
 
@@ -21,20 +20,6 @@ static void must_fail(struct player *player, ssize_t result, int error, const ch
         if (result >= 0 || errno != error)
                 scene_fail(player->scene, "%s: %s: expected %s, got %s", player->comm, what, strerror(error),
                            result >= 0 ? "success" : strerror(errno));
-}
-
-static int serve_one(struct player *player) {
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
 }
 
 /* A port of the loopback on which nobody listens: bound and closed again. */
@@ -47,15 +32,18 @@ static uint64_t closed_port(struct player *player, int type) {
 }
 
 static void tcp_failer(struct player *player) {
-        int fd = dial_one(player), unconnected = NEED(player, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        int unconnected = NEED(player, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        struct sockaddr *name;
         struct address address;
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         for (int i = 0; i < 3; i++)
                 must_fail(player, sent(player, unconnected, send(unconnected, bytes, 10, 0)), EPIPE, "send");
         for (int i = 0; i < 4; i++)
                 must_fail(player, got(player, unconnected, recv(unconnected, bytes, 10, 0)), ENOTCONN, "recv");
         address_of(&address, FLAVOUR_V4, (uint16_t) closed_port(player, SOCK_STREAM));
-        must_fail(player, connect(unconnected, (struct sockaddr *) &address.storage, address.size), ECONNREFUSED, "connect");
+        name = (struct sockaddr *) &address.storage;
+        must_fail(player, connect(unconnected, name, address.size), ECONNREFUSED, "connect");
         must_fail(player, sent(player, unconnected, send(unconnected, bytes, 10, 0)), EPIPE, "send");
         close(unconnected);
         send_all(player, fd, 5000);
@@ -66,7 +54,7 @@ static void tcp_failer(struct player *player) {
 }
 
 static void tcp_failer_peer(struct player *player) {
-        recv_to_end(player, serve_one(player));
+        recv_to_end(player, tcp_serve_one(player, FLAVOUR_V4));
 }
 
 void fail_tcp(struct scene *scene, int unused) {
@@ -110,7 +98,8 @@ void fail_udp(struct scene *scene, int unused) {
 }
 
 static void stormer(struct player *player) {
-        int tcp = dial_one(player), udp = udp_connected(player, FLAVOUR_V4, closed_port(player, SOCK_DGRAM));
+        int udp = udp_connected(player, FLAVOUR_V4, closed_port(player, SOCK_DGRAM));
+        int tcp = tcp_dial_one(player, FLAVOUR_V4);
 
         for (int i = 0; i < STORM; i++) {
                 must_fail(player, got(player, tcp, recv(tcp, bytes, 100, MSG_DONTWAIT)), EAGAIN, "recv");
@@ -123,7 +112,7 @@ static void stormer(struct player *player) {
 }
 
 static void storm_peer(struct player *player) {
-        serve_one(player);
+        tcp_serve_one(player, FLAVOUR_V4);
 }
 
 void fail_storm(struct scene *scene, int unused) {
@@ -166,7 +155,7 @@ void fail_error_queue(struct scene *scene, int unused) {
 }
 
 static void urgent_sender(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 100);
         NEED(player, sent(player, fd, send(fd, bytes, 1, MSG_OOB)));
@@ -177,7 +166,7 @@ static void urgent_sender(struct player *player) {
 
 /* argument 0: takes the urgent byte where it belongs; 1: in line; 2: reads past it, which consumes it. */
 static void urgent_receiver(struct player *player) {
-        int fd = serve_one(player), how = player->scene->argument;
+        int fd = tcp_serve_one(player, FLAVOUR_V4), how = player->scene->argument;
 
         event_wait(player->scene, SENT, 1);
         if (how == 1)
@@ -221,7 +210,7 @@ void fail_unix(struct scene *scene, int unused) {
 }
 
 static void reset_victim(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 1000);
         event_raise(player->scene, SENT);
@@ -235,7 +224,7 @@ static void reset_victim(struct player *player) {
 }
 
 static void rude_server(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         event_wait(player->scene, SENT, 1);
         recv_exactly(player, fd, 400);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Unusual ways for a TCP connection to begin, to change and to lose packets: data in the SYN, a socket connected to
- * itself, one that changes its family, segments and SYNs sent again. Packets are lost by a socket filter on the receiving socket that drops everything, so that no
- * traffic control and no setting of the machine is needed.
+ * itself, one that changes its family, segments and SYNs sent again. Packets are lost by a socket filter on the
+ * receiving socket that drops everything, so that no traffic control and no setting of the machine is needed.
  */
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -13,8 +13,7 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1, DEAF, SENT, RETRANSMITTED, READ };
-enum { PORT };
+enum { DEAF = LISTENING + 1, SENT, RETRANSMITTED, READ };
 
 #ifndef TCPI_OPT_SYN_DATA
 #define TCPI_OPT_SYN_DATA 32

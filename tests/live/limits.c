@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * More than there is room for. What does not fit goes to the overflow row, and rows and overflow together still hold every
- * byte. The traffic here is that of raw sockets with a protocol that nobody else uses, so that what other processes of a
- * busy machine put into the overflow row does not matter.
+ * More than there is room for. What does not fit goes to the overflow row, and rows and overflow together still hold
+ * every byte. The traffic here is that of raw sockets with a protocol that nobody else uses, so that what other
+ * processes of a busy machine put into the overflow row does not matter.
  */
 #include <netinet/in.h>
 #include <time.h>
@@ -69,7 +69,7 @@ static void check_overflow(struct scene *scene, const struct watch *watch) {
 }
 
 void limits_overflow(struct scene *scene, int of_sockets) {
-        const char *const few_rows[] = { "--max-processes=16", NULL }, *const few_sockets[] = { "--max-sockets=64", NULL };
+        const char *const options[] = { of_sockets ? "--max-sockets=64" : "--max-processes=16", NULL };
         struct service service = SERVICE_NULL;
         struct watch *watch;
         char problem[400];
@@ -77,7 +77,7 @@ void limits_overflow(struct scene *scene, int of_sockets) {
         if (!scene->bill.runtime_directory)
                 scene_skip(scene, "needs a daemon");
         scene_take_turns(scene, true);
-        if (service_start(&service, &scene->bill, of_sockets ? few_sockets : few_rows, problem, sizeof(problem)) < 0)
+        if (service_start(&service, &scene->bill, options, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
         for (unsigned int i = 0; i < N_PLAYERS; i++)
                 player_start_numbered(scene, "lv-over", i, raw_talker);

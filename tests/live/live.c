@@ -41,7 +41,7 @@ static const char *environment(const char *name, const char *otherwise) {
 
 static int print_help(void) {
         puts("Usage: live [--daemon=PROGRAM] [--dry-run] [--list] [WORDS...]\n"
-             "Makes traffic and compares what the daemon says of it. WORDS: only scenarios whose sentence contains one.\n\n"
+             "Makes traffic and compares what the daemon says of it. WORDS: only scenarios whose sentence has one.\n\n"
              "  --daemon=PROGRAM  the socktallyd to test (also: SOCKTALLYD)\n"
              "  --dry-run         no daemon: only check that the players move what the scenarios say\n"
              "  --list            print the scenarios' sentences\n\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Many at once inside one process: threads on one socket, threads with a socket each, thousands of sockets. All of it is
- * the process's own, down to the last byte, under its own name.
+ * Many at once inside one process: threads on one socket, threads with a socket each, thousands of sockets. All of it
+ * is the process's own, down to the last byte, under its own name.
  */
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -12,8 +12,8 @@
 #include "tests/live/scenarios.h"
 #include "tests/live/threads.h"
 
-enum { LISTENING = 1, CONNECTED, CHECKED };
-enum { PORT, SECOND_PORT };
+enum { CONNECTED = LISTENING + 1, CHECKED };
+enum { SECOND_PORT = PORT + 1 };
 
 #define N_THREADS 64
 #define SENDS 40
@@ -106,7 +106,8 @@ void many_threads_one_udp(struct scene *scene, int unused) {
 static void thread_ask(const struct thread *thread) {
         struct player *player = thread->player;
         uint64_t *ports = player->scene->numbers;
-        int tcp = tcp_dial(player, FLAVOUR_V4, ports[PORT]), udp = udp_connected(player, FLAVOUR_V4, ports[SECOND_PORT]);
+        int udp = udp_connected(player, FLAVOUR_V4, ports[SECOND_PORT]);
+        int tcp = tcp_dial(player, FLAVOUR_V4, ports[PORT]);
 
         for (int i = 0; i < 5; i++) {
                 send_all(player, tcp, 100 + thread->index);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rules, from the player's side: a call counts once per message that reached the protocol, failed ones included; its
- * bytes are what it returned; a failure counts unless it only says "not now". AF_UNIX is not counted at all, MPTCP counts
- * as TCP, and what is neither TCP nor UDP keeps bytes only.
+ * The rules, from the player's side: a call counts once per message that reached the protocol, failed ones included;
+ * its bytes are what it returned; a failure counts unless it only says "not now". AF_UNIX is not counted at all,
+ * MPTCP counts as TCP, and what is neither TCP nor UDP keeps bytes only.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -36,6 +36,8 @@ static const struct ledger_page other_page = {
 static const struct ledger_page uncounted_page = {
         NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC, NO_METRIC,
 };
+
+static const char zeros[CHUNK];
 
 static const struct ledger_page *page_of(int fd) {
         int domain = 0, protocol = 0;
@@ -174,6 +176,20 @@ int tcp_answer(struct player *player, int listener) {
         return fd;
 }
 
+int tcp_serve_one(struct player *player, enum flavour flavour) {
+        int listener = tcp_listener(player, flavour, &player->scene->numbers[PORT]), fd;
+
+        event_raise(player->scene, LISTENING);
+        fd = tcp_answer(player, listener);
+        close(listener);
+        return fd;
+}
+
+int tcp_dial_one(struct player *player, enum flavour flavour) {
+        event_wait(player->scene, LISTENING, 1);
+        return tcp_dial(player, flavour, player->scene->numbers[PORT]);
+}
+
 void tcp_hang_up(struct player *player, int fd) {
         NEED(player, close(fd));
         __atomic_sub_fetch(&player->open, 1, __ATOMIC_RELAXED);
@@ -199,11 +215,16 @@ void set_option(struct player *player, int fd, int level, int option, int value)
                            strerror(errno));
 }
 
-void send_all(struct player *player, int fd, size_t size) {
-        static const char bytes[CHUNK];
+void send_to(struct player *player, int fd, size_t size, const struct address *address) {
+        const struct sockaddr *name = (const struct sockaddr *) &address->storage;
 
+        if (sent(player, fd, sendto(fd, zeros, size, 0, name, address->size)) < 0)
+                scene_fail(player->scene, "%s: sendto: %s", player->comm, strerror(errno));
+}
+
+void send_all(struct player *player, int fd, size_t size) {
         while (size > 0)
-                size -= (size_t) NEED(player, sent(player, fd, send(fd, bytes, size < CHUNK ? size : CHUNK, 0)));
+                size -= (size_t) NEED(player, sent(player, fd, send(fd, zeros, size < CHUNK ? size : CHUNK, 0)));
 }
 
 void recv_exactly(struct player *player, int fd, size_t size) {

@@ -16,6 +16,11 @@
 /* How the loopback is addressed. MAPPED: IPv4 through an IPv6 socket. */
 enum flavour { FLAVOUR_V4, FLAVOUR_V6, FLAVOUR_MAPPED };
 
+/* Where two players meet: the server's port, and the event that it is there. A scenario's own events and numbers
+ * follow. */
+enum { LISTENING = 0 };
+enum { PORT = 0 };
+
 struct address {
         struct sockaddr_storage storage;
         socklen_t size;
@@ -35,6 +40,10 @@ int flavour_family(enum flavour flavour);
 int tcp_listener(struct player *player, enum flavour flavour, uint64_t *ret_port);
 int tcp_dial(struct player *player, enum flavour flavour, uint64_t port);
 int tcp_answer(struct player *player, int listener);
+/* The usual beginning: listens on a fresh PORT, says LISTENING and accepts one connection; waits for that and
+ * connects. */
+int tcp_serve_one(struct player *player, enum flavour flavour);
+int tcp_dial_one(struct player *player, enum flavour flavour);
 /* Closes the last descriptor of a connection that was established. */
 void tcp_hang_up(struct player *player, int fd);
 int udp_bound(struct player *player, enum flavour flavour, uint64_t *ret_port);
@@ -42,6 +51,8 @@ int udp_connected(struct player *player, enum flavour flavour, uint64_t port);
 uint64_t port_of(struct player *player, int fd);
 void set_option(struct player *player, int fd, int level, int option, int value);
 
+/* One datagram of zeros, at most 64 KiB, to this address. */
+void send_to(struct player *player, int fd, size_t size, const struct address *address);
 /* In calls of at most 64 KiB; blocking descriptors. */
 void send_all(struct player *player, int fd, size_t size);
 void recv_exactly(struct player *player, int fd, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything internet that is neither plain TCP nor UDP. Raw, ICMP, UDP-Lite and SCTP sockets count as "other", in bytes;
- * MPTCP counts as TCP, once; packet sockets see traffic that is not theirs and count nowhere.
+ * Everything internet that is neither plain TCP nor UDP. Raw, ICMP, UDP-Lite and SCTP sockets count as "other", in
+ * bytes; MPTCP counts as TCP, once; packet sockets see traffic that is not theirs and count nowhere.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -15,8 +15,7 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1, SENT };
-enum { PORT };
+enum { SENT = LISTENING + 1 };
 
 #define PROTOCOL_EXPERIMENT 253
 #ifndef IPPROTO_MPTCP
@@ -47,6 +46,7 @@ static void pinger(struct player *player) {
         bool is_v6 = player->scene->argument & 1, is_raw = player->scene->argument & 2;
         struct icmphdr request = { .type = is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO };
         struct address address;
+        struct sockaddr *name = (struct sockaddr *) &address.storage;
         int fd = other_socket(player, is_v6 ? AF_INET6 : AF_INET, is_raw ? SOCK_RAW : SOCK_DGRAM,
                               is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 
@@ -58,7 +58,7 @@ static void pinger(struct player *player) {
         for (int i = 0; i < ROUNDS; i++) {
                 memcpy(bytes, &request, sizeof(request));
                 memset(bytes + sizeof(request), 0, 500);
-                NEED(player, sent(player, fd, sendto(fd, bytes, 500, 0, (struct sockaddr *) &address.storage, address.size)));
+                NEED(player, sent(player, fd, sendto(fd, bytes, 500, 0, name, address.size)));
         }
         wait_readable(player, fd);
         drain(player, fd);
@@ -94,7 +94,7 @@ static void raw_sender(struct player *player) {
         event_wait(player->scene, LISTENING, 1);
         address_of(&address, FLAVOUR_V4, 0);
         for (int i = 0; i < ROUNDS; i++)
-                NEED(player, sent(player, fd, sendto(fd, bytes, 1000, 0, (struct sockaddr *) &address.storage, address.size)));
+                send_to(player, fd, 1000, &address);
         event_raise(player->scene, SENT);
 }
 
@@ -142,7 +142,7 @@ static void protocol_sender(struct player *player) {
         event_wait(player->scene, LISTENING, 1);
         address_of(&address, FLAVOUR_V4, (uint16_t) player->scene->numbers[PORT]);
         for (int i = 0; i < ROUNDS; i++)
-                NEED(player, sent(player, fd, sendto(fd, bytes, 900, 0, (struct sockaddr *) &address.storage, address.size)));
+                send_to(player, fd, 900, &address);
 }
 
 void other_protocol(struct scene *scene, int protocol) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes that reach a socket, or leave it, without a send or receive call: sendfile, splice, vmsplice, zero copy. How many
- * calls the kernel makes of them differs between kernels and is not compared; the bytes are.
+ * Bytes that reach a socket, or leave it, without a send or receive call: sendfile, splice, vmsplice, zero copy. How
+ * many calls the kernel makes of them differs between kernels and is not compared; the bytes are.
  */
 #include <fcntl.h>
 #include <linux/errqueue.h>
@@ -15,8 +15,6 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1 };
-enum { PORT };
 
 #define FILE_SIZE (1000 * 1000)
 #define PART 30000
@@ -27,22 +25,8 @@ enum { PORT };
 #define BEYOND (UINT64_C(4400) << 20)
 #define BEYOND_SECONDS 12
 
-static int serve_one(struct player *player) {
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
-}
-
 static void reader(struct player *player) {
-        recv_to_end(player, serve_one(player));
+        recv_to_end(player, tcp_serve_one(player, FLAVOUR_V4));
 }
 
 static int file_of(struct player *player, off_t size) {
@@ -55,7 +39,7 @@ static int file_of(struct player *player, off_t size) {
 }
 
 static void sendfile_sender(struct player *player) {
-        int fd = dial_one(player), file = file_of(player, FILE_SIZE);
+        int fd = tcp_dial_one(player, FLAVOUR_V4), file = file_of(player, FILE_SIZE);
         off_t offset = 0;
 
         while (offset < FILE_SIZE)
@@ -85,7 +69,7 @@ static void drain_pipe(struct player *player, int from, int fd, size_t size) {
 
 static void splice_sender(struct player *player) {
         static char bytes[PART];
-        int fd = dial_one(player), ends[2];
+        int fd = tcp_dial_one(player, FLAVOUR_V4), ends[2];
 
         NEED(player, pipe2(ends, O_CLOEXEC));
         for (int i = 0; i < PARTS; i++) {
@@ -110,7 +94,7 @@ void pages_splice_out(struct scene *scene, int with_vmsplice) {
 }
 
 static void plain_sender(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         for (int i = 0; i < PARTS; i++)
                 send_all(player, fd, PART);
@@ -121,7 +105,7 @@ static void plain_sender(struct player *player) {
 static void splice_receiver(struct player *player) {
         size_t left = PARTS * PART - 1000 - 777;
         static char bytes[PART];
-        int fd = serve_one(player), ends[2];
+        int fd = tcp_serve_one(player, FLAVOUR_V4), ends[2];
 
         NEED(player, pipe2(ends, O_CLOEXEC));
         recv_exactly(player, fd, 1000);
@@ -197,7 +181,7 @@ static void await_completions(struct player *player, int fd, uint32_t wanted) {
 
 static void zerocopy_sender(struct player *player) {
         char *pages = mmap(NULL, ZEROCOPY_PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        int fd = dial_one(player), on = 1;
+        int fd = tcp_dial_one(player, FLAVOUR_V4), on = 1;
 
         memset(pages, 1, ZEROCOPY_PART);
         set_option(player, fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -250,7 +234,7 @@ static bool zerocopy_receive(struct player *player, int fd, void *window, size_t
 }
 
 static void zerocopy_receiver(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
         void *window = mmap(NULL, ZEROCOPY_PART, PROT_READ, MAP_SHARED, fd, 0);
         size_t mapped = 0;
 
@@ -262,8 +246,8 @@ static void zerocopy_receiver(struct player *player) {
                 scene_skip(player->scene, "TCP_ZEROCOPY_RECEIVE mapped nothing here");
 }
 
-/* A mapping is one more reference to the socket's file, which the daemon cannot tell from another process that may be in
- * the middle of a call: it waits some seconds before it charges what no call explains. */
+/* A mapping is one more reference to the socket's file, which the daemon cannot tell from another process that may be
+ * in the middle of a call: it waits some seconds before it charges what no call explains. */
 void pages_zerocopy_receive(struct scene *scene, int unused) {
         struct player *receiver = player_start(scene, "lv-zcrecv-rx", zerocopy_receiver);
 
@@ -275,7 +259,7 @@ void pages_zerocopy_receive(struct scene *scene, int unused) {
 
 /* Sequence numbers have 32 bits. The bytes are never touched: sent from a file of holes, discarded at the other end. */
 static void beyond_sender(struct player *player) {
-        int fd = dial_one(player), file = file_of(player, BEYOND_FILE);
+        int fd = tcp_dial_one(player, FLAVOUR_V4), file = file_of(player, BEYOND_FILE);
         time_t end = time(NULL) + BEYOND_SECONDS;
         uint64_t left = BEYOND;
 
@@ -292,7 +276,7 @@ static void beyond_sender(struct player *player) {
 }
 
 static void beyond_receiver(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         while (NEED(player, got(player, fd, recv(fd, NULL, BEYOND_FILE, MSG_TRUNC))) > 0)
                 continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a process is must not matter: network namespaces, where the same addresses and ports exist again, PID namespaces,
- * where it has another number, and cgroups, between which it moves.
+ * Where a process is must not matter: network namespaces, where the same addresses and ports exist again, PID
+ * namespaces, where it has another number, and cgroups, between which it moves.
  */
 #include <fcntl.h>
 #include <mntent.h>

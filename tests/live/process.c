@@ -12,24 +12,10 @@
 #include "tests/live/scenarios.h"
 #include "tests/live/service.h"
 
-enum { LISTENING = 1, USED, WATCHED, SENT, CHECKED };
-enum { PORT, SECOND_PORT, CONTROL };
+enum { USED = LISTENING + 1, WATCHED, SENT, CHECKED };
+enum { SECOND_PORT = PORT + 1, CONTROL };
 
 #define N_BRIEF 20
-
-static int serve_one(struct player *player) {
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
-}
 
 /* Lives for a few milliseconds: one TCP exchange, one datagram, gone. */
 static void brief_client(struct player *player) {
@@ -82,7 +68,7 @@ static void forget_moves(struct player *player) {
 
 /* Before: everything was in motion, some of it is still on the way. After: the rest is read, and more is sent. */
 static void early_client(struct player *player) {
-        int used = dial_one(player), unused = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        int used = tcp_dial_one(player, FLAVOUR_V4), unused = tcp_dial_one(player, FLAVOUR_V4);
         int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
 
         send_all(player, used, 100000);
@@ -119,7 +105,7 @@ static void early_server(struct player *player) {
 
 /* Its half-closed connection has a FIN in the queue when the daemon comes. */
 static void early_fin_client(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 20000);
         NEED(player, shutdown(fd, SHUT_WR));
@@ -128,7 +114,7 @@ static void early_fin_client(struct player *player) {
 }
 
 static void early_fin_server(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         wait_fin(player, fd);
         recv_exactly(player, fd, 5000);
@@ -189,7 +175,7 @@ static void become_other(struct player *player, int fd) {
 }
 
 static void exec_client(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 1000);
         recv_exactly(player, fd, 100);
@@ -200,7 +186,7 @@ static void exec_client(struct player *player) {
 }
 
 static void exec_server(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 1000);
         send_all(player, fd, 100);

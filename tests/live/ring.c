@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * io_uring, spoken without its library: one entry is submitted and awaited at a time. With IOSQE_ASYNC the kernel's worker
- * threads of the process make the calls; they have names of their own and are the process all the same.
+ * io_uring, spoken without its library: one entry is submitted and awaited at a time. With IOSQE_ASYNC the kernel's
+ * worker threads of the process make the calls; they have names of their own and are the process all the same.
  */
 #include <linux/io_uring.h>
 #include <netinet/in.h>
@@ -11,8 +11,7 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1 };
-enum { PORT, UDP_PORT };
+enum { UDP_PORT = PORT + 1 };
 
 #define ENTRIES 8
 #define PART 5000
@@ -46,7 +45,7 @@ static void ring_open(struct player *player, struct ring *ring) {
                       IORING_OFF_SQ_RING);
         cq = map_ring(player, ring->fd,
                       parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
-        ring->entries = map_ring(player, ring->fd, parameters.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
+        ring->entries = map_ring(player, ring->fd, parameters.sq_entries * sizeof(*ring->entries), IORING_OFF_SQES);
         ring->sq_tail = (uint32_t *) (sq + parameters.sq_off.tail);
         ring->sq_mask = (uint32_t *) (sq + parameters.sq_off.ring_mask);
         ring->sq_array = (uint32_t *) (sq + parameters.sq_off.array);

@@ -215,11 +215,6 @@ void scene_wait_done(struct scene *scene) {
                 player_wait_done(&scene->players[i]);
 }
 
-void scene_compare(struct scene *scene) {
-        if (scene->bill.runtime_directory)
-                scene_compare_with(scene, scene->bill.runtime_directory, scene->bill.load_mode);
-}
-
 /* Orphans come to the stage (it is their subreaper), so this sees the end of every player. */
 static void release_players(struct scene *scene) {
         int status;
@@ -286,10 +281,4 @@ void scene_own_network(struct scene *scene) {
 size_t scene_bulk(const struct scene *scene, size_t size) {
         size /= scene->bill.scale;
         return size < 65536 ? 65536 : size;
-}
-
-void player_expect(const struct player *player, enum socktally_metric metric, uint64_t value) {
-        if (player->moved[metric] != value)
-                scene_fail(player->scene, "%s moved %llu of %s where the scenario says %llu", player->comm,
-                           (unsigned long long) player->moved[metric], metric_name(metric), (unsigned long long) value);
 }

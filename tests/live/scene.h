@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "libclient/metrics.h"
+#include "tests/live/service.h"
 
 #define SCENE_N_PLAYERS 320
 #define SCENE_N_EVENTS 16
@@ -25,7 +26,6 @@
 #define COMM_SIZE 16
 
 struct scene;
-struct service;
 
 enum verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_SKIPPED };
 
@@ -35,7 +35,7 @@ struct player {
         pid_t pid; /* in the initial PID namespace */
         char comm[COMM_SIZE];
         uint64_t moved[SOCKTALLY_N_METRICS]; /* what this process did, by its own return values */
-        uint64_t unsure;                     /* bit per metric: only the kernel knows, for example calls that splice makes */
+        uint64_t unsure;                     /* bit per metric: only the kernel knows, as with splice's calls */
         uint64_t open;                       /* established connections whose only descriptors are this process's */
         uint32_t is_done;
 };
@@ -46,14 +46,6 @@ struct scenario {
         const char *sentence;
         void (*run)(struct scene *scene, int argument);
         int argument;
-};
-
-/* What main passes to every scene. */
-struct playbill {
-        const char *runtime_directory; /* of the daemon; NULL: there is none, the players only check themselves */
-        const char *daemon;            /* program, for scenes that start one of their own */
-        const char *load_mode, *attach_method;
-        uint32_t scale; /* bulk sizes are divided by it */
 };
 
 struct scene {
@@ -105,10 +97,6 @@ bool event_has(const struct scene *scene, unsigned int event);
 
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
-/* Stage: what the daemon says must equal what the players moved. They must be quiet. Nothing without a daemon. */
-void scene_compare(struct scene *scene);
-/* Stage: the same against another daemon than the playbill's, with its own load mode. */
-void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode);
 /* Stage: TCP connections change hands in this scene. Without programs on the data path (load mode passive) nobody can
  * tell whose call it was: then only the sum is compared, and only at the end. */
 void scene_shares_tcp(struct scene *scene);
@@ -118,10 +106,6 @@ void scene_take_turns(struct scene *scene, bool is_alone);
 void scene_own_network(struct scene *scene);
 /* A bulk size, divided by the scale, at least 64 KiB. */
 size_t scene_bulk(const struct scene *scene, size_t size);
-
-/* The scenario knows beforehand what a player moves: checks the player itself, not the daemon. */
-void player_expect(const struct player *player, enum socktally_metric metric, uint64_t value);
-#define expect(player, metric, value) player_expect(player, SOCKTALLY_METRIC_##metric, value)
 
 /* call must not fail. */
 #define NEED(player, call)                                                                                             \

@@ -4,11 +4,13 @@
  * directory's content and is the only thing in there that is not the daemon's.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -90,7 +92,7 @@ static int wait_ready(const struct service *service, int notify, char *problem, 
                 ssize_t n;
 
                 if (poll(pollers, 2, READY_TIMEOUT_MSEC) <= 0)
-                        return complain(problem, size, "the daemon was not ready after %d s", READY_TIMEOUT_MSEC / 1000);
+                        return complain(problem, size, "the daemon is not ready after %d s", READY_TIMEOUT_MSEC / 1000);
                 if (!(pollers[0].revents & POLLIN))
                         return complain(problem, size, "the daemon ended before it was ready, its reason is above");
                 n = recv(notify, message, sizeof(message) - 1, MSG_DONTWAIT);

@@ -4,10 +4,17 @@
 /*
  * The daemon under test as a child process with a runtime directory of its own. Whoever started it stops it.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "tests/live/scene.h"
+/* How the tests are to run: what main passes to every scene. */
+struct playbill {
+        const char *runtime_directory; /* of the daemon; NULL: there is none, the players only check themselves */
+        const char *daemon;            /* program, for scenes that start one of their own */
+        const char *load_mode, *attach_method;
+        uint32_t scale; /* bulk sizes are divided by it */
+};
 
 struct service {
         pid_t pid;

@@ -11,26 +11,12 @@
 #include "tests/live/scenarios.h"
 
 /* SENDERS_DONE exists once per side, SIDE_EVENTS apart. */
-enum { LISTENING = 1, READY, PASSED, PARENT_GONE, START, SENDERS_DONE, SIDE_EVENTS = 1 };
-enum { PORT, SHARED_FD, OTHER_SHARED_FD, PAIR_IN, PAIR_OUT };
+enum { READY = LISTENING + 1, PASSED, PARENT_GONE, START, SENDERS_DONE, SIDE_EVENTS = 1 };
+enum { SHARED_FD = PORT + 1, OTHER_SHARED_FD, PAIR_IN, PAIR_OUT };
 
 #define SENDS 150
 #define N_PASSED 1000
 #define BIG_BUFFER (16 << 20)
-
-static int serve_one(struct player *player) {
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
-}
 
 /* The descriptor number is the same in every process that inherited it; sides differ in which number that is. */
 static int shared_fd(const struct player *player, int side) {
@@ -59,7 +45,7 @@ static void start_children(struct player *player, int n, const char *prefix, pla
 
 /* The parent has used the connection alone before, and goes on using it beside its children. */
 static void sharing_dialler(struct player *player) {
-        int fd = dial_one(player), n = player->scene->argument;
+        int fd = tcp_dial_one(player, FLAVOUR_V4), n = player->scene->argument;
 
         send_all(player, fd, 12345);
         player->scene->numbers[SHARED_FD] = (uint64_t) fd;
@@ -71,7 +57,7 @@ static void sharing_dialler(struct player *player) {
 }
 
 static void sharing_answerer(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 345);
         player->scene->numbers[SHARED_FD + 1] = (uint64_t) fd;
@@ -114,11 +100,11 @@ static void duplex_side(struct player *player, int fd) {
 }
 
 static void duplex_dialler(struct player *player) {
-        duplex_side(player, dial_one(player));
+        duplex_side(player, tcp_dial_one(player, FLAVOUR_V4));
 }
 
 static void duplex_answerer(struct player *player) {
-        duplex_side(player, serve_one(player));
+        duplex_side(player, tcp_serve_one(player, FLAVOUR_V4));
 }
 
 void share_tcp_both_ways(struct scene *scene, int processes) {
@@ -187,7 +173,7 @@ static void pass_descriptor(struct player *player, int fd) {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
-        } control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+        } control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
         struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
                                   .msg_controllen = sizeof(control.space) };
 
@@ -213,7 +199,7 @@ static int take_descriptor(struct player *player) {
 
 /* A peer for a passed connection: it gets and sends the same, whoever is on the other side. */
 static void passed_server(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_to_end(player, fd);
         send_all(player, fd, 5 * N_PASSED);
@@ -222,7 +208,8 @@ static void passed_server(struct player *player) {
 
 /* Gives its connection and a UDP socket away, used or unused, and forgets them. */
 static void giver(struct player *player) {
-        int tcp = dial_one(player), udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        int tcp = tcp_dial_one(player, FLAVOUR_V4);
+        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
 
         if (player->scene->argument) {
                 send_all(player, tcp, N_PASSED);
@@ -356,7 +343,7 @@ static void heir(struct player *player) {
 }
 
 static void dying_parent(struct player *player) {
-        int fd = dial_one(player);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 1000);
         recv_exactly(player, fd, 100);
@@ -366,7 +353,7 @@ static void dying_parent(struct player *player) {
 }
 
 static void heir_server(struct player *player) {
-        int fd = serve_one(player);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 1000);
         send_all(player, fd, 300);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon costs: opens very many sockets in very many processes, lets them rest and lets them move, and prints
- * per interval what the daemon says of its own CPU time, what the kernel's clock of the daemon says, and its memory.
- * A bench: it prints a table and does not judge. Needs root; all traffic stays on the loopback, all processes end with it.
+ * What the daemon costs: opens very many sockets in very many processes, lets them rest and lets them move, and
+ * prints per interval what the daemon says of its own CPU time, what the kernel's clock of the daemon says, and its
+ * memory. A bench: it prints a table and does not judge. Needs root; all traffic stays on the loopback, all processes
+ * end with it.
  */
 #include <netinet/in.h>
 #include <signal.h>
@@ -29,8 +30,9 @@ struct size {
 
 static const struct size sizes[] = { { 2, 100 }, { 100, 100 }, { 1000, 100 } };
 
-/* Pipes between this process and its crowd: each worker reports one byte when its sockets are open; each byte on orders is
- * for one worker, whichever takes it, to move data on all of its sockets once; end of file is the order to leave. */
+/* Pipes between this process and its crowd: each worker reports one byte when its sockets are open; each byte on
+ * orders is for one worker, whichever takes it, to move data on all of its sockets once; end of file is the order to
+ * leave. */
 struct crowd {
         int report[2], orders[2];
 };
@@ -232,22 +234,25 @@ static void storm(const struct playbill *bill, const struct size *size) {
                 fprintf(stderr, "%s\n", problem);
 }
 
-/* The default directory of the live tests is on a disk on some machines; where there is a tmpfs, segments belong there. */
+/* The default directory of the live tests is on a disk on some machines; where there is a tmpfs, segments belong
+ * there. */
 int main(int argc, char **argv) {
         const char *mode = getenv("SOCKTALLY_LOAD_MODE"), *method = getenv("SOCKTALLY_ATTACH_METHOD");
-        struct playbill bill = { .daemon = argc > 1 ? argv[1] : getenv("SOCKTALLYD"), .load_mode = mode ? mode : "entry",
-                                 .attach_method = method ? method : "auto", .scale = 1 };
+        struct playbill bill = { .daemon = argc > 1 ? argv[1] : getenv("SOCKTALLYD"), .scale = 1,
+                                 .load_mode = mode ? mode : "entry", .attach_method = method ? method : "auto" };
         struct size chosen = { 0 };
 
         if (argc > 3)
                 chosen = (struct size) { (unsigned int) atoi(argv[2]), (unsigned int) atoi(argv[3]) & ~1u };
-        if (!bill.daemon || geteuid() != 0 || argc == 3 || chosen.processes > MAX_PROCESSES || chosen.sockets > MAX_SOCKETS) {
+        if (!bill.daemon || geteuid() != 0 || argc == 3 || chosen.processes > MAX_PROCESSES ||
+            chosen.sockets > MAX_SOCKETS) {
                 fputs("Usage, as root: storm SOCKTALLYD [PROCESSES SOCKETS-OF-EACH]\n", stderr);
                 return 2;
         }
         setenv("TMPDIR", "/dev/shm", 0);
-        printf("| open sockets | processes | sockets that move each second | sockets tracked | CPU ms per interval (median) "
-               "| (worst) | by the kernel's clock (mean) | anonymous KiB | file KiB | segment KiB |\n"
+        printf("| open sockets | processes | sockets that move each second | sockets tracked "
+               "| CPU ms per interval (median) | (worst) | by the kernel's clock (mean) "
+               "| anonymous KiB | file KiB | segment KiB |\n"
                "|---|---|---|---|---|---|---|---|---|---|\n");
         for (size_t i = 0; chosen.processes == 0 && i < sizeof(sizes) / sizeof(*sizes); i++)
                 storm(&bill, &sizes[i]);

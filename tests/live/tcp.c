@@ -10,29 +10,15 @@
 
 #include "tests/live/scenarios.h"
 
-enum { LISTENING = 1, FILLED, SENT, FIRST_CHECKED, SECOND_CHECKED, FINISHED };
-enum { PORT, SECOND_PORT, HALF };
+enum { FILLED = LISTENING + 1, SENT, FIRST_CHECKED, SECOND_CHECKED, FINISHED };
+enum { SECOND_PORT = PORT + 1, HALF };
 
 #define ROUNDS 50
 #define REQUEST 700
 #define RESPONSE 30000
 
-static int serve_one(struct player *player, enum flavour flavour) {
-        int listener = tcp_listener(player, flavour, &player->scene->numbers[PORT]), fd;
-
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        close(listener);
-        return fd;
-}
-
-static int dial_one(struct player *player, enum flavour flavour) {
-        event_wait(player->scene, LISTENING, 1);
-        return tcp_dial(player, flavour, player->scene->numbers[PORT]);
-}
-
 static void talk_server(struct player *player) {
-        int fd = serve_one(player, (enum flavour) player->scene->argument);
+        int fd = tcp_serve_one(player, (enum flavour) player->scene->argument);
 
         for (int i = 0; i < ROUNDS; i++) {
                 recv_exactly(player, fd, REQUEST);
@@ -41,7 +27,7 @@ static void talk_server(struct player *player) {
 }
 
 static void talk_client(struct player *player) {
-        int fd = dial_one(player, (enum flavour) player->scene->argument);
+        int fd = tcp_dial_one(player, (enum flavour) player->scene->argument);
 
         for (int i = 0; i < ROUNDS; i++) {
                 send_all(player, fd, REQUEST);
@@ -67,14 +53,14 @@ static size_t bulk_size(const struct player *player) {
 }
 
 static void bulk_sender(struct player *player) {
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, bulk_size(player));
         tcp_hang_up(player, fd);
 }
 
 static void bulk_receiver(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_to_end(player, fd);
         tcp_hang_up(player, fd);
@@ -127,7 +113,7 @@ void tcp_cycles(struct scene *scene, int cycles) {
 }
 
 static void half_close_server(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_to_end(player, fd);
         send_all(player, fd, 123456);
@@ -135,7 +121,7 @@ static void half_close_server(struct player *player) {
 }
 
 static void half_close_client(struct player *player) {
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 4321);
         NEED(player, shutdown(fd, SHUT_WR));
@@ -163,7 +149,7 @@ static void unread_player(struct player *player, int fd) {
 }
 
 static void unread_server(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         unread_player(player, fd);
         tcp_hang_up(player, fd);
@@ -171,7 +157,7 @@ static void unread_server(struct player *player) {
 }
 
 static void unread_client(struct player *player) {
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         unread_player(player, fd);
         event_wait(player->scene, FINISHED, 1);
@@ -191,7 +177,7 @@ void tcp_unread(struct scene *scene, int unused) {
 
 static void buffer_sender(struct player *player) {
         static const char bytes[20000];
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         while (sent(player, fd, send(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
                 continue;
@@ -205,7 +191,7 @@ static void buffer_sender(struct player *player) {
 }
 
 static void buffer_receiver(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         event_wait(player->scene, FIRST_CHECKED, 1);
         recv_exactly(player, fd, player->scene->numbers[HALF]);
@@ -232,7 +218,7 @@ void tcp_full_buffer(struct scene *scene, int unused) {
 
 static void linger_client(struct player *player) {
         const struct linger linger = { .l_onoff = 1 };
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 300000);
         event_wait(player->scene, SENT, 1);
@@ -242,7 +228,7 @@ static void linger_client(struct player *player) {
 }
 
 static void linger_server(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
         char bytes[7000];
 
         recv_exactly(player, fd, 1000);
@@ -282,7 +268,7 @@ static void reuse_server(struct player *player) {
 static void reuse_client(struct player *player) {
         const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
         struct address address;
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         address_of(&address, FLAVOUR_V4, (uint16_t) player->scene->numbers[PORT]);
         for (int i = 0; i < 3; i++) {
@@ -310,7 +296,7 @@ void tcp_disconnect_and_reuse(struct scene *scene, int unused) {
 static void vector_client(struct player *player) {
         char a[100] = "", b[2000] = "", c[30] = "";
         struct iovec parts[] = { { a, sizeof(a) }, { b, sizeof(b) }, { c, sizeof(c) } };
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         for (int i = 0; i < 10; i++) {
                 NEED(player, sent(player, fd, writev(fd, parts, 3)));
@@ -322,7 +308,7 @@ static void vector_client(struct player *player) {
 static void vector_server(struct player *player) {
         char a[10], b[500];
         struct iovec parts[] = { { a, sizeof(a) }, { b, sizeof(b) } };
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         for (;;) {
                 if (NEED(player, got(player, fd, readv(fd, parts, 2))) == 0)
@@ -343,7 +329,7 @@ void tcp_vectors(struct scene *scene, int unused) {
 }
 
 static void one_send(struct player *player) {
-        int fd = dial_one(player, FLAVOUR_V4);
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
 
         send_all(player, fd, 10000);
         event_raise(player->scene, SENT);
@@ -351,7 +337,7 @@ static void one_send(struct player *player) {
 
 static void peeker(struct player *player) {
         char bytes[10000];
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         for (int i = 0; i < 20; i++)
                 NEED(player, recv(fd, bytes, sizeof(bytes), MSG_PEEK));
@@ -368,7 +354,7 @@ void tcp_peek(struct scene *scene, int unused) {
 }
 
 static void truncator(struct player *player) {
-        int fd = serve_one(player, FLAVOUR_V4);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         NEED(player, got(player, fd, recv(fd, NULL, 6000, MSG_TRUNC | MSG_WAITALL)));
         recv_exactly(player, fd, 3000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Datagrams between two processes. The loopback delivers before send returns, so a datagram that was sent is there; none
- * is lost as long as the receive buffer holds, which the sizes here respect.
+ * Datagrams between two processes. The loopback delivers before send returns, so a datagram that was sent is there;
+ * none is lost as long as the receive buffer holds, which the sizes here respect.
  */
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -12,7 +12,6 @@
 #include "tests/live/scenarios.h"
 
 enum { BOUND = 1, SENT };
-enum { PORT };
 
 #define ROUNDS 40
 #define REQUEST 300
@@ -388,7 +387,7 @@ static void change_peers(struct player *player) {
                 NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
                 send_all(player, fd, 100);
                 address_of(&address, FLAVOUR_V4, (uint16_t) ports[(i + 1) % 2]);
-                NEED(player, sent(player, fd, sendto(fd, bytes, 30, 0, (struct sockaddr *) &address.storage, address.size)));
+                send_to(player, fd, 30, &address);
                 NEED(player, connect(fd, &nowhere, sizeof(nowhere)));
                 recv_exactly(player, peers[i % 2], 100);
                 recv_exactly(player, peers[(i + 1) % 2], 30);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Why it keeps a copy of the rows: a counter that goes back for one publication is right again in the next, so only
- * whoever looks at each of them sees it. Rows are told apart by kind, PID and start time; a row that is gone has left its
- * counts in the row of exited processes, which the sum checks.
+ * whoever looks at each of them sees it. Rows are told apart by kind, PID and start time; a row that is gone has left
+ * its counts in the row of exited processes, which the sum checks.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -162,6 +162,16 @@ static int check_sums(struct watch *watch) {
         return 0;
 }
 
+static int check_row(struct watch *watch, const struct row_copy *now, const struct row_copy *before) {
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (watch->process.metric[m].type == SOCKTALLY_COUNTER && now->counters[m] < before->counters[m])
+                        return complain(watch, "publication %llu: %s of pid %u (kind %u) went back from %llu to %llu",
+                                        (unsigned long long) watch->sequence, metric_name(m), now->key.pid,
+                                        now->key.kind, (unsigned long long) before->counters[m],
+                                        (unsigned long long) now->counters[m]);
+        return 0;
+}
+
 static int check_growth(struct watch *watch) {
         for (size_t i = 0; i < watch->now.n; i++) {
                 const struct row_copy *now = &watch->now.rows[i], *before = NULL;
@@ -172,12 +182,8 @@ static int check_growth(struct watch *watch) {
                                         (unsigned long long) now->key.start_time);
                 if (watch->before.n > 0)
                         before = bsearch(now, watch->before.rows, watch->before.n, sizeof(*now), compare_rows);
-                for (unsigned int m = 0; before && m < SOCKTALLY_N_METRICS; m++)
-                        if (watch->process.metric[m].type == SOCKTALLY_COUNTER && now->counters[m] < before->counters[m])
-                                return complain(watch, "publication %llu: %s of pid %u (kind %u) went back from %llu to %llu",
-                                                (unsigned long long) watch->sequence, metric_name(m), now->key.pid,
-                                                now->key.kind, (unsigned long long) before->counters[m],
-                                                (unsigned long long) now->counters[m]);
+                if (before && check_row(watch, now, before) < 0)
+                        return -1;
         }
         return 0;
 }
@@ -209,7 +215,8 @@ static int examine(struct watch *watch) {
 
 int watch_open(struct watch **ret_watch, const char *runtime_directory) {
         char path[256];
-        struct socktally_options options = { .size = sizeof(options), .view = SOCKTALLY_VIEW_FULL, .socket_path = path };
+        struct socktally_options options = { .size = sizeof(options), .view = SOCKTALLY_VIEW_FULL,
+                                             .socket_path = path };
         struct watch *watch = calloc(1, sizeof(*watch));
         int r;
 

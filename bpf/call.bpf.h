@@ -111,7 +111,7 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n)
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
         __sync_fetch_and_add(&l->calls[dir & 1], 1);
-        if (cfg_errors && is_failure(ret))
+        if (ret < 0 && switches & SWITCH_ERRORS && is_failure(ret))
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
 }
 
@@ -174,7 +174,7 @@ static __always_inline bool is_owner_gone(const struct ledger *l, const struct p
                 return false;
         if (has_let_go(l))
                 return true;
-        row = bpf_map_lookup_elem(&processes, &owner);
+        row = find_row(&owner);
         return !row || row->exited;
 }
 
@@ -236,6 +236,16 @@ static __always_inline bool is_inet(const struct sock *sk) {
         return family == AF_INET || family == AF_INET6;
 }
 
+/* Something is switched off: does this call count all the same? In load mode "passive" a TCP socket's first call does,
+ * as it tells who the owner is. */
+static __always_inline bool is_wanted(const struct sock *sk, const struct ledger *l) {
+        __u32 kind = l ? l->kind : kind_of(sk);
+
+        if (kind != KIND_TCP)
+                return switches & (kind == KIND_MPTCP ? SWITCH_TCP : SWITCH_UDP);
+        return switches & SWITCH_TCP && (switches & SWITCH_TCP_CALLS || !l || l->state == LEDGER_UNCLAIMED);
+}
+
 /* What a call returned as a number of bytes, without a branch. */
 static __always_inline __u32 bytes_of(int ret) {
         return ret & ~(ret >> 31);
@@ -249,7 +259,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n)
 
         if (!l && !is_inet(sk))
                 return 0;
-        if (!cfg_tcp_calls && l && l->kind == KIND_TCP && l->state != LEDGER_UNCLAIMED)
+        if (switches & SWITCH_PARTIAL && !is_wanted(sk, l))
                 return 0;
         task = bpf_get_current_task_btf();
         start_time = task->group_leader->start_boottime;

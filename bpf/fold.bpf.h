@@ -54,7 +54,9 @@ static __always_inline __u32 drops_of(const struct sock *sk) {
 
 /* How much of what no finished call explains to charge now. Too much charged before is always given back. */
 static __always_inline __s64 release(const struct ledger *l, __s64 unexplained, const struct occasion *why) {
-        if (unexplained > 0 && !why->is_final && (why->may_be_shared || l->state == LEDGER_SHARED))
+        bool may_wait = why->may_be_shared || l->state == LEDGER_SHARED;
+
+        if (unexplained > 0 && may_wait && !why->is_final && switches & SWITCH_TCP)
                 return 0;
         return unexplained;
 }
@@ -95,10 +97,8 @@ static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct le
         c->flags = l->flags;
         c->calls[TX] = exchange(&l->calls[TX]);
         c->calls[RX] = exchange(&l->calls[RX]);
-        if (cfg_errors) {
-                c->errors[TX] = exchange(&l->errors[TX]);
-                c->errors[RX] = exchange(&l->errors[RX]);
-        }
+        c->errors[TX] = exchange(&l->errors[TX]);
+        c->errors[RX] = exchange(&l->errors[RX]);
         if (tp) {
                 take_tcp(sk, tp, l, c, why);
         } else {
@@ -169,6 +169,13 @@ static __always_inline bool has_owner(const struct ledger *l) {
         return l->state > LEDGER_UNCLAIMED;
 }
 
+/* While a module is off, what its sockets moved is nobody's: the ledger follows and the charge is dropped. */
+static __always_inline bool is_off(const struct charge *c) {
+        bool is_tcp = c->kind == KIND_TCP || c->kind == KIND_MPTCP;
+
+        return switches & SWITCH_PARTIAL && !(switches & (is_tcp ? SWITCH_TCP : SWITCH_UDP));
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -188,6 +195,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 l->flags |= LEDGER_CLOSED;
         }
         bpf_spin_unlock(&l->lock);
+        if (is_off(&c))
+                return false;
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);
         return is_elsewhere;

@@ -42,6 +42,15 @@ enum special_row {
         N_SPECIALS
 };
 
+/* What the programs do at the moment; bits of the variable "switches". */
+enum ledger_switch {
+        SWITCH_TCP = 1 << 0,       /* module tcp */
+        SWITCH_UDP = 1 << 1,       /* module udp: UDP and the other protocols */
+        SWITCH_TCP_CALLS = 1 << 2, /* load modes entry and return */
+        SWITCH_ERRORS = 1 << 3,    /* load mode return */
+        SWITCH_PARTIAL = 1 << 4,   /* any of the first three is off: what the fast path asks for */
+};
+
 /* What happened to the bookkeeping itself; shown to users as such. */
 struct ledger_health {
         __u64 sockets_tracked;    /* sockets that have a ledger now */

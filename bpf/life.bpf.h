@@ -117,8 +117,8 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         struct process_row *row;
         struct process_key me;
 
-        if (!tp->rcv_nxt || sk->__sk_common.skc_state == TCP_LISTEN || !is_newborn(sk) || task->flags & PF_KTHREAD ||
-            BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+        if (!(switches & SWITCH_TCP) || !tp->rcv_nxt || sk->__sk_common.skc_state == TCP_LISTEN || !is_newborn(sk) ||
+            task->flags & PF_KTHREAD || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                 return 0;
         me = key_of(task);
         row = row_of(&me, task) ?: special(SPECIAL_OVERFLOW);
@@ -163,7 +163,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
         if (task->signal->live.counter)
                 return 0;
         key = key_of(task);
-        row = bpf_map_lookup_elem(&processes, &key);
+        row = find_row(&key);
         if (row) {
                 row->seen_pass = pass_number; /* the row stays for two more passes */
                 row->exited = 1;
@@ -175,7 +175,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_process_exec, struct task_struct *task) {
         struct process_key key = key_of(task);
-        struct process_row *row = bpf_map_lookup_elem(&processes, &key);
+        struct process_row *row = find_row(&key);
 
         if (row)
                 identify(row, task->group_leader);

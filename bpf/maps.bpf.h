@@ -71,12 +71,20 @@ struct {
         __type(value, __u8);
 } active_opens SEC(".maps");
 
-struct {
+/* The process table, behind one pointer so that a larger or smaller one can take its place while the programs run. */
+struct process_table {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, 16384); /* set before load */
         __type(key, struct process_key);
         __type(value, struct process_row);
 } processes SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __array(values, struct process_table);
+} table SEC(".maps") = { .values = { &processes } };
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -87,14 +95,18 @@ struct {
 
 /* Set before load; the verifier removes what a mode does not need. */
 const volatile __u32 cfg_max_sockets = 262144;
-const volatile bool cfg_tcp_calls = true;   /* load modes entry and return */
-const volatile bool cfg_errors = false;     /* load mode return */
 const volatile bool cfg_sees_calls = true; /* a hook sees every call on a TCP socket: ledgers wait for the first */
 const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
 const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 
 struct ledger_health health = {};
+
+/* enum ledger_switch; the collector changes it while the programs run. */
+volatile __u32 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
+
+/* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
+volatile bool is_table_short = false;
 
 /* Set by the collector when the first scan is over: an unknown TCP socket is then one that was born since. */
 bool is_scanned = false;

@@ -63,18 +63,30 @@ static __always_inline void identify(struct process_row *row, struct task_struct
         row->pid = cfg_pidns_inode ? pid_below(leader) : (__u32) leader->tgid;
 }
 
+static __always_inline struct process_row *find_row(const struct process_key *key) {
+        __u32 zero = 0;
+        void *rows = bpf_map_lookup_elem(&table, &zero);
+
+        return rows ? bpf_map_lookup_elem(rows, key) : NULL;
+}
+
 /* A row is too large for the stack: it goes in empty and is filled in place. */
 static const volatile struct process_row empty_row = {};
 
 /* The row of this process, made when it is not there. NULL: the table is full, which is counted. */
 static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
         struct process_row *row;
+        __u32 zero = 0;
+        void *rows;
 
-        row = bpf_map_lookup_elem(&processes, key);
+        rows = bpf_map_lookup_elem(&table, &zero);
+        if (!rows)
+                return NULL;
+        row = bpf_map_lookup_elem(rows, key);
         if (row)
                 return row;
-        bpf_map_update_elem(&processes, key, (const void *) &empty_row, BPF_NOEXIST);
-        row = bpf_map_lookup_elem(&processes, key);
+        bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
+        row = bpf_map_lookup_elem(rows, key);
         if (row)
                 identify(row, task->group_leader);
         else
@@ -90,8 +102,10 @@ static __always_inline struct process_row *owner_row(const struct process_key *o
                 return special(SPECIAL_KERNEL);
         if (!owner->tgid)
                 return special(SPECIAL_OVERFLOW);
-        row = bpf_map_lookup_elem(&processes, owner);
-        return row ?: special(SPECIAL_EXITED);
+        row = find_row(owner);
+        if (row)
+                return row;
+        return special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
 }
 
 static __always_inline bool is_failure(int ret) {
@@ -109,15 +123,15 @@ __attribute__((noinline)) int charge_call(struct process_row *row, __u32 kind, _
         case KIND_TCP:
         case KIND_MPTCP:
                 add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_bytes] : &c[SOCKTALLY_METRIC_tcp_rx_bytes], n);
-                if (cfg_tcp_calls)
+                if (switches & SWITCH_TCP_CALLS)
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_calls] : &c[SOCKTALLY_METRIC_tcp_rx_calls], 1);
-                if (cfg_errors && is_failure(ret))
+                if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_errors] : &c[SOCKTALLY_METRIC_tcp_rx_errors], 1);
                 break;
         case KIND_UDP:
                 add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_bytes] : &c[SOCKTALLY_METRIC_udp_rx_bytes], n);
                 add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_calls] : &c[SOCKTALLY_METRIC_udp_rx_calls], 1);
-                if (cfg_errors && is_failure(ret))
+                if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_errors] : &c[SOCKTALLY_METRIC_udp_rx_errors], 1);
                 break;
         case KIND_OTHER:

@@ -139,7 +139,7 @@ static __always_inline void mark_seen(const struct ledger *l) {
 
         if (is_same_key(&owner, &last_seen))
                 return;
-        row = bpf_map_lookup_elem(&processes, &owner);
+        row = find_row(&owner);
         if (row)
                 row->seen_pass = pass_number;
         last_seen = owner;
@@ -169,7 +169,7 @@ int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
         if (!tp)
                 why.drops = drops_of(sk);
         /* Where no call is seen nothing would ever explain it. */
-        why.may_be_shared = cfg_tcp_calls && l->foreign_pass == pass_number;
+        why.may_be_shared = switches & SWITCH_TCP_CALLS && l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
         return 0;
 }

@@ -138,9 +138,7 @@ static void configure(struct collect *collect, enum attach_method method, bool s
         struct stat namespace;
 
         skeleton->rodata->cfg_max_sockets = collect->config.max_sockets;
-        skeleton->rodata->cfg_tcp_calls = collect->config.load_mode != LOAD_PASSIVE;
         skeleton->rodata->cfg_sees_calls = method == ATTACH_TRACEPOINT || collect->config.load_mode != LOAD_PASSIVE;
-        skeleton->rodata->cfg_errors = collect->config.load_mode == LOAD_RETURN;
         skeleton->rodata->cfg_sees_release = sees_release;
         if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE) {
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
@@ -282,7 +280,11 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
                 return r;
         configure(collect, method, sees_release);
         r = socktally_bpf__load(collect->skeleton);
-        return r < 0 ? say(reason, size, r, "the kernel refused the programs", "") : 0;
+        if (r < 0)
+                return say(reason, size, r, "the kernel refused the programs", "");
+        collect->skeleton->data->switches = collect_switches(&collect->config);
+        collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
+        return 0;
 }
 
 int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size) {
@@ -299,6 +301,7 @@ int collect_attach(struct collect *collect, enum attach_method method, bool with
         }
         collect->method = method;
         collect->sees_release = sees_release;
+        collect->sees_calls = method == ATTACH_TRACEPOINT || collect->config.load_mode != LOAD_PASSIVE;
         return 0;
 }
 
@@ -311,4 +314,7 @@ void collect_detach(struct collect *collect) {
         collect->scan_link = collect->tcp_link = collect->fold_link = NULL;
         socktally_bpf__destroy(collect->skeleton);
         collect->skeleton = NULL;
+        if (collect->owns_table)
+                close(collect->table_fd);
+        collect->owns_table = false;
 }

@@ -18,11 +18,18 @@ struct collect {
         struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
         bool sees_release;
+        bool sees_calls; /* hooks are on TCP's data path */
         struct collect_report reports[2];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
         struct process_row *values;
         struct sample_row *rows;
+        uint32_t n_reserved;
+        /* The process table in force: the skeleton's own, or a descriptor of ours once it was replaced. */
+        int table_fd;
+        bool owns_table;
+        struct sample_row *pending; /* final rows of a table that was replaced; they come with the next sample */
+        uint32_t n_pending;
         uint32_t next_check; /* row at which the next look for missed exits begins */
         uint64_t least_excess; /* sockets that the last n_excess passes did not meet */
         uint32_t n_excess;
@@ -34,5 +41,12 @@ int collect_attach(struct collect *collect, enum attach_method method, bool with
 void collect_detach(struct collect *collect);
 /* Runs one iterator to its end. */
 int collect_walk(struct bpf_link *link);
+/* enum ledger_switch for a configuration */
+uint32_t collect_switches(const struct collect_config *config);
+/* Reads a whole table into the collector's keys and values. */
+int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
+/* Room for a read of n_rows, beside what is pending. The old room is given back. */
+int collect_reserve(struct collect *collect, uint32_t n_rows);
+void collect_release(struct collect *collect);
 
 #endif

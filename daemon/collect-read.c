@@ -56,9 +56,8 @@ static int fold_all(struct collect *collect) {
         return 0;
 }
 
-static int read_batches(struct collect *collect, uint32_t *ret_n) {
-        int fd = bpf_map__fd(collect->skeleton->maps.processes);
-        uint32_t token, count, n = 0, capacity = collect->config.max_processes;
+int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n) {
+        uint32_t token, count, n = 0;
         bool is_first = true;
         int r;
 
@@ -83,7 +82,7 @@ static bool is_over(const struct collect *collect, const struct process_row *row
 
 /* Deletes a row whose process is over; its value is final. */
 static void take_last(struct collect *collect, struct sample_row *row) {
-        int fd = bpf_map__fd(collect->skeleton->maps.processes);
+        int fd = collect->table_fd;
 
         if (bpf_map_lookup_and_delete_elem(fd, &row->key, &row->row) < 0 && bpf_map_delete_elem(fd, &row->key) < 0)
                 return;
@@ -104,26 +103,32 @@ static uint64_t known_metrics(const struct collect *collect) {
         uint64_t known = 0;
 
 #define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
-        KNOWN(tcp_tx_bytes);
-        KNOWN(tcp_rx_bytes);
-        KNOWN(tcp_closes);
-        KNOWN(tcp_retransmits);
-        KNOWN(udp_tx_bytes);
-        KNOWN(udp_rx_bytes);
-        KNOWN(udp_tx_calls);
-        KNOWN(udp_rx_calls);
-        KNOWN(udp_rx_drops);
-        KNOWN(other_tx_bytes);
-        KNOWN(other_rx_bytes);
-        if (mode != LOAD_PASSIVE) {
-                KNOWN(tcp_tx_calls);
-                KNOWN(tcp_rx_calls);
+        if (!collect->config.is_tcp_off) {
+                KNOWN(tcp_tx_bytes);
+                KNOWN(tcp_rx_bytes);
+                KNOWN(tcp_closes);
+                KNOWN(tcp_retransmits);
+                if (mode != LOAD_PASSIVE) {
+                        KNOWN(tcp_tx_calls);
+                        KNOWN(tcp_rx_calls);
+                }
+                if (mode == LOAD_RETURN) {
+                        KNOWN(tcp_tx_errors);
+                        KNOWN(tcp_rx_errors);
+                }
         }
-        if (mode == LOAD_RETURN) {
-                KNOWN(tcp_tx_errors);
-                KNOWN(tcp_rx_errors);
-                KNOWN(udp_tx_errors);
-                KNOWN(udp_rx_errors);
+        if (!collect->config.is_udp_off) {
+                KNOWN(udp_tx_bytes);
+                KNOWN(udp_rx_bytes);
+                KNOWN(udp_tx_calls);
+                KNOWN(udp_rx_calls);
+                KNOWN(udp_rx_drops);
+                KNOWN(other_tx_bytes);
+                KNOWN(other_rx_bytes);
+                if (mode == LOAD_RETURN) {
+                        KNOWN(udp_tx_errors);
+                        KNOWN(udp_rx_errors);
+                }
         }
 #undef KNOWN
         return known;
@@ -137,7 +142,7 @@ static void check_exits(struct collect *collect, uint32_t n) {
         for (uint32_t i = 0; i < CHECKS_PER_READ && i < n; i++) {
                 struct sample_row *row = &collect->rows[collect->next_check++ % n];
 
-                if (row->row.exited || row->row.pid != row->key.tgid || pass - row->row.seen_pass < 2)
+                if (row->is_last || row->row.exited || row->row.pid != row->key.tgid || pass - row->row.seen_pass < 2)
                         continue;
                 if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
                         continue;
@@ -156,14 +161,20 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         r = fold_all(collect);
         if (r < 0)
                 return r;
-        r = read_batches(collect, &n);
+        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
         if (r < 0)
                 return r;
+        for (uint32_t i = 0; i < collect->n_pending; i++)
+                collect->rows[i] = collect->pending[i];
         for (uint32_t i = 0; i < n; i++) {
-                collect->rows[i] = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
-                if (is_over(collect, &collect->rows[i].row))
-                        take_last(collect, &collect->rows[i]);
+                struct sample_row *row = &collect->rows[collect->n_pending + i];
+
+                *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                if (is_over(collect, &row->row))
+                        take_last(collect, row);
         }
+        n += collect->n_pending;
+        collect->n_pending = 0;
         check_exits(collect, n);
         r = read_specials(collect);
         if (r < 0)

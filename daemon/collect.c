@@ -120,24 +120,37 @@ static void *reserve(size_t size) {
         return memory == MAP_FAILED ? NULL : memory;
 }
 
-static int reserve_rows(struct collect *collect) {
-        size_t n = collect->config.max_processes;
+int collect_reserve(struct collect *collect, uint32_t n_rows) {
+        struct process_key *keys = reserve(n_rows * sizeof(*keys));
+        struct process_row *values = reserve(n_rows * sizeof(*values));
+        struct sample_row *rows = reserve(n_rows * sizeof(*rows));
 
-        collect->keys = reserve(n * sizeof(*collect->keys));
-        collect->values = reserve(n * sizeof(*collect->values));
-        collect->rows = reserve(n * sizeof(*collect->rows));
-        return collect->keys && collect->values && collect->rows ? 0 : -ENOMEM;
+        if (keys && values && rows) {
+                collect_release(collect);
+                collect->keys = keys;
+                collect->values = values;
+                collect->rows = rows;
+                collect->n_reserved = n_rows;
+                return 0;
+        }
+        if (keys)
+                munmap(keys, n_rows * sizeof(*keys));
+        if (values)
+                munmap(values, n_rows * sizeof(*values));
+        if (rows)
+                munmap(rows, n_rows * sizeof(*rows));
+        return -ENOMEM;
 }
 
-static void release_rows(struct collect *collect) {
-        size_t n = collect->config.max_processes;
+void collect_release(struct collect *collect) {
+        size_t n = collect->n_reserved;
 
-        if (collect->keys)
-                munmap(collect->keys, n * sizeof(*collect->keys));
-        if (collect->values)
-                munmap(collect->values, n * sizeof(*collect->values));
-        if (collect->rows)
-                munmap(collect->rows, n * sizeof(*collect->rows));
+        if (n == 0)
+                return;
+        munmap(collect->keys, n * sizeof(*collect->keys));
+        munmap(collect->values, n * sizeof(*collect->values));
+        munmap(collect->rows, n * sizeof(*collect->rows));
+        collect->n_reserved = 0;
 }
 
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
@@ -150,7 +163,7 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
                 return -ENOMEM;
         collect->config = *config;
         libbpf_set_print(config->debug ? print_debug : NULL);
-        r = reserve_rows(collect);
+        r = collect_reserve(collect, config->max_processes);
         if (r == 0)
                 r = try_methods(collect, reason, sizeof(reason));
         if (ret_reason)
@@ -168,7 +181,8 @@ struct collect *collect_stop(struct collect *collect) {
         if (!collect)
                 return NULL;
         collect_detach(collect);
-        release_rows(collect);
+        collect_release(collect);
+        free(collect->pending);
         free(collect);
         return NULL;
 }

@@ -24,6 +24,7 @@ struct collect_config {
         enum attach_method attach_method;
         uint32_t max_processes; /* rows of the process table */
         uint32_t max_sockets;   /* sockets that get a ledger */
+        bool is_tcp_off, is_udp_off; /* modules; udp includes the other protocols */
         bool debug;             /* print what libbpf says */
 };
 
@@ -44,6 +45,16 @@ int attach_method_parse(const char *name, enum attach_method *ret_method); /* -E
  * the kernel refused and why. Never prints. */
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size);
 struct collect *collect_stop(struct collect *collect);
+
+/* Changes while counting goes on: no byte is lost or counted twice. 0, or -errno with nothing changed and the reason in
+ * ret_reason, if that is not NULL. */
+int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size);
+int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size);
+/* The rows of the old table come as last rows with the next sample; the same key can come again in that sample, with
+ * counters from 0. What does not fit into the new one is charged to the overflow row from now on. */
+int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
+/* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
+int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
 
 /* Folds the live sockets into the rows and reads them all. The sample belongs to the collector. */
 int collect_read(struct collect *collect, const struct sample **ret_sample);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Changes on the running collector. What a load mode or a module observes is one word of switches that the programs
+ * read with each call, so it changes between two calls and no program is loaded. The process table lies behind a pointer
+ * in the kernel: a new one is filled with the processes of the old, takes its place, and what the old one counted is
+ * handed out as final rows. The kernel returns from the exchange when no program can see the old table any more.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "daemon/collect-private.h"
+
+uint32_t collect_switches(const struct collect_config *config) {
+        uint32_t switches = 0;
+
+        if (!config->is_tcp_off)
+                switches |= SWITCH_TCP;
+        if (!config->is_udp_off)
+                switches |= SWITCH_UDP;
+        if (config->load_mode != LOAD_PASSIVE)
+                switches |= SWITCH_TCP_CALLS;
+        if (config->load_mode == LOAD_RETURN)
+                switches |= SWITCH_ERRORS;
+        if (config->is_tcp_off || config->is_udp_off || config->load_mode == LOAD_PASSIVE)
+                switches |= SWITCH_PARTIAL;
+        return switches;
+}
+
+static int refuse(char *reason, size_t size, int error, const char *what) {
+        if (reason)
+                snprintf(reason, size, "%s: %s", what, strerror(-error));
+        return error;
+}
+
+static void apply(struct collect *collect, const struct collect_config *config) {
+        collect->config = *config;
+        __atomic_store_n(&collect->skeleton->data->switches, collect_switches(config), __ATOMIC_SEQ_CST);
+}
+
+/* With trampolines, mode "passive" hooks other functions; there it is a restart's matter which of the two are attached,
+ * and a change at run time keeps the hooks and tells the programs to look away. */
+int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
+        struct collect_config config = collect->config;
+
+        if (mode != LOAD_PASSIVE && !collect->sees_calls)
+                return refuse(ret_reason, size, -EOPNOTSUPP,
+                              "the trampolines of load mode passive see no TCP call; set LoadMode= and restart");
+        config.load_mode = mode;
+        apply(collect, &config);
+        return 0;
+}
+
+int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
+        if (method == collect->config.attach_method)
+                return 0;
+        /* "auto" is satisfied by what runs: it is the best that this kernel allowed. */
+        if (method != ATTACH_AUTO && method != collect->method)
+                return refuse(ret_reason, size, -EOPNOTSUPP,
+                              "another attach method cannot take over while calls are running; set AttachMethod= and "
+                              "restart");
+        collect->config.attach_method = method;
+        return 0;
+}
+
+/* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
+static int find_unknown_sockets(struct collect *collect) {
+        int r;
+
+        collect->skeleton->bss->is_scanned = false;
+        r = collect_walk(collect->scan_link);
+        if (r == 0)
+                r = collect_walk(collect->tcp_link);
+        collect->skeleton->bss->is_scanned = true;
+        return r;
+}
+
+/* A pass before the switch: what was moved until now is charged when the module goes off, dropped when it comes on. */
+int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+        struct collect_config config = collect->config;
+        bool *is_off = strcmp(module, "tcp") == 0 ? &config.is_tcp_off :
+                       strcmp(module, "udp") == 0 ? &config.is_udp_off : NULL;
+        int r;
+
+        if (!is_off)
+                return refuse(ret_reason, size, -ENOENT, module);
+        if (*is_off == !is_on)
+                return 0;
+        *is_off = !is_on;
+        r = collect_walk(collect->fold_link);
+        if (r == 0 && is_on)
+                r = find_unknown_sockets(collect);
+        if (r < 0)
+                return refuse(ret_reason, size, r, "cannot walk the sockets");
+        apply(collect, &config);
+        return 0;
+}
+
+/* Puts the processes of the n rows that were just read into a table, without what they moved. Returns how many did not
+ * fit; those that are there already stay as they are. */
+static uint32_t seed(const struct collect *collect, int fd, uint32_t n) {
+        uint32_t n_left_out = 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+                struct process_row row = collect->values[i];
+
+                memset(row.counters, 0, sizeof(row.counters));
+                if (bpf_map_update_elem(fd, &collect->keys[i], &row, BPF_NOEXIST) < 0 && errno != EEXIST)
+                        n_left_out++;
+        }
+        return n_left_out;
+}
+
+static int reserve_pending(struct collect *collect, uint32_t n) {
+        struct sample_row *pending = realloc(collect->pending, (collect->n_pending + n) * sizeof(*pending));
+
+        if (!pending)
+                return -ENOMEM;
+        collect->pending = pending;
+        return 0;
+}
+
+static void keep_last_rows(struct collect *collect, uint32_t n) {
+        struct sample_row *pending = collect->pending;
+
+        for (uint32_t i = 0; i < n; i++)
+                pending[collect->n_pending++] = (struct sample_row) {
+                        .key = collect->keys[i],
+                        .row = collect->values[i],
+                        .is_last = true,
+                };
+}
+
+static int exchange_tables(struct collect *collect, int fd, uint32_t *ret_left_out) {
+        int outer = bpf_map__fd(collect->skeleton->maps.table), r;
+        uint32_t zero = 0, n;
+
+        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r < 0)
+                return r;
+        (void) seed(collect, fd, n);
+        /* Room first: after the exchange nothing may fail. */
+        r = reserve_pending(collect, collect->config.max_processes);
+        if (r == 0 && bpf_map_update_elem(outer, &zero, &fd, BPF_ANY) < 0)
+                r = -errno;
+        if (r < 0)
+                return r;
+        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r < 0)
+                return r;
+        *ret_left_out = seed(collect, fd, n);
+        keep_last_rows(collect, n);
+        return 0;
+}
+
+int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
+        uint32_t left_out = 0, old = collect->config.max_processes;
+        int fd, r;
+
+        if (n == old)
+                return 0;
+        r = collect_reserve(collect, n + old + collect->n_pending);
+        if (r < 0)
+                return refuse(ret_reason, size, r, "cannot make room for the rows");
+        fd = bpf_map_create(BPF_MAP_TYPE_HASH, "processes", sizeof(struct process_key), sizeof(struct process_row), n,
+                            NULL);
+        if (fd < 0)
+                return refuse(ret_reason, size, -errno, "the kernel refused a table of that size");
+        r = exchange_tables(collect, fd, &left_out);
+        if (r < 0) {
+                close(fd);
+                return refuse(ret_reason, size, r, "cannot exchange the tables");
+        }
+        if (collect->owns_table)
+                close(collect->table_fd);
+        collect->table_fd = fd;
+        collect->owns_table = true;
+        collect->config.max_processes = n;
+        collect->skeleton->bss->is_table_short = left_out > 0;
+        return 0;
+}

@@ -67,11 +67,20 @@ struct control_table {
         uint32_t capacity_min, capacity_max;
 };
 
+/* What is in force, as a configuration file would have it. */
+struct control_settings_row {
+        const char *key;
+        char value[64];
+        const char *source; /* "default", "FILE:LINE", "command line" or "run time"; valid until the next change */
+};
+
 struct control_operations {
         void (*facts)(void *daemon, struct control_facts *ret_facts);
         int (*get)(void *daemon, enum control_setting setting, struct control_value *ret_value);
         int (*set)(void *daemon, enum control_setting setting, const struct control_value *value,
                    struct control_error *ret_error);
+        size_t n_settings;
+        int (*settings_row)(void *daemon, size_t number, struct control_settings_row *ret_row);
         size_t n_modules;
         int (*module)(void *daemon, size_t number, struct control_module *ret_module);
         /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
@@ -84,8 +93,17 @@ struct control_operations {
         int (*open_segment)(void *daemon, const char *view, int *ret_fd, struct control_error *ret_error);
         /* Folds and publishes now: all that happened before the call is in the publication. */
         int (*sync)(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error);
+        /* Reads the files again; what was changed at run time and not saved is taken back. If a file cannot be read,
+         * nothing changes. A line that is wrong, or a change that fails, is told; the rest is applied all the same. */
         int (*reload)(void *daemon, struct control_error *ret_error);
+        /* What was changed at run time becomes a drop-in. */
         int (*save)(void *daemon, struct control_error *ret_error);
+        /* changed is called from the loop after each publication and each change of what can be seen here, whoever made
+         * it: a caller, an end of a lifetime, a signal. NULL: no longer. */
+        void (*watch)(void *daemon, void (*changed)(void *userdata), void *userdata);
 };
+
+/* The real ones; their `daemon` is a struct daemon. */
+const struct control_operations *control_operations(void);
 
 #endif

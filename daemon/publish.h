@@ -31,6 +31,8 @@ uint64_t publish_next(const struct publish *publish);
 /* Makes the segments, or makes room for what is to be published by replacing those that are too small. What cannot be
  * made room for is merged into the overflow rows. Returns the error that stopped it from growing, or 0. */
 int publish_fit(struct publish *publish, struct aggregate *aggregate);
+/* New bounds; segments that are too large are replaced with the next fit. */
+void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);
 /* Writes both views. facts: everything but sequence. ret_replaced gets a bit per view that has a new segment since the
  * last call. */
 int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,

@@ -77,7 +77,7 @@ static void values_out_of_range_change_nothing(void **state) {
         static const char *const lines[] = {
                 "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
                 "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
-                "Sockets=1.5", "Services=65537",
+                "Sockets=1.5", "Services=1048577", "Modules=icmp", "Modules=tcp,udp",
         };
         struct settings defaults = settings_default();
 

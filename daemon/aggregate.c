@@ -343,11 +343,12 @@ static void forget_lost_parts(struct aggregate *a) {
 
 /* No row of the kernel tells of the end of these. A look at some of them by turns. */
 static void check_orphans(struct aggregate *a) {
+        uint32_t n = a->parts.n_slots < ORPHAN_SLOTS ? a->parts.n_slots : ORPHAN_SLOTS;
         unsigned n_checks = 0;
 
         if (!a->config.is_alive)
                 return;
-        for (uint32_t i = 0; i < ORPHAN_SLOTS && n_checks < ORPHAN_CHECKS && a->parts.n_orphans > 0; i++) {
+        for (uint32_t i = 0; i < n && n_checks < ORPHAN_CHECKS && a->parts.n_orphans > 0; i++) {
                 struct part *part = &a->parts.slots[a->parts.next_orphan++ % a->parts.n_slots];
                 uint32_t number = part->process;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A temporary file beside it, written and synced, takes the name, and the directory is synced after: rename(2) is
- * atomic, and only what fsync(2) has seen survives a loss of power. The temporary name begins with a dot, so nobody reads it.
+ * atomic, and only what fsync(2) has seen survives a loss of power. The temporary name begins with a dot, so
+ * nobody reads it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -22,17 +22,20 @@
 /* What was wrong: everything is logged, the first is told. */
 struct problems {
         char first[256];
+        enum control_failure failure; /* of the first */
         unsigned n;
 };
 
-static void take_problem(struct problems *problems, const char *line) {
+static void take_problem(struct problems *problems, enum control_failure failure, const char *line) {
         log_line(LOG_WARNING, "%s", line);
-        if (problems->n++ == 0)
-                snprintf(problems->first, sizeof problems->first, "%.200s", line);
+        if (problems->n++ > 0)
+                return;
+        snprintf(problems->first, sizeof problems->first, "%.200s", line);
+        problems->failure = failure;
 }
 
 static void on_problem(void *userdata, const char *line) {
-        take_problem(userdata, line);
+        take_problem(userdata, CONTROL_INVALID_ARGUMENT, line);
 }
 
 static void ignore_problem(void *userdata, const char *line) {
@@ -60,7 +63,7 @@ static void apply_all(struct daemon *d, const struct settings *wanted, struct pr
                         continue;
                 settings_format(wanted, i, value);
                 if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
-                        take_problem(problems, error.message);
+                        take_problem(problems, error.failure, error.message);
                 else
                         settings_copy(&d->settings, wanted, i); /* the source may be another though the value is not */
         }
@@ -73,7 +76,7 @@ static int tell_problems(const struct problems *problems, struct control_error *
                 return 0;
         if (problems->n > 1)
                 snprintf(more, sizeof more, " (and %u more, see the journal)", problems->n - 1);
-        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL, "%s%s", problems->first, more);
+        return control_fail(ret_error, problems->failure, -EINVAL, "%s%s", problems->first, more);
 }
 
 static int refuse_files(struct problems *problems, int error, struct control_error *ret_error) {

@@ -76,11 +76,15 @@ static int apply(struct daemon *d, size_t number, const struct settings *wanted,
         return 0; /* intervals need but to be known */
 }
 
-/* Readers see what the change did as soon as it is done; a publication that fails has said so itself. */
+/* Readers see what the change did as soon as it is done; a publication that fails has said so itself. What is observed
+ * is part of the change: no two of those may fall between two publications, else nobody would know of the time between
+ * them. A table of other size can wait for the loop's next turn, so who asked need not wait for large ones. */
 static void follow_up(struct daemon *d, size_t number) {
         switch (number) {
         case SETTING_INTERVAL:
         case SETTING_IDLE_INTERVAL: daemon_reschedule(d); return;
+        case SETTING_PROCESSES:
+        case SETTING_SERVICES: daemon_publish_soon(d); return;
         case SETTING_ATTACH_METHOD: daemon_log_reports(d); break;
         }
         (void) daemon_run_interval(d);

@@ -62,6 +62,8 @@ struct daemon {
 uint64_t daemon_clock_usec(clockid_t clock);
 /* One interval of the data line, at once; the next one stays due when it was. */
 int daemon_run_interval(struct daemon *daemon);
+/* With the loop's next turn. */
+void daemon_publish_soon(struct daemon *daemon);
 /* After a change of intervals. */
 void daemon_reschedule(struct daemon *daemon);
 void daemon_log_reports(const struct daemon *daemon);

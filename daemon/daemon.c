@@ -151,13 +151,21 @@ static int schedule(struct daemon *d, uint64_t due_usec) {
 }
 
 /* A time that is past makes the loop publish at once. */
-void daemon_reschedule(struct daemon *d) {
-        choose_interval(d);
-        d->due_usec = d->published_usec + d->interval_usec;
-        (void) sd_event_source_set_time(d->interval_source, d->due_usec);
+static void publish_at(struct daemon *d, uint64_t due_usec) {
+        d->due_usec = due_usec;
+        (void) sd_event_source_set_time(d->interval_source, due_usec);
         (void) sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
         if (d->changed)
                 d->changed(d->changed_userdata);
+}
+
+void daemon_publish_soon(struct daemon *d) {
+        publish_at(d, now_usec());
+}
+
+void daemon_reschedule(struct daemon *d) {
+        choose_interval(d);
+        publish_at(d, d->published_usec + d->interval_usec);
 }
 
 static int on_interval(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -7,8 +7,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +65,6 @@ static int teardown(void **state) {
         return 0;
 }
 
-/* From the files of the tree, then what the test wants. */
 static struct stage *start(void **state, const char *option) {
         char directory[256], config[256], message[256];
         char *argv[] = { (char *) "socktallyd", directory, config, (char *) option, NULL };
@@ -349,6 +346,7 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
         check_table(stage, 10 * 60 * 61 / 2);
         atomic_store(&stage->script.bytes, 11);
         assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 16, &stage->error), 0);
+        turn_until_published(stage);
         check_table(stage, 11 * 60 * 61 / 2);
         assert_int_equal(stage->ops->table(stage->daemon, 0, &table), 0);
         assert_string_equal(table.name, "processes");
@@ -360,9 +358,11 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
         assert_int_equal(table.capacity_max, 1048576);
         atomic_store(&stage->script.bytes, 12);
         assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 1048576, &stage->error), 0);
+        turn_until_published(stage);
         check_table(stage, 12 * 60 * 61 / 2);
         assert_row(stage, "Processes", "1048576", "run time");
         assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 16, &stage->error), 0);
+        turn_until_published(stage);
         check_table(stage, 12 * 60 * 61 / 2);
         assert_int_equal(stage->ops->table(stage->daemon, 1, &table), 0);
         assert_string_equal(table.name, "services");
@@ -372,7 +372,6 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
 static void capacities_out_of_range_are_refused(void **state) {
         static const uint32_t capacities[] = { 0, 15, 1048577, UINT32_MAX };
         struct stage *stage = start(state, NULL);
-        struct control_table table;
 
         for (size_t number = 0; number < stage->ops->n_tables; number++)
                 for (size_t i = 0; i < 4; i++)
@@ -381,7 +380,6 @@ static void capacities_out_of_range_are_refused(void **state) {
                                      CONTROL_INVALID_ARGUMENT, "must be a number from 16 to 1048576");
         assert_error(stage, stage->ops->table_set_capacity(stage->daemon, 2, 100, &stage->error),
                      CONTROL_INVALID_ARGUMENT, "processes and services");
-        assert_int_equal(stage->ops->table(stage->daemon, 2, &table), -ENOENT);
         assert_int_equal(stage->script.n_changes, 0);
 }
 
@@ -490,15 +488,13 @@ static void a_hangup_signal_reloads(void **state) {
 
 static void assert_saved(struct stage *stage, const char *wanted) {
         FILE *file = fopen(tree_path(stage->tree, RUNTIME_FILE), "r");
-        char text[1024], *lines;
+        char text[1024];
 
         assert_non_null(file);
         text[fread(text, 1, sizeof text - 1, file)] = '\0';
         fclose(file);
-        lines = strchr(text, '\n');
-        assert_non_null(lines);
         assert_int_equal(text[0], '#');
-        assert_string_equal(lines + 1, wanted);
+        assert_string_equal(text + strcspn(text, "\n") + 1, wanted);
 }
 
 static void save_writes_what_differs_and_the_next_start_has_it(void **state) {

@@ -19,6 +19,10 @@
 #include "daemon/text.h"
 #include "libclient/socktally.h"
 
+/* Slots that are looked at, and processes that are asked for, in one update. */
+#define ORPHAN_SLOTS 4096
+#define ORPHAN_CHECKS 64
+
 struct aggregate {
         struct aggregate_config config;
         struct layout_host_row host;
@@ -62,9 +66,14 @@ struct aggregate *aggregate_free(struct aggregate *aggregate) {
         return NULL;
 }
 
+/* Where what a process moves is shown. */
+static uint32_t shown(const struct aggregate *a, uint32_t process) {
+        return a->processes.slots[process].is_hidden ? PROCESS_OVERFLOW : process;
+}
+
 /* Adds what a kernel row grew to the rows that it feeds. True if anything moved. */
 static bool take(struct aggregate *a, uint64_t taken[], const __u64 counters[], uint32_t process, uint32_t service) {
-        struct process *p = &a->processes.slots[process];
+        struct process *p = &a->processes.slots[shown(a, process)];
         struct layout_service_row *s = &a->services.rows[service];
         bool has_moved = false;
 
@@ -95,7 +104,7 @@ static void take_gauges(struct aggregate *a, const struct sample_row *row, uint3
                 return;
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (counter_is_gauge(m) && row->row.counters[m]) {
-                        raise_gauge(&a->processes.slots[process].counters[m], row->row.counters[m]);
+                        raise_gauge(&a->processes.slots[shown(a, process)].counters[m], row->row.counters[m]);
                         raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
                         raise_gauge(&a->host.counters[m], row->row.counters[m]);
                 }
@@ -132,7 +141,8 @@ static void process_merge(struct aggregate *a, uint32_t number, uint32_t into) {
                 a->parts.slots[i].process = into;
                 a->parts.slots[i].next = LOOKUP_NONE;
         }
-        a->services.rows[from->service].processes--;
+        if (!from->is_hidden)
+                a->services.rows[from->service].processes--;
         processes_remove(&a->processes, number);
 }
 
@@ -225,7 +235,7 @@ static struct part *part_new(struct aggregate *a, const struct sample_row *row) 
 static void describe(struct aggregate *a, struct part *part, const struct sample_row *row, bool is_new) {
         struct process *process = &a->processes.slots[part->process];
 
-        if (is_special(part->process))
+        if (is_special(part->process) || process->is_hidden)
                 return;
         if (is_new || memcmp(part->comm, row->row.comm, sizeof part->comm) != 0) {
                 memcpy(part->comm, row->row.comm, sizeof part->comm);
@@ -257,6 +267,25 @@ static void take_homeless(struct aggregate *a, const struct sample_row *row) {
         take(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
 }
 
+/* The kernel's table was replaced and the process lives on: what it moves from now on comes with a row that begins at
+ * 0. A process that is known to be gone gets no other row. */
+static void part_end(struct aggregate *a, struct part *part, bool has_exited) {
+        if (has_exited) {
+                part_drop(a, part);
+                return;
+        }
+        memset(part->taken, 0, sizeof part->taken);
+        a->parts.n_orphans += !part->is_orphan;
+        part->is_orphan = true;
+}
+
+static void part_seen(struct aggregate *a, struct part *part, const struct sample_row *row) {
+        part->update = a->update;
+        part->pid = row->row.pid;
+        a->parts.n_orphans -= part->is_orphan;
+        part->is_orphan = false;
+}
+
 static void take_row(struct aggregate *a, const struct sample_row *row) {
         struct part *part = parts_find(&a->parts, &row->key);
         bool is_new = !part, has_moved, has_exited = row->row.exited != 0;
@@ -270,7 +299,7 @@ static void take_row(struct aggregate *a, const struct sample_row *row) {
                 return;
         }
         number = part->process;
-        part->update = a->update;
+        part_seen(a, part, row);
         has_moved = take(a, part->taken, row->row.counters, number, part->service);
         take_gauges(a, row, number, part->service);
         if (is_new || has_moved)
@@ -280,7 +309,7 @@ static void take_row(struct aggregate *a, const struct sample_row *row) {
                 part->has_exited = has_exited;
         }
         if (row->is_last)
-                part_drop(a, part);
+                part_end(a, part, has_exited);
         settle(a, number, has_moved);
 }
 
@@ -305,10 +334,31 @@ static void forget_lost_parts(struct aggregate *a) {
                 struct part *part = &a->parts.slots[i];
                 uint32_t number = part->process;
 
-                if (part->is_used && a->update - part->update > 16) {
+                if (part->is_used && !part->is_orphan && a->update - part->update > 16) {
                         part_drop(a, part);
                         settle(a, number, false);
                 }
+        }
+}
+
+/* No row of the kernel tells of the end of these. A look at some of them by turns. */
+static void check_orphans(struct aggregate *a) {
+        uint32_t n = a->parts.n_slots < ORPHAN_SLOTS ? a->parts.n_slots : ORPHAN_SLOTS;
+        unsigned n_checks = 0;
+
+        if (!a->config.is_alive)
+                return;
+        for (uint32_t i = 0; i < n && n_checks < ORPHAN_CHECKS && a->parts.n_orphans > 0; i++) {
+                struct part *part = &a->parts.slots[a->parts.next_orphan++ % a->parts.n_slots];
+                uint32_t number = part->process;
+
+                if (!part->is_used || !part->is_orphan)
+                        continue;
+                n_checks++;
+                if (a->config.is_alive(a->config.userdata, part->pid, part->key.start_time))
+                        continue;
+                part_drop(a, part);
+                settle(a, number, false);
         }
 }
 
@@ -332,6 +382,7 @@ void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t
         for (size_t i = 0; i < sample->n_rows; i++)
                 take_row(a, &sample->rows[i]);
         forget_lost_parts(a);
+        check_orphans(a);
         count_rows(a);
 }
 
@@ -343,15 +394,20 @@ static void shrink_processes(struct aggregate *a, uint32_t n) {
                 }
 }
 
-static void shrink_services(struct aggregate *a, uint32_t n) {
-        if (a->services.n_rows <= n)
-                return;
+/* Services beyond n are the overflow row from now on. */
+static void leave_services(struct aggregate *a, uint32_t n) {
         for (uint32_t i = 0; i < a->parts.n_slots; i++)
                 if (a->parts.slots[i].service >= n)
                         a->parts.slots[i].service = SERVICE_OVERFLOW;
         for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
                 if (a->processes.slots[i].service >= n)
                         a->processes.slots[i].service = SERVICE_OVERFLOW;
+}
+
+static void shrink_services(struct aggregate *a, uint32_t n) {
+        if (a->services.n_rows <= n)
+                return;
+        leave_services(a, n);
         services_shrink(&a->services, n, a->sequence);
 }
 
@@ -362,6 +418,69 @@ void aggregate_shrink(struct aggregate *a, uint32_t n_processes, uint32_t n_serv
         count_rows(a);
 }
 
+static void process_hide(struct aggregate *a, uint32_t number) {
+        struct process *process = &a->processes.slots[number], *overflow = &a->processes.slots[PROCESS_OVERFLOW];
+
+        counters_add(overflow->counters, process->counters);
+        overflow->changed = a->sequence;
+        memset(process->counters, 0, sizeof process->counters);
+        a->services.rows[process->service].processes--;
+        processes_hide(&a->processes, number);
+        a->rows_overflowed++;
+}
+
+/* When a row last moved, and which it is. */
+struct candidate {
+        uint64_t changed;
+        uint32_t number;
+};
+
+static int compare_candidates(const void *a, const void *b) {
+        const struct candidate *one = a, *other = b;
+
+        if (one->changed != other->changed)
+                return one->changed < other->changed ? -1 : 1;
+        return one->number < other->number ? 1 : -1; /* of equals, the newer ones go */
+}
+
+static void hide_quietest(struct aggregate *a, struct candidate candidates[], uint32_t max) {
+        uint32_t n = 0;
+
+        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
+                if (a->processes.slots[i].is_used)
+                        candidates[n++] = (struct candidate) { a->processes.slots[i].changed, i };
+        qsort(candidates, n, sizeof *candidates, compare_candidates);
+        for (uint32_t i = 0; i < n && a->processes.n_used > max; i++)
+                process_hide(a, candidates[i].number);
+}
+
+int aggregate_resize(struct aggregate *a, uint32_t max_processes, uint32_t max_services, uint64_t sequence) {
+        struct candidate *candidates = NULL;
+        int r;
+
+        if (a->processes.n_used > max_processes) {
+                candidates = reallocarray(NULL, a->processes.n_used, sizeof *candidates);
+                if (!candidates)
+                        return -ENOMEM;
+        }
+        r = services_close(&a->services, max_services, sequence);
+        if (r < 0) {
+                free(candidates);
+                return r;
+        }
+        a->sequence = sequence;
+        a->processes.max = max_processes;
+        a->services.max = max_services;
+        leave_services(a, max_services);
+        while (a->processes.n_used > max_processes && a->processes.first_gone != LOOKUP_NONE)
+                process_merge(a, a->processes.first_gone, PROCESS_EXITED);
+        if (candidates)
+                hide_quietest(a, candidates, max_processes);
+        free(candidates);
+        count_rows(a);
+        return 0;
+}
+
 void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_result) {
         *ret_result = (struct aggregate_result) {
                 .host = &a->host,
@@ -370,6 +489,9 @@ void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_resul
                 .n_processes = a->processes.n_used,
                 .services = a->services.rows,
                 .n_services = a->services.n_rows,
+                .peak_processes = a->processes.peak,
+                .peak_services = a->services.peak,
                 .rows_overflowed = a->rows_overflowed,
+                .services_overflowed = a->services.n_overflowed,
         };
 }

@@ -17,10 +17,14 @@ struct aggregate;
 typedef void aggregate_identify(void *userdata, const struct process_key *key, const struct process_row *row,
                                 struct unit *ret_unit);
 
+/* False once that process is known to be gone. pid 0: not known here. */
+typedef bool aggregate_is_alive(void *userdata, uint32_t pid, uint64_t start_time);
+
 struct aggregate_config {
         uint32_t max_processes; /* published rows of each table, specials included */
         uint32_t max_services;
         aggregate_identify *identify;
+        aggregate_is_alive *is_alive; /* NULL: ends are known from the rows alone */
         void *userdata;
 };
 
@@ -36,7 +40,9 @@ struct aggregate_result {
         uint32_t n_slots, n_processes; /* n_processes: used slots, specials included */
         const struct layout_service_row *services;
         uint32_t n_services;
+        uint32_t peak_processes, peak_services; /* most that there ever were */
         uint64_t rows_overflowed;      /* processes that got no row of their own here */
+        uint64_t services_overflowed;
 };
 
 int aggregate_new(struct aggregate **ret_aggregate, const struct aggregate_config *config);
@@ -48,6 +54,10 @@ void aggregate_update(struct aggregate *aggregate, const struct sample *sample, 
 /* The publication has room for this many rows only: what the last update added beyond goes to the overflow rows, for
  * good. Later updates may add again. */
 void aggregate_shrink(struct aggregate *aggregate, uint32_t n_processes, uint32_t n_services, uint64_t sequence);
+/* Changes the bounds. With more rows in use than a new one allows, processes that are gone leave first, then those that
+ * were quiet for longest, and the newest services: for good to the overflow rows, so nothing that was seen comes again
+ * with less. -ENOMEM with nothing changed. */
+int aggregate_resize(struct aggregate *aggregate, uint32_t max_processes, uint32_t max_services, uint64_t sequence);
 void aggregate_get(const struct aggregate *aggregate, struct aggregate_result *ret_result);
 
 #endif

@@ -77,6 +77,19 @@ static void take_section(struct reading *reading, const char *line) {
                 say(reading, "unknown section %s, ignoring it; the section is [Socktally]", line);
 }
 
+/* An empty value stands for the default. */
+static void take_value(struct reading *reading, const struct setting *setting, const char *value) {
+        uint32_t bit = UINT32_C(1) << setting_number(setting);
+        char source[SETTINGS_SOURCE_SIZE];
+
+        snprintf(source, sizeof source, "%s:%u", reading->path, reading->line);
+        if (settings_set(reading->settings, setting_number(setting), value[0] ? value : setting->initial, source) < 0) {
+                reading->settings->rejected |= bit;
+                say(reading, "%s=%s: must be %s, ignoring it", setting->key, value, setting->allowed);
+        } else
+                reading->settings->rejected &= ~bit;
+}
+
 static void take_assignment(struct reading *reading, char *line) {
         char *equals = strchr(line, '='), *key, *value;
         const struct setting *setting;
@@ -93,8 +106,8 @@ static void take_assignment(struct reading *reading, char *line) {
                 say(reading, "%s= stands before the section [Socktally], ignoring it", key);
         else if (!setting)
                 say(reading, "unknown setting %s=, ignoring it; see socktally.conf(5)", key);
-        else if (setting->set(reading->settings, value[0] ? value : setting->initial) < 0) /* empty: the default */
-                say(reading, "%s=%s: must be %s, ignoring it", key, value, setting->allowed);
+        else
+                take_value(reading, setting, value);
 }
 
 static void take_line(struct reading *reading, char *line) {
@@ -184,12 +197,14 @@ static int load(struct settings *settings, const char *path, configuration_repor
         return 0;
 }
 
-void configuration_load_file(struct settings *settings, const char *path, configuration_report *report,
-                             void *userdata) {
+int configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata) {
         struct reading reading = { .path = path, .report = report, .userdata = userdata };
+        int r;
 
-        if (load(settings, path, report, userdata) == -ENOENT)
+        r = load(settings, path, report, userdata);
+        if (r == -ENOENT)
                 say_unreadable(&reading, -ENOENT);
+        return r;
 }
 
 struct dropins {
@@ -243,9 +258,8 @@ static bool is_mask(const char *path) {
         return is_null;
 }
 
-void configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
-                        void *userdata) {
-        struct dropins dropins = { .n = 0 };
+static int load_main(struct settings *settings, const char *const directories[], configuration_report *report,
+                     void *userdata) {
         char path[4096];
         int r = -ENOENT;
 
@@ -253,14 +267,33 @@ void configuration_load(struct settings *settings, const char *const directories
                 snprintf(path, sizeof path, "%s/socktally.conf", directories[i]);
                 r = is_mask(path) ? 0 : load(settings, path, report, userdata);
         }
+        return r == -ENOENT ? 0 : r;
+}
+
+int configuration_load_except(struct settings *settings, const char *const directories[], const char *name,
+                              configuration_report *report, void *userdata) {
+        struct dropins dropins = { .n = 0 };
+        int result, r;
+
+        result = load_main(settings, directories, report, userdata);
         for (size_t i = 0; directories[i]; i++)
                 list_directory(&dropins, directories[i]);
         qsort(dropins.paths, dropins.n, sizeof dropins.paths[0], compare_names);
         for (size_t i = 0; i < dropins.n; i++) {
-                if (!is_mask(dropins.paths[i]))
-                        (void) load(settings, dropins.paths[i], report, userdata);
+                const char *path = dropins.paths[i];
+
+                r = is_mask(path) || (name && strcmp(name_of(path), name) == 0) ? 0 :
+                                                                     load(settings, path, report, userdata);
+                if (r < 0 && result >= 0)
+                        result = r;
                 free(dropins.paths[i]);
         }
+        return result;
+}
+
+int configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
+                       void *userdata) {
+        return configuration_load_except(settings, directories, NULL, report, userdata);
 }
 
 const char *const *configuration_directories(void) {

@@ -10,12 +10,15 @@
 /* Gets one line per problem; nothing is fatal, what is wrong is left out. */
 typedef void configuration_report(void *userdata, const char *line);
 
-/* directories: those that may hold `socktally.conf` and `socktally.conf.d`, most important first, NULL at the end. */
-void configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
-                        void *userdata);
+/* directories: those that may hold `socktally.conf` and `socktally.conf.d`, most important first, NULL at the end. All
+ * files are tried; the first error of one that cannot be read is returned, 0 if there was none. */
+int configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
+                       void *userdata);
+/* The same without the drop-ins of this name. */
+int configuration_load_except(struct settings *settings, const char *const directories[], const char *name,
+                              configuration_report *report, void *userdata);
 /* One file, which is expected to exist. */
-void configuration_load_file(struct settings *settings, const char *path, configuration_report *report,
-                             void *userdata);
+int configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata);
 /* The directories of this installation. */
 const char *const *configuration_directories(void);
 

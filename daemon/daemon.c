@@ -2,7 +2,7 @@
 /*
  * Puts the parts together. Each interval: collect reads the kernel's rows, identify names what is new, aggregate adds
  * up, publish writes, readers are told. Order of life: everything is made in daemon_new() and unmade in reverse by
- * daemon_free(), which takes a daemon that is only half made. This is the daemon's only file that logs.
+ * daemon_free(), which takes a daemon that is only half made. What changes while it runs is in change.c and beside it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,21 +14,17 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/aggregate.h"
 #include "daemon/cgroups.h"
-#include "daemon/configuration.h"
-#include "daemon/daemon.h"
-#include "daemon/identify.h"
+#include "daemon/daemon-private.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
-#include "daemon/publish.h"
-#include "daemon/readers.h"
 #include "daemon/timespan.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
@@ -38,30 +34,6 @@
 #define MAX_READERS_PER_UID 256
 #define DESCRIPTORS_BESIDE_READERS 256
 
-struct daemon {
-        struct settings settings;
-        const char *directory;
-        bool debug;
-        bool has_made_directory, has_made_socket;
-        gid_t gid;
-        struct collect *collect;
-        struct identify *identify;
-        struct aggregate *aggregate;
-        struct publish *publish;
-        struct readers *readers;
-        sd_event *event;
-        sd_event_source *interval_source, *watchdog_source, *identify_source;
-        uint64_t interval_usec;      /* in force now */
-        uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
-        uint64_t published_usec;     /* last one */
-        uint64_t last_reader_usec;   /* when somebody was last connected */
-        uint64_t watchdog_usec;
-        uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
-        int read_error, fit_error, publish_error; /* what was said already */
-        bool is_healthy;             /* the last interval was published */
-        char status[160];            /* what the service manager shows */
-};
-
 static uint64_t clock_ns(clockid_t clock) {
         struct timespec now;
 
@@ -69,8 +41,12 @@ static uint64_t clock_ns(clockid_t clock) {
         return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
 }
 
+uint64_t daemon_clock_usec(clockid_t clock) {
+        return clock_ns(clock) / 1000;
+}
+
 static uint64_t now_usec(void) {
-        return clock_ns(CLOCK_MONOTONIC) / 1000;
+        return daemon_clock_usec(CLOCK_MONOTONIC);
 }
 
 /* Says an error once, and again when it is another; what came back is said too. */
@@ -143,8 +119,7 @@ static void show_status(struct daemon *d) {
         sd_notifyf(false, "STATUS=%s", status);
 }
 
-/* One interval of the data line. */
-static int run_interval(struct daemon *d) {
+int daemon_run_interval(struct daemon *d) {
         const struct sample *sample;
         uint64_t cpu_ns;
         int r;
@@ -153,8 +128,10 @@ static int run_interval(struct daemon *d) {
         identify_follow(d->identify);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
-        if (r >= 0)
+        if (r >= 0) {
+                d->health = sample->health;
                 r = publish_sample(d, sample);
+        }
         d->is_healthy = r >= 0;
         if (r < 0 && d->interval_usec > RETRY_USEC)
                 d->interval_usec = RETRY_USEC;
@@ -163,6 +140,8 @@ static int run_interval(struct daemon *d) {
         cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
         d->cost_ns = cpu_ns - d->cpu_ns;
         d->cpu_ns = cpu_ns;
+        if (d->changed)
+                d->changed(d->changed_userdata);
         return r;
 }
 
@@ -175,10 +154,28 @@ static int schedule(struct daemon *d, uint64_t due_usec) {
         return sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
 }
 
+/* A time that is past makes the loop publish at once. */
+static void publish_at(struct daemon *d, uint64_t due_usec) {
+        d->due_usec = due_usec;
+        (void) sd_event_source_set_time(d->interval_source, due_usec);
+        (void) sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
+        if (d->changed)
+                d->changed(d->changed_userdata);
+}
+
+void daemon_publish_soon(struct daemon *d) {
+        publish_at(d, now_usec());
+}
+
+void daemon_reschedule(struct daemon *d) {
+        choose_interval(d);
+        publish_at(d, d->published_usec + d->interval_usec);
+}
+
 static int on_interval(sd_event_source *source, uint64_t usec, void *userdata) {
         struct daemon *d = userdata;
 
-        (void) run_interval(d);
+        (void) daemon_run_interval(d);
         return schedule(d, d->due_usec + d->interval_usec);
 }
 
@@ -189,7 +186,7 @@ static void on_reader_arrived(void *userdata) {
 
         d->last_reader_usec = now;
         if (now - d->published_usec >= d->settings.interval_usec) {
-                (void) run_interval(d);
+                (void) daemon_run_interval(d);
                 schedule(d, now + d->interval_usec);
         } else if (d->due_usec > d->published_usec + d->settings.interval_usec)
                 schedule(d, d->published_usec + d->settings.interval_usec);
@@ -203,6 +200,12 @@ static int get_view_fd(void *userdata, enum publish_view view) {
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* What is wrong was logged. */
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        (void) control_reload(userdata, NULL);
+        return 0;
 }
 
 static int on_cgroups(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -229,17 +232,20 @@ static void identify_row(void *userdata, const struct process_key *key, const st
         identify_unit(d->identify, key, row, ret_unit);
 }
 
+static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
+        const struct daemon *d = userdata;
+
+        return identify_is_alive(d->identify, pid, start_time);
+}
+
 static void report_problem(void *userdata, const char *line) {
         log_line(LOG_WARNING, "%s", line);
 }
 
 static void load_settings(struct daemon *d, const struct options *options) {
-        d->settings = settings_default();
-        if (options->config_path)
-                configuration_load_file(&d->settings, options->config_path, report_problem, NULL);
-        else
-                configuration_load(&d->settings, configuration_directories(), report_problem, NULL);
-        options_apply(options, &d->settings);
+        d->options = *options;
+        d->directories = options->config_path ? NULL : configuration_directories();
+        (void) reload_read(d, &d->settings, report_problem, NULL); /* what is wrong is left out */
         d->directory = options->runtime_directory;
         d->debug = options->debug;
 }
@@ -270,9 +276,9 @@ static bool is_same_report(const struct collect_report *a, const struct collect_
 }
 
 /* Modules mostly share their method and its reason: then one line is enough. */
-static void log_reports(const struct collect *collect) {
+void daemon_log_reports(const struct daemon *d) {
         const struct collect_report *reports;
-        size_t n = collect_reports(collect, &reports);
+        size_t n = collect_reports(d->collect, &reports);
         bool is_shared = n > 1;
 
         for (size_t i = 1; i < n; i++)
@@ -304,6 +310,8 @@ static int start_collect(struct daemon *d) {
                 .attach_method = d->settings.attach_method,
                 .max_processes = d->settings.max_processes,
                 .max_sockets = d->settings.max_sockets,
+                .is_tcp_off = !d->modules[MODULE_TCP].is_enabled,
+                .is_udp_off = !d->modules[MODULE_UDP].is_enabled,
                 .debug = d->debug,
         };
         char reason[512] = "";
@@ -311,7 +319,7 @@ static int start_collect(struct daemon *d) {
 
         r = collect_start(&d->collect, &config, reason, sizeof reason);
         if (r >= 0) {
-                log_reports(d->collect);
+                daemon_log_reports(d);
                 return 0;
         }
         log_line(LOG_ERR, "Cannot count: %s", reason[0] ? reason : strerror(-r));
@@ -343,12 +351,13 @@ static int start_tables(struct daemon *d) {
                 .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
                 .identify = identify_row,
+                .is_alive = is_process_alive,
                 .userdata = d,
         };
         struct publish_config publish = {
                 .directory = d->directory,
                 .gid = d->gid,
-                .incarnation = clock_ns(CLOCK_REALTIME),
+                .incarnation = d->incarnation,
                 .max_processes = aggregate.max_processes,
                 .max_services = aggregate.max_services,
         };
@@ -427,17 +436,20 @@ static int start_readers(struct daemon *d, int listen_fd) {
 }
 
 static int start_signals(struct daemon *d) {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        static const struct {
+                int number;
+                sd_event_signal_handler_t handler;
+        } signals[] = { { SIGTERM, on_signal }, { SIGINT, on_signal }, { SIGHUP, on_hangup } };
         sigset_t set;
         int r = 0;
 
         sigemptyset(&set);
         for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-                sigaddset(&set, signals[i]);
+                sigaddset(&set, signals[i].number);
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
         for (size_t i = 0; i < sizeof signals / sizeof signals[0] && r >= 0; i++)
-                r = sd_event_add_signal(d->event, NULL, signals[i], on_signal, d);
+                r = sd_event_add_signal(d->event, NULL, signals[i].number, signals[i].handler, d);
         return r;
 }
 
@@ -454,10 +466,22 @@ static int start_loop(struct daemon *d) {
         return r;
 }
 
+static void look_around(struct daemon *d) {
+        struct utsname name;
+
+        d->last_reader_usec = now_usec();
+        d->started_usec = daemon_clock_usec(CLOCK_REALTIME);
+        d->incarnation = clock_ns(CLOCK_REALTIME);
+        if (uname(&name) >= 0)
+                snprintf(d->kernel, sizeof d->kernel, "%s", name.release);
+}
+
 static int start(struct daemon *d, const struct options *options) {
         int listen_fd, r;
 
+        look_around(d);
         load_settings(d, options);
+        control_modules_start(d);
         r = check_privilege();
         if (r >= 0)
                 r = make_directory(d);
@@ -487,7 +511,7 @@ static int start(struct daemon *d, const struct options *options) {
                 r = start_loop(d);
         d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
-                r = run_interval(d); /* says what is wrong */
+                r = daemon_run_interval(d); /* says what is wrong */
         return r;
 }
 
@@ -497,7 +521,6 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options) {
 
         if (!d)
                 return -ENOMEM;
-        d->last_reader_usec = now_usec();
         r = start(d, options);
         if (r < 0) {
                 daemon_free(d);
@@ -507,6 +530,8 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options) {
         return 0;
 }
 
+/* The place where a bus is started, after schedule(): its operations are control_operations() on this daemon, its loop
+ * is d->event. */
 int daemon_run(struct daemon *d) {
         int r;
 
@@ -521,7 +546,7 @@ int daemon_run(struct daemon *d) {
         if (r < 0)
                 log_line(LOG_ERR, "The event loop failed: %s", strerror(-r));
         else
-                (void) run_interval(d);
+                (void) daemon_run_interval(d);
         return r;
 }
 
@@ -537,6 +562,7 @@ static void remove_socket(const struct daemon *d) {
 struct daemon *daemon_free(struct daemon *d) {
         if (!d)
                 return NULL;
+        control_modules_stop(d);
         sd_event_source_disable_unref(d->watchdog_source);
         sd_event_source_disable_unref(d->identify_source);
         sd_event_source_disable_unref(d->interval_source);

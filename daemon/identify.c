@@ -81,19 +81,31 @@ static int read_proc(const struct identify *identify, uint32_t pid, const char *
         return 0;
 }
 
-/* The PID may have been used again since the row was made. */
-static bool is_same_process(const struct identify *identify, uint32_t pid, uint64_t start_time) {
+/* The PID may have been used again since the row was made: then 0. */
+static int same_process(const struct identify *identify, uint32_t pid, uint64_t start_time) {
         char stat[1024];
         const char *p;
+        int r;
         uint64_t ticks, wanted = start_time / (NSEC_PER_SEC / identify->ticks_per_sec);
 
-        if (read_proc(identify, pid, "stat", stat, sizeof stat) < 0)
-                return false;
+        r = read_proc(identify, pid, "stat", stat, sizeof stat);
+        if (r < 0)
+                return r;
         p = strrchr(stat, ')'); /* the name before it may hold anything */
         if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
                          &ticks) != 1)
-                return false;
+                return -EIO;
         return ticks == wanted || ticks == wanted + 1 || ticks + 1 == wanted;
+}
+
+/* Gone between open() and read() is -ESRCH, which read_proc() makes -EIO: the next look finds no file. */
+bool identify_is_alive(const struct identify *identify, uint32_t pid, uint64_t start_time) {
+        int r;
+
+        if (pid == 0)
+                return true;
+        r = same_process(identify, pid, start_time);
+        return r != 0 && r != -ENOENT;
 }
 
 /* The path in the hierarchy with this mark, "0::" or ":name=systemd:"; NULL if there is none. */
@@ -144,7 +156,7 @@ void identify_unit(struct identify *identify, const struct process_key *key, con
         }
         unit_from_path("/", ret_unit);
         if (row->pid == 0 || read_proc(identify, row->pid, "cgroup", text, sizeof text) < 0 ||
-            !is_same_process(identify, row->pid, key->start_time))
+            same_process(identify, row->pid, key->start_time) <= 0)
                 return;
         if (path)
                 path = hierarchy_path(text, ":name=systemd:", buffer, sizeof buffer);

@@ -2,6 +2,8 @@
 #ifndef SOCKTALLYD_IDENTIFY_H
 #define SOCKTALLYD_IDENTIFY_H
 /* Which systemd unit a kernel row belongs to. Never blocks, asks no name service; what it remembers is bounded. */
+#include <stdbool.h>
+
 #include "daemon/sample.h"
 #include "daemon/unit.h"
 
@@ -19,6 +21,9 @@ struct identify *identify_free(struct identify *identify);
 /* A descriptor to poll, or -1; when it is readable, call identify_follow(). */
 int identify_fd(const struct identify *identify);
 void identify_follow(struct identify *identify);
+
+/* False if no such process is in /proc; pid 0 is never known to be gone. */
+bool identify_is_alive(const struct identify *identify, uint32_t pid, uint64_t start_time);
 
 /* An empty name: outside every unit, or gone before anybody could look. */
 void identify_unit(struct identify *identify, const struct process_key *key, const struct process_row *row,

@@ -45,7 +45,7 @@ static void build_table(struct option table[]) {
         size_t n = settings_table(&settings);
 
         memcpy(table, own, sizeof own);
-        for (size_t i = 0; i < n && i < OPTIONS_MAX_SETTINGS; i++)
+        for (size_t i = 0; i < n; i++)
                 table[N_OWN + i] = (struct option) { .name = settings[i].option,
                                                      .has_arg = required_argument,
                                                      .val = OPTION_SETTING + (int) i };
@@ -96,7 +96,7 @@ static int take_option(struct options *options, int c, const char *value, char *
 
 int options_parse(int argc, char *argv[], struct options *ret_options, char *message, size_t size) {
         struct options options = { .runtime_directory = "/run/socktally" };
-        struct option table[N_OWN + OPTIONS_MAX_SETTINGS + 1] = { 0 };
+        struct option table[N_OWN + N_SETTINGS + 1] = { 0 };
         int c, r;
 
         build_table(table);
@@ -121,10 +121,7 @@ int options_parse(int argc, char *argv[], struct options *ret_options, char *mes
 }
 
 void options_apply(const struct options *options, struct settings *settings) {
-        const struct setting *table;
-        size_t n = settings_table(&table);
-
-        for (size_t i = 0; i < n && i < OPTIONS_MAX_SETTINGS; i++)
+        for (size_t i = 0; i < N_SETTINGS; i++)
                 if (options->values[i])
-                        (void) table[i].set(settings, options->values[i]); /* checked by options_parse() */
+                        (void) settings_set(settings, i, options->values[i], "command line"); /* was checked */
 }

@@ -4,13 +4,11 @@
 /* The command line. Texts point into argv. */
 #include "daemon/settings.h"
 
-#define OPTIONS_MAX_SETTINGS 16
-
 struct options {
         const char *config_path;       /* NULL: the usual places */
         const char *runtime_directory;
         bool debug;
-        const char *values[OPTIONS_MAX_SETTINGS]; /* by number in the table of settings; NULL: not given */
+        const char *values[N_SETTINGS]; /* by number in the table of settings; NULL: not given */
 };
 
 enum options_outcome { OPTIONS_RUN = 0, OPTIONS_DONE = 1 /* help or version was printed */ };

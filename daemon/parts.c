@@ -66,7 +66,8 @@ void parts_remove(struct parts *parts, struct part *part) {
         uint32_t number = (uint32_t) (part - parts->slots);
 
         lookup_remove(&parts->by_key, lookup_hash(&part->key, sizeof part->key), number);
-        part->is_used = false;
+        parts->n_orphans -= part->is_orphan;
+        part->is_used = part->is_orphan = false;
         part->next = parts->first_free;
         parts->first_free = number;
         parts->n_used--;

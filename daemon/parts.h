@@ -3,7 +3,7 @@
 #define SOCKTALLYD_PARTS_H
 /*
  * What was already taken from each row of the kernel. A process has one part per cgroup it moved data in. There are as
- * many as the kernel has rows: its table bounds this one.
+ * many as the kernel has rows, and those of live processes that had one before its table became smaller.
  */
 #include "daemon/lookup.h"
 #include "daemon/sample.h"
@@ -15,12 +15,15 @@ struct part {
         uint32_t process, service;           /* rows that it feeds */
         uint32_t update;                     /* the last that had it */
         uint32_t next;                       /* in its process's list, or in that of free slots */
+        uint32_t pid;                        /* as /proc here has it; 0: it does not */
         bool is_used, has_exited;
+        bool is_orphan; /* of a live process that the kernel has no row of now; the next one begins at 0 */
 };
 
 struct parts {
         struct part *slots;
         uint32_t n_slots, n_allocated, n_used;
+        uint32_t n_orphans, next_orphan; /* next_orphan: the slot to look at next */
         uint32_t first_free;
         struct lookup by_key;
 };

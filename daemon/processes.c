@@ -58,7 +58,8 @@ static uint32_t take_slot(struct processes *processes) {
                 .previous = LOOKUP_NONE,
                 .next = LOOKUP_NONE,
         };
-        processes->n_used++;
+        if (++processes->n_used > processes->peak)
+                processes->peak = processes->n_used;
         return number;
 }
 
@@ -116,15 +117,21 @@ uint32_t processes_add(struct processes *processes, uint32_t pid, uint64_t start
         return number;
 }
 
+void processes_hide(struct processes *processes, uint32_t number) {
+        processes->slots[number].is_used = false;
+        processes->slots[number].is_hidden = true;
+        processes->n_used--;
+}
+
 void processes_remove(struct processes *processes, uint32_t number) {
         struct process *process = &processes->slots[number];
 
         processes_unqueue(processes, number);
         lookup_remove(&processes->by_pid, hash_pid(process->pid, process->start_time), number);
-        process->is_used = false;
+        processes->n_used -= process->is_used;
+        process->is_used = process->is_hidden = false;
         process->next = processes->first_free;
         processes->first_free = number;
-        processes->n_used--;
 }
 
 void processes_queue(struct processes *processes, uint32_t number, uint64_t now_ns, uint32_t update) {

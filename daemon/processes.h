@@ -26,13 +26,15 @@ struct process {
         uint32_t n_parts, n_exited; /* n_exited: of these, known to be of a process that is gone */
         uint32_t previous, next;    /* in the queue, or in the list of free slots */
         bool is_used, is_queued;
+        bool is_hidden; /* of a live process whose row was given up: never shown again, feeds the overflow row */
         char comm[LAYOUT_COMM_SIZE];
 };
 
 struct processes {
         struct process *slots;
         uint32_t n_slots, n_allocated, n_used;
-        uint32_t max; /* used slots, specials included */
+        uint32_t peak; /* most slots ever used */
+        uint32_t max;  /* used slots, specials included */
         uint32_t first_free;
         uint32_t first_gone, last_gone;
         struct lookup by_pid;
@@ -44,6 +46,8 @@ void processes_done(struct processes *processes);
 uint32_t processes_find(const struct processes *processes, uint32_t pid, uint64_t start_time);
 /* LOOKUP_NONE when there is no room. Pointers to slots are void afterwards. */
 uint32_t processes_add(struct processes *processes, uint32_t pid, uint64_t start_time);
+/* Gives up a row, but remembers the process until it is removed: it must not come again with less than it had. */
+void processes_hide(struct processes *processes, uint32_t number);
 void processes_remove(struct processes *processes, uint32_t number);
 /* Puts a process at the end of the queue of those that are gone, or takes it out. */
 void processes_queue(struct processes *processes, uint32_t number, uint64_t now_ns, uint32_t update);

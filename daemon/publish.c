@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the segments of both views. They start small and are replaced by larger ones when the tables grow: the successor
- * is complete and carries the same publication numbers on before the old one is marked superseded, so a reader that
- * looks at the wrong moment finds one of them whole. Nothing allocates but such a replacement.
+ * Owns the segments of both views. They start small and are replaced when the tables grow or their bounds become
+ * smaller: the successor is complete and carries the same publication numbers on before the old one is marked
+ * superseded, so a reader that looks at the wrong moment finds one of them whole. Nothing allocates but such a
+ * replacement.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ struct publish {
 static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
         if (current == 0)
                 current = max < ROWS_MIN ? max : ROWS_MIN;
+        if (current > max)
+                current = max;
         while (current < wanted && current < max)
                 current = current > max / 2 ? max : current * 2;
         return current;
@@ -74,15 +77,15 @@ static bool has_segments(const struct publish *publish) {
 }
 
 /* Each view that needs it gets a successor, or none does. */
-static int grow(struct publish *publish, const uint32_t capacity[]) {
-        bool is_larger[N_PUBLISH_VIEWS];
+static int replace(struct publish *publish, const uint32_t capacity[]) {
+        bool is_other[N_PUBLISH_VIEWS];
         int r = 0;
 
-        is_larger[PUBLISH_PUBLIC] = capacity[LAYOUT_TABLE_SERVICES] > publish->capacity[LAYOUT_TABLE_SERVICES];
-        is_larger[PUBLISH_FULL] = is_larger[PUBLISH_PUBLIC] ||
-                                  capacity[LAYOUT_TABLE_PROCESSES] > publish->capacity[LAYOUT_TABLE_PROCESSES];
+        is_other[PUBLISH_PUBLIC] = capacity[LAYOUT_TABLE_SERVICES] != publish->capacity[LAYOUT_TABLE_SERVICES];
+        is_other[PUBLISH_FULL] = is_other[PUBLISH_PUBLIC] ||
+                                  capacity[LAYOUT_TABLE_PROCESSES] != publish->capacity[LAYOUT_TABLE_PROCESSES];
         for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
-                if (is_larger[i])
+                if (is_other[i])
                         r = segment_make(publish, i, capacity, &publish->successors[i]);
         if (r >= 0) {
                 memcpy(publish->capacity, capacity, sizeof publish->capacity);
@@ -129,17 +132,22 @@ int publish_fit(struct publish *publish, struct aggregate *aggregate) {
         if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
                 return 0;
         /* A successor that could not get its name is tried again before there is another. */
-        r = is_pending ? -EBUSY : grow(publish, capacity);
+        r = is_pending ? -EBUSY : replace(publish, capacity);
         if (r >= 0)
                 return 1;
         if (!is_pending && !has_segments(publish)) {
                 plan(publish, 0, 0, capacity);
-                (void) grow(publish, capacity);
+                (void) replace(publish, capacity);
         }
         if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
                 aggregate_shrink(aggregate, publish->capacity[LAYOUT_TABLE_PROCESSES],
                                  publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
         return r;
+}
+
+void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services) {
+        publish->config.max_processes = max_processes;
+        publish->config.max_services = max_services;
 }
 
 static void fill_process(struct layout_process_row *row, const struct process *process,

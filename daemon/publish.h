@@ -32,6 +32,8 @@ uint64_t publish_next(const struct publish *publish);
  * made room for is merged into the overflow rows. 1: there are larger ones; 0: nothing to do; or the error that stopped
  * it from growing. */
 int publish_fit(struct publish *publish, struct aggregate *aggregate);
+/* New bounds; segments that are too large are replaced with the next fit. */
+void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);
 /* Writes both views. facts: everything but sequence. ret_replaced gets a bit per view that has a new segment since the
  * last call. */
 int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,

@@ -3,6 +3,7 @@
  * Rows are kept in the form in which they are published: publishing them is one copy. The table grows with use; at its
  * bound, further units share the overflow row, so the sum stays whole.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #include "daemon/counters.h"
 #include "daemon/services.h"
 #include "libclient/socktally.h"
+
+static_assert(sizeof((struct service_closed *) 0)->name == sizeof((struct layout_service_row *) 0)->service,
+              "a closed service is remembered by its whole name");
 
 struct service_key {
         const char *name;
@@ -21,6 +25,13 @@ static bool match_unit(const void *owner, uint32_t number, const void *key) {
         const struct service_key *wanted = key;
 
         return services->rows[number].uid == wanted->uid && strcmp(services->rows[number].service, wanted->name) == 0;
+}
+
+static bool match_closed(const void *owner, uint32_t number, const void *key) {
+        const struct services *services = owner;
+        const struct service_key *wanted = key;
+
+        return services->closed[number].uid == wanted->uid && strcmp(services->closed[number].name, wanted->name) == 0;
 }
 
 static uint32_t hash_unit(const char *name, uint32_t uid) {
@@ -50,6 +61,8 @@ static struct layout_service_row *append(struct services *services, uint32_t kin
         row->kind = kind;
         row->uid = uid;
         row->start_time = now_ns;
+        if (services->n_rows > services->peak)
+                services->peak = services->n_rows;
         return row;
 }
 
@@ -73,7 +86,9 @@ int services_init(struct services *services, uint32_t max) {
 
 void services_done(struct services *services) {
         free(services->rows);
+        free(services->closed);
         lookup_done(&services->by_unit);
+        lookup_done(&services->by_closed);
         *services = (struct services) { 0 };
 }
 
@@ -86,8 +101,11 @@ uint32_t services_get(struct services *services, const struct unit *unit, uint64
         number = lookup_find(&services->by_unit, hash, match_unit, services, &key);
         if (number != LOOKUP_NONE)
                 return number;
-        if (services->n_rows >= services->max || grow(services) < 0 || lookup_reserve(&services->by_unit) < 0)
+        if (lookup_find(&services->by_closed, hash, match_closed, services, &key) != LOOKUP_NONE ||
+            services->n_rows >= services->max || grow(services) < 0 || lookup_reserve(&services->by_unit) < 0) {
+                services->n_overflowed++;
                 return SERVICE_OVERFLOW;
+        }
         number = services->n_rows;
         strcpy(append(services, SOCKTALLY_ROW_SERVICE, unit->uid, now_ns)->service, unit->name);
         lookup_add(&services->by_unit, hash, number);
@@ -107,4 +125,41 @@ void services_shrink(struct services *services, uint32_t n, uint64_t sequence) {
                 overflow->changed = sequence;
                 lookup_remove(&services->by_unit, hash_unit(row->service, row->uid), services->n_rows);
         }
+}
+
+static int reserve_closed(struct services *services, uint32_t n) {
+        struct service_closed *closed = reallocarray(services->closed, services->n_closed + n, sizeof *closed);
+
+        if (!closed)
+                return -ENOMEM;
+        services->closed = closed;
+        return 0;
+}
+
+/* Each is remembered before any row goes. One that is remembered while it has a row does no harm: the row is found
+ * first. */
+int services_close(struct services *services, uint32_t n, uint64_t sequence) {
+        int r;
+
+        if (n < N_SERVICE_SPECIALS)
+                n = N_SERVICE_SPECIALS;
+        if (services->n_rows <= n)
+                return 0;
+        r = reserve_closed(services, services->n_rows - n);
+        for (uint32_t i = n; i < services->n_rows && r >= 0; i++) {
+                const struct layout_service_row *row = &services->rows[i];
+                struct service_closed *closed = &services->closed[services->n_closed];
+
+                r = lookup_reserve(&services->by_closed);
+                if (r < 0)
+                        return r;
+                closed->uid = row->uid;
+                memcpy(closed->name, row->service, sizeof closed->name);
+                lookup_add(&services->by_closed, hash_unit(row->service, row->uid), services->n_closed++);
+        }
+        if (r < 0)
+                return r;
+        services->n_overflowed += services->n_rows - n;
+        services_shrink(services, n, sequence);
+        return 0;
 }

@@ -2,12 +2,18 @@
 #ifndef SOCKTALLYD_SERVICES_H
 #define SOCKTALLYD_SERVICES_H
 /*
- * The totals of services: one row per unit and manager, which outlives its processes and only grows. Rows are never
- * removed, so a row's number is good for ever; those below N_SERVICE_SPECIALS are no unit.
+ * The totals of services: one row per unit and manager, which outlives its processes and only grows. Rows are removed
+ * only from the end, when the table becomes smaller, so the number of a row that is left stays good; those below
+ * N_SERVICE_SPECIALS are no unit.
  */
 #include "daemon/lookup.h"
 #include "daemon/unit.h"
 #include "libclient/layout.h"
+
+struct service_closed {
+        uint32_t uid;
+        char name[UNIT_NAME_SIZE];
+};
 
 enum {
         SERVICE_KERNEL,   /* sockets of the kernel itself */
@@ -22,7 +28,12 @@ struct services {
         uint32_t n_rows;
         uint32_t n_allocated;
         uint32_t max; /* rows, specials included */
+        uint32_t peak;
+        uint64_t n_overflowed; /* times that something had to share the overflow row */
         struct lookup by_unit;
+        struct service_closed *closed; /* had a row once: for good part of the overflow row */
+        uint32_t n_closed;
+        struct lookup by_closed;
 };
 
 int services_init(struct services *services, uint32_t max);
@@ -32,5 +43,7 @@ void services_done(struct services *services);
 uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns);
 /* Merges the newest rows into the overflow row until at most n are left. */
 void services_shrink(struct services *services, uint32_t n, uint64_t sequence);
+/* The same for good: what had a row will not come again with less than it had. -ENOMEM with nothing changed. */
+int services_close(struct services *services, uint32_t n, uint64_t sequence);
 
 #endif

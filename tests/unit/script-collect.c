@@ -10,7 +10,9 @@
 
 struct collect {
         struct sample sample;
-        struct sample_row rows[SCRIPT_MAX_ROWS];
+        struct sample_row rows[2 * SCRIPT_MAX_ROWS];
+        uint64_t base; /* bytes that were in the table before this one */
+        uint32_t n_pending;
         struct collect_report reports[2];
 };
 
@@ -71,6 +73,31 @@ struct collect *collect_stop(struct collect *collect) {
         return NULL;
 }
 
+static void add_rows(struct collect *collect, uint64_t bytes, bool is_last) {
+        uint32_t n = atomic_load(&script->n_rows);
+
+        for (uint32_t i = 0; i < n; i++) {
+                struct sample_row *row = &collect->rows[collect->n_pending + i];
+
+                *row = (struct sample_row) { .is_last = is_last };
+                row->key = (struct process_key) { .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
+                row->row.counters[0] = (bytes - collect->base) * (i + 1);
+                strcpy(row->row.comm, "scripted");
+        }
+        collect->sample.n_rows = collect->n_pending + n;
+        collect->n_pending = is_last ? n : 0;
+}
+
+static int change(char *ret_reason, size_t size) {
+        int error = atomic_load(&script->change_error);
+
+        if (error < 0)
+                snprintf(ret_reason, size, "the script refuses");
+        else
+                atomic_fetch_add(&script->n_changes, 1);
+        return error;
+}
+
 int collect_read(struct collect *collect, const struct sample **ret_sample) {
         int error = atomic_load(&script->read_error);
         struct timespec now;
@@ -80,16 +107,48 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
                 return error;
         clock_gettime(CLOCK_BOOTTIME, &now);
         collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-        collect->sample.known = 1;
-        collect->sample.n_rows = atomic_load(&script->n_rows);
+        collect->sample.known = script->config.is_tcp_off ? 0 : 1;
         collect->sample.rows = collect->rows;
-        for (uint32_t i = 0; i < collect->sample.n_rows; i++) {
-                collect->rows[i].key = (struct process_key) { .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
-                collect->rows[i].row.counters[0] = atomic_load(&script->bytes) * (i + 1);
-                strcpy(collect->rows[i].row.comm, "scripted");
-        }
+        add_rows(collect, atomic_load(&script->bytes), false);
         *ret_sample = &collect->sample;
         return 0;
+}
+
+/* As the kernel does it: what the old table counted comes once more, as last rows, and the new one begins at 0. */
+int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
+        int r = change(ret_reason, size);
+
+        if (r < 0 || n == script->config.max_processes)
+                return r;
+        script->config.max_processes = n;
+        collect->n_pending = 0;
+        add_rows(collect, atomic_load(&script->bytes), true);
+        collect->base = atomic_load(&script->bytes);
+        return 0;
+}
+
+int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
+        int r = change(ret_reason, size);
+
+        if (r >= 0)
+                script->config.load_mode = mode;
+        return r;
+}
+
+int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
+        int r = change(ret_reason, size);
+
+        if (r >= 0)
+                script->config.attach_method = method;
+        return r;
+}
+
+int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+        int r = change(ret_reason, size);
+
+        if (r >= 0)
+                *(strcmp(module, "tcp") == 0 ? &script->config.is_tcp_off : &script->config.is_udp_off) = !is_on;
+        return r;
 }
 
 size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports) {

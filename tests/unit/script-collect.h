@@ -9,15 +9,16 @@
 
 #include "daemon/collect.h"
 
-#define SCRIPT_MAX_ROWS 16
+#define SCRIPT_MAX_ROWS 64
 
 struct script {
-        atomic_int start_error, read_error;
+        atomic_int start_error, read_error, change_error;
+        atomic_uint n_changes; /* that were accepted */
         atomic_uint n_reads;
         atomic_uint n_rows; /* processes 1 to n, each with bytes times its PID */
         atomic_ulong bytes;
         atomic_bool is_stopped;
-        struct collect_config config; /* that it was started with */
+        struct collect_config config; /* in force */
         bool has_reason;
 };
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "daemon/configuration.h"
+#include "daemon/module.h"
 #include "tests/unit/tree.h"
 
 static void assert_same(const struct settings *a, const struct settings *b) {
@@ -45,7 +46,8 @@ static void every_setting_can_be_set(void **state) {
         struct settings s = load_text(*state,
                                       "# a comment\n; another\n\n [Socktally] \r\n"
                                       "Interval = 250ms\nIdleInterval=1min\nLoadMode=return\n"
-                                      "AttachMethod=trampoline\nProcesses=100\nSockets=200\nServices=300\n",
+                                      "AttachMethod=trampoline\nProcesses=100\nSockets=200\nServices=300\n"
+                                      "Modules=udp  tcp\nModules= none\nModules=udp\n",
                                       &said);
 
         assert_string_equal(said.lines, "");
@@ -56,6 +58,8 @@ static void every_setting_can_be_set(void **state) {
         assert_int_equal(s.max_processes, 100);
         assert_int_equal(s.max_sockets, 200);
         assert_int_equal(s.max_services, 300);
+        assert_int_equal(s.modules, 1 << MODULE_UDP);
+        assert_string_equal(strrchr(s.sources[SETTING_SERVICES], ':'), ":11");
 }
 
 static void a_bad_line_is_named_with_its_place_and_what_is_allowed(void **state) {
@@ -77,7 +81,7 @@ static void values_out_of_range_change_nothing(void **state) {
         static const char *const lines[] = {
                 "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
                 "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
-                "Sockets=1.5", "Services=65537",
+                "Sockets=1.5", "Services=1048577", "Modules=icmp", "Modules=tcp,udp",
         };
         struct settings defaults = settings_default();
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_DAEMON_PRIVATE_H
+#define SOCKTALLYD_DAEMON_PRIVATE_H
+/*
+ * The daemon's inside, shared by its top level only: daemon.c (the interval), control.c and control-module.c (what the
+ * bus asks for), change.c (one setting, as a transaction) and reload.c (files). These are the files that log.
+ */
+#include <systemd/sd-event.h>
+
+#include "daemon/aggregate.h"
+#include "daemon/configuration.h"
+#include "daemon/control.h"
+#include "daemon/daemon.h"
+#include "daemon/identify.h"
+#include "daemon/module.h"
+#include "daemon/publish.h"
+#include "daemon/readers.h"
+
+#define CONTROL_LIFETIME_MAX_USEC (UINT64_C(3650) * 86400 * 1000000) /* ten years */
+
+struct module_state {
+        struct daemon *daemon;
+        bool is_enabled;
+        uint64_t expires_usec;   /* CLOCK_REALTIME, as it was foreseen; 0: never */
+        sd_event_source *source; /* the end, by CLOCK_BOOTTIME */
+};
+
+struct daemon {
+        struct settings settings;
+        struct options options;
+        const char *const *directories; /* of the configuration; NULL: one file was named on the command line */
+        const char *directory;
+        bool debug;
+        bool has_made_directory, has_made_socket;
+        gid_t gid;
+        struct collect *collect;
+        struct identify *identify;
+        struct aggregate *aggregate;
+        struct publish *publish;
+        struct readers *readers;
+        sd_event *event;
+        sd_event_source *interval_source, *watchdog_source, *identify_source;
+        uint64_t interval_usec;      /* in force now */
+        uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
+        uint64_t published_usec;     /* last one */
+        uint64_t last_reader_usec;   /* when somebody was last connected */
+        uint64_t watchdog_usec;
+        uint64_t started_usec;       /* CLOCK_REALTIME */
+        uint64_t incarnation;
+        uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
+        int read_error, fit_error, publish_error; /* what was said already */
+        bool is_healthy;             /* the last interval was published */
+        char status[160];            /* what the service manager shows */
+        struct ledger_health health; /* of the last sample */
+        struct module_state modules[N_MODULES];
+        char kernel[72];
+        void (*changed)(void *userdata);
+        void *changed_userdata;
+};
+
+/* daemon.c */
+uint64_t daemon_clock_usec(clockid_t clock);
+/* One interval of the data line, at once; the next one stays due when it was. */
+int daemon_run_interval(struct daemon *daemon);
+/* With the loop's next turn. */
+void daemon_publish_soon(struct daemon *daemon);
+/* After a change of intervals. */
+void daemon_reschedule(struct daemon *daemon);
+void daemon_log_reports(const struct daemon *daemon);
+
+/* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
+int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+
+/* change.c. Values as in a file; where it came from is kept. On error nothing has changed. */
+int change_setting(struct daemon *daemon, size_t number, const char *value, const char *source,
+                   struct control_error *ret_error);
+
+/* control-module.c */
+int control_module(void *daemon, size_t number, struct control_module *ret_module);
+int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
+int control_module_disable(void *daemon, size_t number, struct control_error *ret_error);
+/* These, and no others, are on for good. All or nothing. */
+int control_modules_set(struct daemon *daemon, uint32_t modules, struct control_error *ret_error);
+void control_modules_start(struct daemon *daemon);
+void control_modules_stop(struct daemon *daemon);
+
+/* reload.c */
+/* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */
+int reload_read(const struct daemon *daemon, struct settings *ret_settings, configuration_report *report,
+                void *userdata);
+int control_reload(void *daemon, struct control_error *ret_error);
+int control_save(void *daemon, struct control_error *ret_error);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The modules' names, and lists of them as a configuration file has them. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/module.h"
+
+static const char *const names[N_MODULES] = {
+        [MODULE_TCP] = "tcp",
+        [MODULE_UDP] = "udp",
+};
+
+const char *module_name(size_t number) {
+        return names[number];
+}
+
+static int find(const char *name, size_t length, uint32_t *modules) {
+        for (size_t i = 0; i < N_MODULES; i++)
+                if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0) {
+                        *modules |= UINT32_C(1) << i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+int modules_parse(const char *text, uint32_t *ret_modules) {
+        uint32_t modules = 0;
+
+        text += strspn(text, " \t");
+        if (text[0] == '\0')
+                return -EINVAL;
+        if (strcmp(text, "none") == 0) {
+                *ret_modules = 0;
+                return 0;
+        }
+        while (text[0]) {
+                size_t n = strcspn(text, " \t");
+
+                if (find(text, n, &modules) < 0)
+                        return -EINVAL;
+                text += n;
+                text += strspn(text, " \t");
+        }
+        *ret_modules = modules;
+        return 0;
+}
+
+void modules_format(uint32_t modules, char *text, size_t size) {
+        size_t n = 0;
+
+        snprintf(text, size, "none");
+        for (size_t i = 0; i < N_MODULES && n < size; i++)
+                if (modules & UINT32_C(1) << i)
+                        n += (size_t) snprintf(text + n, size - n, "%s%s", n ? " " : "", names[i]);
+}

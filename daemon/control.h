@@ -90,7 +90,7 @@ struct control_operations {
         int (*sync)(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error);
         int (*reload)(void *daemon, struct control_error *ret_error);
         int (*save)(void *daemon, struct control_error *ret_error);
-        /* Both may be NULL: then the level of the log is fixed. Levels are those of syslog.h, LOG_EMERG to LOG_DEBUG. */
+        /* Both may be NULL: the level of the log is fixed. Levels are those of syslog.h, LOG_EMERG to LOG_DEBUG. */
         int (*log_level)(void *daemon);
         int (*set_log_level)(void *daemon, int level);
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The life of the bus face: connection, name, objects. Counting never depends on it. The bus may come after the daemon and
- * go before it: sd-bus waits for the socket to appear, and a lost connection is made again. Objects are made once, from
- * the daemon's tables, and outlive connections.
+ * The life of the bus face: connection, name, objects. Counting never depends on it. The bus may come after the daemon
+ * and go before it: sd-bus waits for the socket to appear, and a lost connection is made again. Objects are made once,
+ * from the daemon's tables, and outlive connections.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +43,8 @@ static int on_find(sd_bus *connection, const char *path, const char *interface, 
 }
 
 /* sd-bus takes what lies below prefix, which may be above the place of this enumerator, and frees the list. */
-static int on_enumerate(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error) {
+static int on_enumerate(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes,
+                        sd_bus_error *error) {
         struct bus *bus = userdata;
         char **nodes = calloc(bus->n_objects + 1, sizeof *nodes);
         size_t n = 0;
@@ -67,7 +68,8 @@ static int on_enumerate(sd_bus *connection, const char *prefix, void *userdata, 
 static int add_kind(struct bus *bus, const struct kind *kind) {
         int r;
 
-        r = sd_bus_add_fallback_vtable(bus->connection, NULL, kind->prefix, kind->interface, kind->vtable, on_find, bus);
+        r = sd_bus_add_fallback_vtable(bus->connection, NULL, kind->prefix, kind->interface, kind->vtable, on_find,
+                                       bus);
         if (r < 0 || kind == &manager_kind)
                 return r;
         return sd_bus_add_node_enumerator(bus->connection, NULL, kind->prefix, on_enumerate, bus);
@@ -114,8 +116,8 @@ static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_err
                 log_line(LOG_WARNING, "Cannot have the name " BUS_NAME " on the bus, so nobody can change settings: %s",
                          error->message ? error->message : error->name);
         else if (sd_bus_message_read(answer, "u", &result) >= 0 && result != 1 && result != 4)
-                log_line(LOG_WARNING, "The name " BUS_NAME " on the bus belongs to another program, so nobody can change "
-                         "settings of this daemon");
+                log_line(LOG_WARNING, "The name " BUS_NAME " on the bus belongs to another program, so nobody can "
+                         "change settings of this daemon");
         return 0;
 }
 

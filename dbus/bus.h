@@ -3,8 +3,8 @@
 #define SOCKTALLY_BUS_H
 /*
  * The bus face: org.socktally1 on the system bus, see org.socktally1(5). It sees the daemon through a struct of
- * operations alone and owns nothing of it. Whether the bus is there, comes later or goes, is its own affair: it connects
- * when the bus appears, and again when it was lost.
+ * operations alone and owns nothing of it. Whether the bus is there, comes later or goes, is its own affair: it
+ * connects when the bus appears, and again when it was lost.
  */
 #include "daemon/control.h"
 
@@ -19,8 +19,8 @@ enum {
         BUS_ALL = BUS_MANAGER | BUS_MODULES | BUS_TABLES
 };
 
-/* address: of the bus, NULL for the system bus. operations and daemon must outlive the bus face. -errno: nothing is left,
- * and a daemon can do without. A bus that is not there is no error. */
+/* address: of the bus, NULL for the system bus. operations and daemon must outlive the bus face. -errno: nothing is
+ * left, and a daemon can do without. A bus that is not there is no error. */
 int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
             const struct control_operations *operations, void *daemon);
 /* Tells what callers still wait for that the daemon ends. Takes NULL. */

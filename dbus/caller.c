@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who calls, and may they? Nothing here waits: the bus is asked for the sender's credentials, then, if those are not
- * enough, polkit for its opinion. Meanwhile the message is kept as a request; with the answer its handler runs again from
- * the start, so that what was true before the question is judged anew. A caller who leaves takes its request along: a
- * change that nobody waits for is not made.
+ * enough, polkit for its opinion. Meanwhile the message is kept as a request; with the answer its handler runs again
+ * from the start, so that what was true before the question is judged anew. A caller who leaves takes its request
+ * along: a change that nobody waits for is not made.
  *
- * Credentials come from the bus and are those of when the caller connected. Looking into /proc instead could meet another
- * process of the same number.
+ * Credentials come from the bus and are those of when the caller connected. Looking into /proc instead could meet
+ * another process of the same number.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -107,7 +107,8 @@ static int watch_leaving(struct request *request, const char *sender) {
 
         snprintf(match, sizeof match, "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                  "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='%s'", sender);
-        return sd_bus_add_match_async(request->bus->connection, &request->leaving, match, on_leaving, on_watched, request);
+        return sd_bus_add_match_async(request->bus->connection, &request->leaving, match, on_leaving, on_watched,
+                                      request);
 }
 
 static int ask_polkit(struct request *request) {
@@ -184,7 +185,8 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
         int r;
 
         request->bus->operations->facts(request->bus->daemon, &facts);
-        if (sd_bus_message_is_method_error(answer, NULL) || read_credentials(answer, facts.full_group, &credentials) < 0) {
+        if (sd_bus_message_is_method_error(answer, NULL) ||
+            read_credentials(answer, facts.full_group, &credentials) < 0) {
                 /* Gone, most likely, and then nobody hears this. */
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, "The bus does not say who calls");
                 finish(request, r, &error);
@@ -192,7 +194,7 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
                 resume(request);
         else if (!actions[request->right]) {
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED,
-                                     "Only root may write properties; the method of the same name with Set asks polkit");
+                                     "Only root may write properties; the method Set of that name asks polkit");
                 finish(request, r, &error);
         } else if ((r = ask_polkit(request)) < 0)
                 finish(request, r, &error);

@@ -12,8 +12,8 @@ enum caller_right {
         CALLER_MAY_READ_FULL  /* root, the group, or polkit's org.socktally1.read-full */
 };
 
-/* 1: it may. 0: somebody has to be asked; handler is called with the same message and userdata when the answer is there,
- * and calls this function again; return 1 to sd-bus until then. Negative: it may not, error is filled. */
+/* 1: it may. 0: somebody has to be asked; handler is called with the same message and userdata when the answer is
+ * there, and calls this function again; return 1 to sd-bus until then. Negative: it may not, error is filled. */
 int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right right,
                      sd_bus_message_handler_t handler, void *userdata, sd_bus_error *error);
 /* Answers all who wait: nobody will decide any more. */

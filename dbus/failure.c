@@ -36,7 +36,7 @@ int failure_set(sd_bus_error *error, const struct control_error *failure) {
 
         if (number > CONTROL_FAILED)
                 number = CONTROL_FAILED;
-        snprintf(message, sizeof message, "%s", failure->message[0] ? failure->message : "Failed for an unknown reason");
+        snprintf(message, sizeof message, "%s", failure->message[0] ? failure->message : "It gives no reason");
         trim_broken_end(message, sizeof message);
         sd_bus_error_set(error, errors[number].name, message);
         return -errors[number].code;

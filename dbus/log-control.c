@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * org.freedesktop.LogControl1, see org.freedesktop.LogControl1(5): what `systemctl service-log-level` talks to. The level
- * is the daemon's. The target is always its standard error, which systemd leads to the journal.
+ * org.freedesktop.LogControl1, see org.freedesktop.LogControl1(5): what `systemctl service-log-level` talks to. The
+ * level is the daemon's. The target is always its standard error, which systemd leads to the journal.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -70,6 +70,6 @@ int log_control_set(struct bus *bus, const char *property, const char *value, sd
                 return set_level(bus, value, error);
         if (strcmp(value, target()) == 0 || strcmp(value, "auto") == 0)
                 return 0;
-        return failure_say(error, CONTROL_NOT_SUPPORTED, "LogTarget is always \"%s\": the daemon writes to its standard "
-                           "error, and StandardError= of its unit says where that leads", target());
+        return failure_say(error, CONTROL_NOT_SUPPORTED, "LogTarget is always \"%s\": the daemon writes to its "
+                           "standard error, and StandardError= of its unit says where that leads", target());
 }

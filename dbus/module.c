@@ -29,8 +29,8 @@ static int on_enable(sd_bus_message *message, void *userdata, sd_bus_error *erro
         if (r < 0)
                 return r;
         if (lifetime_usec > MAX_LIFETIME_USEC)
-                return failure_say(error, CONTROL_INVALID_ARGUMENT, "A lifetime of %" PRIu64 " microseconds is too long; "
-                                   "allowed are 1 to %" PRIu64 " (365 days), and 0 for good", lifetime_usec,
+                return failure_say(error, CONTROL_INVALID_ARGUMENT, "A lifetime of %" PRIu64 " microseconds is too "
+                                   "long; allowed are 1 to %" PRIu64 " (365 days), and 0 for good", lifetime_usec,
                                    MAX_LIFETIME_USEC);
         r = caller_authorise(bus, message, CALLER_MAY_CONFIGURE, on_enable, userdata, error);
         if (r <= 0)

@@ -2,8 +2,8 @@
 /*
  * The settings: writable properties for root, and SetX methods for whom polkit allows it. One table knows their names;
  * the daemon judges the values. sd-bus wants to know at once whether a property may be written, and finding out who the
- * caller is takes a question to the bus. So Set is caught before sd-bus sees it, and answered when the bus has answered;
- * whatever is not a known setting goes on to sd-bus, which has the right error for it.
+ * caller is takes a question to the bus. So Set is caught before sd-bus sees it, and answered when the bus has
+ * answered; whatever is not a known setting goes on to sd-bus, which has the right error for it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -145,7 +145,8 @@ int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *er
             !sd_bus_message_has_signature(message, "ssv") ||
             sd_bus_message_read(message, "ss", &interface, &property) < 0)
                 return 0;
-        if (strcmp(path, BUS_PATH) == 0 && strcmp(interface, manager_kind.interface) == 0 && setting_number(property) >= 0)
+        if (strcmp(path, BUS_PATH) == 0 && strcmp(interface, manager_kind.interface) == 0 &&
+            setting_number(property) >= 0)
                 return set_property(bus, message, setting_number(property), error);
         if (strcmp(path, LOG_CONTROL_PATH) == 0 && strcmp(interface, "org.freedesktop.LogControl1") == 0 &&
             (strcmp(property, "LogLevel") == 0 || strcmp(property, "LogTarget") == 0))

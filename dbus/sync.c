@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sync: everything that happened before the call is published when it returns. Anybody may call it, and folding costs, so
- * callers share: one fold serves all who asked before it, and folding takes at most a fifth of the time. Nobody is
+ * Sync: everything that happened before the call is published when it returns. Anybody may call it, and folding costs,
+ * so callers share: one fold serves all who asked before it, and folding takes at most a fifth of the time. Nobody is
  * refused for that, only answered a little later.
  */
 #include <errno.h>

@@ -70,7 +70,8 @@ static int check(void *daemon, enum control_setting setting, const struct contro
         if (is_text(setting))
                 snprintf(ret_error->message, sizeof ret_error->message, "There is no %s", value->text);
         else
-                snprintf(ret_error->message, sizeof ret_error->message, "%" PRIu64 " is not 0.1 s to 1 h", value->number);
+                snprintf(ret_error->message, sizeof ret_error->message, "%" PRIu64 " is not 0.1 s to 1 h",
+                         value->number);
         return -EINVAL;
 }
 

@@ -29,8 +29,8 @@ static char *introspect(struct stage *stage, const char *path) {
         const char *xml;
         char *copy;
 
-        assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, path, "org.freedesktop.DBus.Introspectable", "Introspect",
-                                       NULL, &reply, NULL) >= 0);
+        assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, path, "org.freedesktop.DBus.Introspectable",
+                                       "Introspect", NULL, &reply, NULL) >= 0);
         assert_true(sd_bus_message_read(reply, "s", &xml) > 0);
         copy = strdup(xml);
         assert_non_null(copy);

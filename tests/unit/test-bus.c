@@ -165,7 +165,8 @@ static void each_setting_has_its_method(void **state) {
 
         NEED_ROOT();
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "return"), 0);
-        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetAttachMethod", error, "s", "tracepoint"), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetAttachMethod", error, "s",
+                                    "tracepoint"), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
                                     (uint64_t) 200000), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIdleIntervalUSec", error, "t",

@@ -147,6 +147,9 @@ static int start(struct bus *bus) {
                 r = sd_bus_set_bus_client(bus->connection, true);
         if (r >= 0)
                 r = sd_bus_negotiate_fds(bus->connection, true);
+        /* Otherwise the end of the loop would close it, before bus_free() could answer who waits. */
+        if (r >= 0)
+                r = sd_bus_set_close_on_exit(bus->connection, false);
         if (r >= 0)
                 r = sd_bus_set_watch_bind(bus->connection, true);
         if (r >= 0)

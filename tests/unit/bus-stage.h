@@ -54,7 +54,7 @@ int stage_close(void **state);
 void stage_start_polkit(struct stage *stage, enum stage_polkit polkit);
 /* Tells the daemon that its script was edited. */
 void stage_touch(struct stage *stage);
-/* Waits until the polkit has been asked that often. */
+/* Waits until a counter of the script is so high. */
 void stage_wait(const volatile uint32_t *counter, uint32_t wanted);
 sd_bus *stage_connect(struct stage *stage);
 

@@ -12,8 +12,8 @@
 #define BUS_NAME "org.socktally1"
 #define BUS_PATH "/org/socktally1"
 #define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
-#define MAX_REQUESTS 1024
-#define MAX_REQUESTS_OF_ONE 256
+#define MAX_REQUESTS 1024       /* that wait for the bus, or for Sync */
+#define MAX_REQUESTS_OF_ONE 256 /* of one caller for the bus, of one user for polkit */
 
 struct object;
 struct request;
@@ -63,7 +63,6 @@ struct bus {
         struct object *objects;         /* manager, modules, tables */
         size_t n_objects;
         struct request *requests;       /* callers whose right is being looked up */
-        size_t n_requests;
         uint64_t n_asked;               /* makes cancellation ids */
         sd_bus_message *syncs[MAX_REQUESTS];
         size_t n_syncs;

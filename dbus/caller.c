@@ -25,7 +25,9 @@ struct request {
         sd_bus_message_handler_t handler;
         void *userdata;
         sd_bus_slot *question, *leaving;
-        char id[48]; /* of the question to polkit; empty: none was asked */
+        char id[48]; /* of the question to polkit */
+        uint32_t uid;
+        bool is_at_polkit; /* or on the way there; uid is known */
         bool is_allowed;
 };
 
@@ -40,16 +42,16 @@ static const char *const actions[] = {
         [CALLER_MAY_READ_FULL] = BUS_NAME ".read-full",
 };
 
+static const char too_many[] = "Too many requests wait for a decision; wait for some of the answers";
+
 static void request_free(struct request *request) {
         struct bus *bus = request->bus;
         struct request **place = &bus->requests;
 
         while (*place && *place != request)
                 place = &(*place)->next;
-        if (*place) {
+        if (*place)
                 *place = request->next;
-                bus->n_requests--;
-        }
         sd_bus_slot_unref(request->question);
         sd_bus_slot_unref(request->leaving);
         sd_bus_message_unref(request->message);
@@ -92,7 +94,8 @@ static int on_leaving(sd_bus_message *message, void *userdata, sd_bus_error *ret
 
         if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || new_owner[0])
                 return 0;
-        polkit_cancel(request->bus->connection, request->id);
+        if (request->id[0])
+                polkit_cancel(request->bus->connection, request->id);
         request_free(request);
         return 0;
 }
@@ -111,18 +114,51 @@ static int watch_leaving(struct request *request, const char *sender) {
                                       request);
 }
 
-static int ask_polkit(struct request *request) {
-        const char *sender = sd_bus_message_get_sender(request->message);
+/* The caller is still there, and its leaving will be told. */
+static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
+        struct request *request = userdata;
         bool is_interactive = sd_bus_message_get_allow_interactive_authorization(request->message) > 0;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct bus *bus = request->bus;
         int r;
 
+        if (sd_bus_message_is_method_error(answer, NULL)) {
+                request_free(request);
+                return 0;
+        }
+        request->question = sd_bus_slot_unref(request->question);
+        snprintf(request->id, sizeof request->id, "socktally-%llu", (unsigned long long) ++bus->n_asked);
+        r = polkit_check(bus->connection, &request->question, sd_bus_message_get_sender(request->message),
+                         actions[request->right], is_interactive, request->id, on_verdict, request);
+        if (r < 0)
+                finish(request, r, &error);
+        return 0;
+}
+
+static size_t count_of_user(const struct bus *bus, uint32_t uid) {
+        size_t n = 0;
+
+        for (const struct request *request = bus->requests; request; request = request->next)
+                n += request->is_at_polkit && request->uid == uid;
+        return n;
+}
+
+/* The bus answers in order: who left before the watch began is missed by neither the watch nor the question after it. */
+static int ask_polkit(struct request *request, uint32_t uid, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(request->message);
+        int r;
+
+        if (count_of_user(request->bus, uid) >= MAX_REQUESTS_OF_ONE)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
+        request->uid = uid;
+        request->is_at_polkit = true;
         request->question = sd_bus_slot_unref(request->question);
         r = watch_leaving(request, sender);
         if (r < 0)
                 return r;
-        snprintf(request->id, sizeof request->id, "socktally-%llu", (unsigned long long) ++request->bus->n_asked);
-        return polkit_check(request->bus->connection, &request->question, sender, actions[request->right],
-                            is_interactive, request->id, on_verdict, request);
+        return sd_bus_call_method_async(request->bus->connection, &request->question, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", on_present,
+                                        request, "s", sender);
 }
 
 static int read_groups(sd_bus_message *answer, gid_t wanted, bool *ret_is_in_group) {
@@ -196,17 +232,22 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED,
                                      "Only root may write properties; the method Set of that name asks polkit");
                 finish(request, r, &error);
-        } else if ((r = ask_polkit(request)) < 0)
+        } else if ((r = ask_polkit(request, credentials.uid, &error)) < 0)
                 finish(request, r, &error);
         return 0;
 }
 
-static size_t count_of(const struct bus *bus, const char *sender) {
-        size_t n = 0;
+/* Those whose sender is not known yet: of this sender, and of all. Who waits for polkit takes no place from others. */
+static bool is_too_many(const struct bus *bus, const char *sender) {
+        size_t n = 0, n_of_sender = 0;
 
-        for (const struct request *request = bus->requests; request; request = request->next)
-                n += strcmp(sd_bus_message_get_sender(request->message), sender) == 0;
-        return n;
+        for (const struct request *request = bus->requests; request; request = request->next) {
+                if (request->is_at_polkit)
+                        continue;
+                n++;
+                n_of_sender += strcmp(sd_bus_message_get_sender(request->message), sender) == 0;
+        }
+        return n >= MAX_REQUESTS || n_of_sender >= MAX_REQUESTS_OF_ONE;
 }
 
 static int ask(struct request *request, const char *sender) {
@@ -226,16 +267,14 @@ int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right
                         return request->is_allowed ? 1 : 0;
         if (!sender)
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "The caller has no name");
-        if (bus->n_requests >= MAX_REQUESTS || count_of(bus, sender) >= MAX_REQUESTS_OF_ONE)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many requests wait for a decision; wait for some of the answers");
+        if (is_too_many(bus, sender))
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
         request = calloc(1, sizeof *request);
         if (!request)
                 return -ENOMEM;
         *request = (struct request) { .bus = bus, .next = bus->requests, .message = sd_bus_message_ref(message),
                                       .right = right, .handler = handler, .userdata = userdata };
         bus->requests = request;
-        bus->n_requests++;
         r = ask(request, sender);
         if (r >= 0)
                 return 0;

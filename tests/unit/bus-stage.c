@@ -178,6 +178,18 @@ int stage_close(void **state) {
         return r;
 }
 
+void stage_restart_broker(struct stage *stage) {
+        char path[96];
+
+        sd_bus_close_unref(stage->bus);
+        stop(stage->broker);
+        snprintf(path, sizeof path, "%s/bus", stage->directory);
+        unlink(path);
+        start_broker(stage);
+        stage->bus = stage_connect(stage);
+        wait_for_name(stage, STAGE_NAME);
+}
+
 void stage_touch(struct stage *stage) {
         assert_int_equal(kill(stage->daemon, SIGUSR1), 0);
 }

@@ -56,6 +56,8 @@ void stage_start_polkit(struct stage *stage, enum stage_polkit polkit);
 void stage_touch(struct stage *stage);
 /* Waits until a counter of the script is so high. */
 void stage_wait(const volatile uint32_t *counter, uint32_t wanted);
+/* The bus dies, and another comes at its place; returns when the daemon is on it. */
+void stage_restart_broker(struct stage *stage);
 sd_bus *stage_connect(struct stage *stage);
 
 /* Runs as another user, in the group when asked; returns what act returned there, 0 to 100. */

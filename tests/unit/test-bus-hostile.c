@@ -161,6 +161,14 @@ static int flood_and_vanish(struct stage *stage, sd_bus *bus) {
         _exit(0);
 }
 
+/* Would be refused a place if those who left still had theirs. */
+static int ask_once(struct stage *stage, sd_bus *bus) {
+        char error[128];
+
+        stage_call(bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "passive");
+        return strcmp(error, SD_BUS_ERROR_ACCESS_DENIED) != 0;
+}
+
 static void callers_that_vanish_leave_nothing_behind(void **state) {
         struct stage *stage = *state;
         sd_bus *bus;
@@ -168,7 +176,9 @@ static void callers_that_vanish_leave_nothing_behind(void **state) {
         stage_start_polkit(stage, POLKIT_SILENT);
         for (int i = 0; i < 50; i++)
                 assert_int_equal(stage_as_nobody(stage, false, flood_and_vanish), 0);
-        /* As many again as may wait at all: nobody's place is taken. */
+        /* Each answer comes behind what was asked of the bus before it. */
+        for (int i = 0; i < 3; i++)
+                expect_health(stage);
         stage_start_polkit(stage, POLKIT_NO);
         bus = stage_connect(stage);
         for (int i = 0; i < 100; i++) {
@@ -179,6 +189,7 @@ static void callers_that_vanish_leave_nothing_behind(void **state) {
         sd_bus_close_unref(bus);
         expect_health(stage);
         assert_int_equal(stage->script->n_sets, 100);
+        assert_int_equal(stage_as_nobody(stage, false, ask_once), 0);
 }
 
 static int count_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -150,6 +151,38 @@ static void the_tree_leads_to_every_object(void **state) {
         free(xml);
 }
 
+/* The lines between .EX and .EE, as they stand there, with the test's bus in the place of the system's. */
+static int run_examples(struct stage *stage, char *page) {
+        int n = 0;
+
+        for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n")) {
+                char command[512];
+                int status;
+
+                if (strncmp(line, "busctl ", 7) != 0 || strncmp(line, "busctl monitor", 14) == 0)
+                        continue;
+                snprintf(command, sizeof command, "busctl --address=%s %s >%s/answer 2>&1", stage->address, line + 7,
+                         stage->directory);
+                status = system(command);
+                if (status != 0)
+                        fail_msg("the example does not work: %s", line);
+                n++;
+        }
+        return n;
+}
+
+static void the_examples_of_the_manual_page_work(void **state) {
+        char *page = read_source("man/org.socktally1.5"), path[128];
+        struct stage *stage = *state;
+
+        if (geteuid() != 0 || system("busctl --version >/dev/null 2>&1") != 0)
+                skip();
+        assert_true(run_examples(stage, page) > 40);
+        snprintf(path, sizeof path, "%s/answer", stage->directory);
+        unlink(path);
+        free(page);
+}
+
 static int print_xml(void) {
         static char xml[MAX_XML];
         void *state;
@@ -167,6 +200,7 @@ int main(int argc, char *argv[]) {
                 CASE(the_installed_xml_is_what_the_code_says),
                 CASE(the_manual_page_has_every_member),
                 CASE(the_manual_page_has_no_other_member),
+                CASE(the_examples_of_the_manual_page_work),
                 CASE(the_tree_leads_to_every_object),
         };
 

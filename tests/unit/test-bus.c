@@ -395,6 +395,14 @@ static void the_log_level_is_changed_like_that_of_other_services(void **state) {
         sd_bus_error_free(&error);
 }
 
+static void a_daemon_finds_the_bus_when_it_comes_back(void **state) {
+        struct stage *stage = *state;
+
+        stage_restart_broker(stage);
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "Version", "0.1.0");
+        each_module_and_table_is_an_object(state);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
 int main(void) {
@@ -421,6 +429,7 @@ int main(void) {
                 CASE(what_the_daemon_changes_itself_is_announced_once),
                 CASE(a_new_segment_is_announced),
                 CASE(the_log_level_is_changed_like_that_of_other_services),
+                CASE(a_daemon_finds_the_bus_when_it_comes_back),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

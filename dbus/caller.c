@@ -143,7 +143,7 @@ static size_t count_of_user(const struct bus *bus, uint32_t uid) {
         return n;
 }
 
-/* The bus answers in order: who left before the watch began is missed by neither the watch nor the question after it. */
+/* The bus answers in order: who leaves is noticed by the watch or, before it began, by the question behind it. */
 static int ask_polkit(struct request *request, uint32_t uid, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(request->message);
         int r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Callers who are not root: what polkit allows them, what it does not, and what happens while it thinks. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -128,6 +129,16 @@ static int open_unknown(struct stage *stage, sd_bus *bus) {
 
 static void everybody_may_read(void **state) {
         assert_int_equal(stage_as_nobody(*state, false, read_things), DONE);
+}
+
+static int steal_name(struct stage *stage, sd_bus *bus) {
+        int r = sd_bus_request_name(bus, STAGE_NAME, SD_BUS_NAME_REPLACE_EXISTING | SD_BUS_NAME_QUEUE);
+
+        return r == -EACCES ? DENIED : ELSE;
+}
+
+static void nobody_can_take_the_name(void **state) {
+        assert_int_equal(stage_as_nobody(*state, false, steal_name), DENIED);
 }
 
 static void without_polkit_only_root_may_change_anything(void **state) {
@@ -314,6 +325,7 @@ static void a_daemon_that_ends_answers_who_waits(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(everybody_may_read),
+                CASE(nobody_can_take_the_name),
                 CASE(without_polkit_only_root_may_change_anything),
                 CASE(whom_polkit_allows_changes_settings),
                 CASE(whom_polkit_denies_changes_nothing),

@@ -68,6 +68,7 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed,
                 .readers = (uint32_t) readers_granted(d->readers),
                 .interval_usec = d->interval_usec,
+                .full_group = d->gid,
         };
 }
 

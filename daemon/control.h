@@ -48,6 +48,7 @@ struct control_facts {
         uint64_t sockets_tracked, sockets_overflowed, rows_overflowed;
         uint32_t readers;
         uint64_t interval_usec;       /* in force now: the interval or the idle interval */
+        gid_t full_group;             /* whose members may have the view "full"; 0 is root's own group */
 };
 
 struct control_module {
@@ -81,6 +82,9 @@ struct control_operations {
                    struct control_error *ret_error);
         size_t n_settings;
         int (*settings_row)(void *daemon, size_t number, struct control_settings_row *ret_row);
+        /* May be NULL. Judges a value as set() would, before anybody is asked for a password. */
+        int (*check)(void *daemon, enum control_setting setting, const struct control_value *value,
+                     struct control_error *ret_error);
         size_t n_modules;
         int (*module)(void *daemon, size_t number, struct control_module *ret_module);
         /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
@@ -101,6 +105,9 @@ struct control_operations {
         /* changed is called from the loop after each publication and each change of what can be seen here, whoever made
          * it: a caller, an end of a lifetime, a signal. NULL: no longer. */
         void (*watch)(void *daemon, void (*changed)(void *userdata), void *userdata);
+        /* Both may be NULL: the level of the log is fixed. Levels are those of syslog.h, LOG_EMERG to LOG_DEBUG. */
+        int (*log_level)(void *daemon);
+        int (*set_log_level)(void *daemon, int level);
 };
 
 /* The real ones; their `daemon` is a struct daemon. */

@@ -38,6 +38,7 @@ struct daemon {
         struct aggregate *aggregate;
         struct publish *publish;
         struct readers *readers;
+        struct bus *bus; /* NULL: not served */
         sd_event *event;
         sd_event_source *interval_source, *watchdog_source, *identify_source;
         uint64_t interval_usec;      /* in force now */

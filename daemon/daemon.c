@@ -22,10 +22,12 @@
 #include <unistd.h>
 
 #include "daemon/cgroups.h"
+#include "daemon/control.h"
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
 #include "daemon/timespan.h"
+#include "dbus/bus.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define RETRY_USEC UINT64_C(1000000)       /* after an interval that failed, if that is sooner */
@@ -530,14 +532,33 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options) {
         return 0;
 }
 
-/* The place where a bus is started, after schedule(): its operations are control_operations() on this daemon, its loop
- * is d->event. */
+static void on_changed(void *userdata) {
+        struct daemon *d = userdata;
+
+        bus_changed(d->bus, BUS_ALL);
+}
+
+/* A daemon with a runtime directory of its own is somebody's experiment and leaves the system bus alone. */
+static void start_bus(struct daemon *d) {
+        const struct control_operations *operations = control_operations();
+        int r;
+
+        if (strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
+                return;
+        r = bus_new(&d->bus, NULL, d->event, operations, d);
+        if (r < 0)
+                log_line(LOG_WARNING, "Cannot serve org.socktally1 on the system bus, ignoring: %s", strerror(-r));
+        else
+                operations->watch(d, on_changed, d);
+}
+
 int daemon_run(struct daemon *d) {
         int r;
 
         r = schedule(d, d->published_usec + d->interval_usec);
         if (r < 0)
                 return r;
+        start_bus(d);
         sd_notify(false, "READY=1");
         if (d->debug)
                 log_line(LOG_DEBUG, "Publishing in %s", d->directory);
@@ -562,6 +583,8 @@ static void remove_socket(const struct daemon *d) {
 struct daemon *daemon_free(struct daemon *d) {
         if (!d)
                 return NULL;
+        control_operations()->watch(d, NULL, NULL);
+        d->bus = bus_free(d->bus);
         control_modules_stop(d);
         sd_event_source_disable_unref(d->watchdog_source);
         sd_event_source_disable_unref(d->identify_source);

@@ -95,7 +95,7 @@ static int take_option(struct options *options, int c, const char *value, char *
 }
 
 int options_parse(int argc, char *argv[], struct options *ret_options, char *message, size_t size) {
-        struct options options = { .runtime_directory = "/run/socktally" };
+        struct options options = { .runtime_directory = OPTIONS_RUNTIME_DIRECTORY };
         struct option table[N_OWN + N_SETTINGS + 1] = { 0 };
         int c, r;
 

@@ -4,6 +4,8 @@
 /* The command line. Texts point into argv. */
 #include "daemon/settings.h"
 
+#define OPTIONS_RUNTIME_DIRECTORY "/run/socktally"
+
 struct options {
         const char *config_path;       /* NULL: the usual places */
         const char *runtime_directory;

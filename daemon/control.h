@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_CONTROL_H
+#define SOCKTALLYD_CONTROL_H
+/*
+ * The daemon as the control line sees it: a struct of operations, so that the bus face knows nothing of collectors and
+ * segments, and tests can give it a daemon of paper. Every operation returns at once; none blocks. On error nothing has
+ * changed, and the error says what was wrong and what is allowed, in one line for a person.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum control_setting {
+        CONTROL_LOAD_MODE,     /* text: passive, entry, return */
+        CONTROL_ATTACH_METHOD, /* text: auto, tracepoint, trampoline */
+        CONTROL_INTERVAL,      /* number: microseconds, 0.1 s to 1 h */
+        CONTROL_IDLE_INTERVAL, /* number: microseconds, at least the interval, up to 1 h */
+        N_CONTROL_SETTINGS
+};
+
+struct control_value {
+        uint64_t number;
+        const char *text; /* NULL for numbers; belongs to who made the value */
+};
+
+/* The names of errors on the bus: org.socktally1.Error.NAME */
+enum control_failure {
+        CONTROL_INVALID_ARGUMENT, /* InvalidArgument: out of range, unknown name, wrong unit */
+        CONTROL_NOT_SUPPORTED,    /* NotSupported: this kernel or its policy refuses it */
+        CONTROL_NO_SUCH_MODULE,   /* NoSuchModule */
+        CONTROL_NOT_PERMITTED,    /* NotPermitted: the caller may not */
+        CONTROL_NO_MEMORY,        /* NoMemory */
+        CONTROL_FAILED            /* Failed: everything else */
+};
+
+struct control_error {
+        enum control_failure failure;
+        char message[256];
+};
+
+struct control_facts {
+        const char *version, *kernel; /* kernel: as uname -r */
+        uint64_t sequence, incarnation;
+        uint64_t started_usec;        /* CLOCK_REALTIME */
+        uint64_t cost_ns;             /* CPU time of the last interval */
+        uint64_t kernel_memory;       /* bytes that maps take */
+        uint64_t sockets_tracked, sockets_overflowed, rows_overflowed;
+        uint32_t readers;
+        uint64_t interval_usec;       /* in force now: the interval or the idle interval */
+};
+
+struct control_module {
+        const char *name;      /* tcp, udp */
+        bool is_enabled;
+        const char *state;     /* "running", "off", "failed" */
+        const char *reason;    /* one line, may be empty */
+        const char *method;    /* the attach method in force, "" when off */
+        uint64_t expires_usec; /* CLOCK_REALTIME when it is switched off; 0: never */
+        uint64_t events, misses, ns_per_event; /* 0 while the kernel's statistics are off */
+};
+
+struct control_table {
+        const char *name; /* processes, services */
+        uint32_t capacity, used, peak;
+        uint64_t overflowed;
+        uint32_t capacity_min, capacity_max;
+};
+
+struct control_operations {
+        void (*facts)(void *daemon, struct control_facts *ret_facts);
+        int (*get)(void *daemon, enum control_setting setting, struct control_value *ret_value);
+        int (*set)(void *daemon, enum control_setting setting, const struct control_value *value,
+                   struct control_error *ret_error);
+        size_t n_modules;
+        int (*module)(void *daemon, size_t number, struct control_module *ret_module);
+        /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
+        int (*module_enable)(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
+        int (*module_disable)(void *daemon, size_t number, struct control_error *ret_error);
+        size_t n_tables;
+        int (*table)(void *daemon, size_t number, struct control_table *ret_table);
+        int (*table_set_capacity)(void *daemon, size_t number, uint32_t capacity, struct control_error *ret_error);
+        /* view: "public" or "full"; who calls has decided that it may be had. The descriptor stays the daemon's. */
+        int (*open_segment)(void *daemon, const char *view, int *ret_fd, struct control_error *ret_error);
+        /* Folds and publishes now: all that happened before the call is in the publication. */
+        int (*sync)(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error);
+        int (*reload)(void *daemon, struct control_error *ret_error);
+        int (*save)(void *daemon, struct control_error *ret_error);
+};
+
+#endif

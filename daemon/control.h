@@ -48,6 +48,7 @@ struct control_facts {
         uint64_t sockets_tracked, sockets_overflowed, rows_overflowed;
         uint32_t readers;
         uint64_t interval_usec;       /* in force now: the interval or the idle interval */
+        gid_t full_group;             /* whose members may have the view "full"; 0 is root's own group */
 };
 
 struct control_module {
@@ -72,6 +73,9 @@ struct control_operations {
         int (*get)(void *daemon, enum control_setting setting, struct control_value *ret_value);
         int (*set)(void *daemon, enum control_setting setting, const struct control_value *value,
                    struct control_error *ret_error);
+        /* May be NULL. Judges a value as set() would, before anybody is asked for a password. */
+        int (*check)(void *daemon, enum control_setting setting, const struct control_value *value,
+                     struct control_error *ret_error);
         size_t n_modules;
         int (*module)(void *daemon, size_t number, struct control_module *ret_module);
         /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
@@ -86,6 +90,9 @@ struct control_operations {
         int (*sync)(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error);
         int (*reload)(void *daemon, struct control_error *ret_error);
         int (*save)(void *daemon, struct control_error *ret_error);
+        /* Both may be NULL: the level of the log is fixed. Levels are those of syslog.h, LOG_EMERG to LOG_DEBUG. */
+        int (*log_level)(void *daemon);
+        int (*set_log_level)(void *daemon, int level);
 };
 
 #endif

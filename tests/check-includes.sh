@@ -21,7 +21,8 @@ daemon/aggregate*   libclient/layout.h libclient/socktally.h
 daemon/processes*   libclient/layout.h libclient/socktally.h
 daemon/services*    libclient/layout.h libclient/socktally.h
 daemon/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
-dbus/*              dbus/*.h libclient/metrics.h <systemd/*>
+dbus/*              dbus/*.h daemon/control.h daemon/log.h <systemd/*>
+daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_BUS_PRIVATE_H
+#define SOCKTALLY_BUS_PRIVATE_H
+/* The inside of the bus face. */
+#include <stdbool.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "dbus/bus.h"
+
+#define BUS_NAME "org.socktally1"
+#define BUS_PATH "/org/socktally1"
+#define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
+#define MAX_REQUESTS 1024       /* that wait for the bus, or for Sync */
+#define MAX_REQUESTS_OF_ONE 256 /* of one caller for the bus, of one user for polkit */
+
+struct object;
+struct request;
+
+/* A property whose changes are announced, and where its value is in the record that the daemon gave. */
+struct watched {
+        const char *property;
+        char type; /* s t u: as on the bus; b: a C bool; x: a setting; m: EffectiveMethods */
+        size_t offset;
+};
+
+/* The three kinds of objects. */
+struct kind {
+        const char *interface, *prefix;
+        const sd_bus_vtable *vtable;
+        int (*look)(struct object *object); /* gets the record from the daemon */
+        const struct watched *watched;
+        size_t n_watched;
+        unsigned what; /* BUS_... */
+};
+
+union record {
+        struct control_facts facts;
+        struct control_module module;
+        struct control_table table;
+};
+
+struct object {
+        struct bus *bus;
+        const struct kind *kind;
+        size_t number; /* in the operations' table */
+        char *path;
+        char **announced; /* n_watched texts: what listeners believe */
+        union record record; /* as of the last look */
+};
+
+struct bus {
+        const struct control_operations *operations;
+        void *daemon;
+        sd_event *event;
+        char *address;
+        sd_bus *connection;             /* NULL while there is none */
+        sd_event_source *changed;       /* end of this turn: announce */
+        sd_event_source *again;         /* connects again */
+        sd_event_source *sync_timer;
+        unsigned what;                  /* for changed */
+        struct object *objects;         /* manager, modules, tables */
+        size_t n_objects;
+        struct request *requests;       /* callers whose right is being looked up */
+        uint64_t n_asked;               /* makes cancellation ids */
+        sd_bus_message *syncs[MAX_REQUESTS];
+        size_t n_syncs;
+        uint64_t sync_not_before;       /* CLOCK_MONOTONIC, microseconds */
+};
+
+extern const struct kind manager_kind, module_kind, table_kind;
+
+/* The object's record, fresh. */
+int object_look(struct object *object);
+
+/* announce.c: tells listeners now; sets what they believe without telling */
+void announce(struct bus *bus, unsigned what);
+int announce_nothing_of_now(struct bus *bus);
+int announce_start(struct bus *bus);
+
+/* setting.c */
+int setting_get(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int setting_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
+                   sd_bus_message *value, void *userdata, sd_bus_error *error);
+int setting_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int setting_number(const char *property);
+int setting_text(struct bus *bus, int setting, char *ret_text, size_t size);
+
+/* log-control.c */
+int log_control_add(struct bus *bus);
+int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error);
+
+/* sync.c */
+int sync_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
+void sync_abandon(struct bus *bus);
+
+/* failure.c: both return a negative errno and fill error */
+int failure_set(sd_bus_error *error, const struct control_error *failure);
+int failure_say(sd_bus_error *error, enum control_failure failure, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+#endif

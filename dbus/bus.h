@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_BUS_H
+#define SOCKTALLY_BUS_H
+/*
+ * The bus face: org.socktally1 on the system bus, see org.socktally1(5). It sees the daemon through a struct of
+ * operations alone and owns nothing of it. Whether the bus is there, comes later or goes, is its own affair: it
+ * connects when the bus appears, and again when it was lost.
+ */
+#include "daemon/control.h"
+
+struct bus;
+struct sd_event;
+
+/* What may have changed, for bus_changed(). */
+enum {
+        BUS_MANAGER = 1 << 0, /* settings and facts */
+        BUS_MODULES = 1 << 1,
+        BUS_TABLES = 1 << 2,
+        BUS_ALL = BUS_MANAGER | BUS_MODULES | BUS_TABLES
+};
+
+/* address: of the bus, NULL for the system bus. operations and daemon must outlive the bus face. -errno: nothing is
+ * left, and a daemon can do without. A bus that is not there is no error. */
+int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
+            const struct control_operations *operations, void *daemon);
+/* Tells what callers still wait for that the daemon ends. Takes NULL. */
+struct bus *bus_free(struct bus *bus);
+
+/* Something of this may have changed. Looked at once at the end of the loop's turn; what really differs from what was
+ * told last is announced as PropertiesChanged. Cheap, may be called often. bus: NULL does nothing. */
+void bus_changed(struct bus *bus, unsigned what);
+
+#endif

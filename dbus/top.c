@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* /org/socktally1: settings, facts, and what can be asked of the daemon as a whole. */
+#include <string.h>
+
+#include "dbus/bus-private.h"
+#include "dbus/caller.h"
+
+static int look(struct object *object) {
+        object->record.facts = (struct control_facts) {};
+        object->bus->operations->facts(object->bus->daemon, &object->record.facts);
+        return 0;
+}
+
+static int get_methods(sd_bus *connection, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus *bus = ((struct object *) userdata)->bus;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{ss}");
+        for (size_t i = 0; r >= 0 && i < bus->operations->n_modules; i++) {
+                struct control_module module = {};
+
+                if (bus->operations->module(bus->daemon, i, &module) >= 0)
+                        r = sd_bus_message_append(reply, "{ss}", module.name, module.method ? module.method : "");
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int on_open_segment(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct object *object = userdata;
+        struct bus *bus = object->bus;
+        struct control_error failure = { .failure = CONTROL_FAILED };
+        const char *view;
+        int fd, r;
+
+        r = sd_bus_message_read(message, "s", &view);
+        if (r < 0)
+                return r;
+        if (strcmp(view, "full") == 0) {
+                r = caller_authorise(bus, message, CALLER_MAY_READ_FULL, on_open_segment, userdata, error);
+                if (r <= 0)
+                        return r < 0 ? r : 1;
+        } else if (strcmp(view, "public") != 0)
+                return failure_say(error, CONTROL_INVALID_ARGUMENT,
+                                   "There is no view \"%.40s\"; there are \"public\" and \"full\"", view);
+        if (bus->operations->open_segment(bus->daemon, view, &fd, &failure) < 0)
+                return failure_set(error, &failure);
+        look(object);
+        return sd_bus_reply_method_return(message, "ht", fd, object->record.facts.incarnation);
+}
+
+static int act(sd_bus_message *message, struct object *object, sd_bus_message_handler_t handler,
+               int (*operation)(void *daemon, struct control_error *ret_error), sd_bus_error *error) {
+        struct control_error failure = { .failure = CONTROL_FAILED };
+        int r;
+
+        r = caller_authorise(object->bus, message, CALLER_MAY_CONFIGURE, handler, object, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        if (operation(object->bus->daemon, &failure) < 0)
+                return failure_set(error, &failure);
+        announce(object->bus, BUS_ALL);
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct object *object = userdata;
+
+        return act(message, object, on_reload, object->bus->operations->reload, error);
+}
+
+static int on_save(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct object *object = userdata;
+
+        return act(message, object, on_save, object->bus->operations->save, error);
+}
+
+#define FACT(member) offsetof(struct object, record.facts.member)
+#define CHANGES SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
+#define OPEN SD_BUS_VTABLE_UNPRIVILEGED
+
+static const sd_bus_vtable vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_WRITABLE_PROPERTY("LoadMode", "s", setting_get, setting_refuse, 0, CHANGES | OPEN),
+        SD_BUS_WRITABLE_PROPERTY("AttachMethod", "s", setting_get, setting_refuse, 0, CHANGES | OPEN),
+        SD_BUS_WRITABLE_PROPERTY("IntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
+        SD_BUS_WRITABLE_PROPERTY("IdleIntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
+        SD_BUS_PROPERTY("CurrentIntervalUSec", "t", NULL, FACT(interval_usec), CHANGES),
+        SD_BUS_PROPERTY("Version", "s", NULL, FACT(version), CONSTANT),
+        SD_BUS_PROPERTY("KernelRelease", "s", NULL, FACT(kernel), CONSTANT),
+        SD_BUS_PROPERTY("StartTimestampUSec", "t", NULL, FACT(started_usec), CONSTANT),
+        SD_BUS_PROPERTY("EffectiveMethods", "a{ss}", get_methods, 0, CHANGES),
+        SD_BUS_PROPERTY("Readers", "u", NULL, FACT(readers), CHANGES),
+        SD_BUS_PROPERTY("Incarnation", "t", NULL, FACT(incarnation), CHANGES),
+        SD_BUS_PROPERTY("KernelMemoryBytes", "t", NULL, FACT(kernel_memory), CHANGES),
+        SD_BUS_PROPERTY("Sequence", "t", NULL, FACT(sequence), 0),
+        SD_BUS_PROPERTY("CostNSec", "t", NULL, FACT(cost_ns), 0),
+        SD_BUS_PROPERTY("SocketsTracked", "t", NULL, FACT(sockets_tracked), 0),
+        SD_BUS_PROPERTY("SocketsOverflowed", "t", NULL, FACT(sockets_overflowed), 0),
+        SD_BUS_PROPERTY("RowsOverflowed", "t", NULL, FACT(rows_overflowed), 0),
+        SD_BUS_METHOD_WITH_ARGS("SetLoadMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, setting_on_method, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("SetAttachMethod", SD_BUS_ARGS("s", method), SD_BUS_NO_RESULT, setting_on_method, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("SetIntervalUSec", SD_BUS_ARGS("t", interval_usec), SD_BUS_NO_RESULT,
+                                setting_on_method, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("SetIdleIntervalUSec", SD_BUS_ARGS("t", interval_usec), SD_BUS_NO_RESULT,
+                                setting_on_method, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("OpenSegment", SD_BUS_ARGS("s", view), SD_BUS_RESULT("h", segment, "t", incarnation),
+                                on_open_segment, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("Sync", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", sequence), sync_on_method, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("Save", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_save, OPEN),
+        SD_BUS_SIGNAL_WITH_ARGS("SegmentReplaced", SD_BUS_ARGS("t", incarnation), 0),
+        SD_BUS_VTABLE_END
+};
+
+static const struct watched watched[] = {
+        { "LoadMode", 'x', CONTROL_LOAD_MODE },
+        { "AttachMethod", 'x', CONTROL_ATTACH_METHOD },
+        { "IntervalUSec", 'x', CONTROL_INTERVAL },
+        { "IdleIntervalUSec", 'x', CONTROL_IDLE_INTERVAL },
+        { "CurrentIntervalUSec", 't', offsetof(struct control_facts, interval_usec) },
+        { "EffectiveMethods", 'm', 0 },
+        { "Readers", 'u', offsetof(struct control_facts, readers) },
+        { "Incarnation", 't', offsetof(struct control_facts, incarnation) },
+        { "KernelMemoryBytes", 't', offsetof(struct control_facts, kernel_memory) },
+};
+
+const struct kind manager_kind = {
+        BUS_NAME ".Manager", BUS_PATH, vtable, look, watched, sizeof watched / sizeof watched[0], BUS_MANAGER,
+};

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nonsense on the bus: wrong types, unknown members, huge values, floods, callers that vanish. Whatever comes, the
+ * daemon answers the next honest question, and what it holds is what it held. The stage's end tells of leaks and
+ * crashes.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/bus-stage.h"
+
+#define N_CALLS 10000
+#define IN_FLIGHT 128
+#define PICK(list) list[draw(random) % (sizeof list / sizeof list[0])]
+
+/* xorshift: the same nonsense each time. */
+static uint32_t draw(uint64_t *state) {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        return (uint32_t) (*state >> 32);
+}
+
+static const char *const paths[] = {
+        "/", "/org", STAGE_PATH, STAGE_PATH "/module", STAGE_PATH "/module/tcp", STAGE_PATH "/module/udp",
+        STAGE_PATH "/module/tcp/more", STAGE_PATH "/table/processes", STAGE_PATH "/table/services",
+        STAGE_PATH "/table/_00", "/org/freedesktop/LogControl1",
+};
+static const char *const interfaces[] = {
+        STAGE_MANAGER, STAGE_MODULE, STAGE_TABLE, "org.freedesktop.DBus.Properties",
+        "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.ObjectManager", "org.freedesktop.DBus.Peer",
+        "org.freedesktop.LogControl1", "no.such",
+};
+static const char *const members[] = {
+        "SetLoadMode", "SetAttachMethod", "SetIntervalUSec", "SetIdleIntervalUSec", "OpenSegment", "Sync", "Reload",
+        "Save", "Enable", "Disable", "SetCapacity", "Get", "Set", "GetAll", "Introspect", "GetManagedObjects", "Ping",
+        "GetMachineId", "Set_", "SegmentReplaced", "Format",
+};
+static const char *const texts[] = {
+        "", "passive", "tracepoint", "public", "full", "LoadMode", "IntervalUSec", "LogLevel", "LogTarget", "debug",
+        STAGE_MANAGER, "org.freedesktop.LogControl1", "%s%n%x", "\xc3\xbc\xe2\x82\xac", "Enabled",
+};
+
+static void append_one(sd_bus_message *call, uint64_t *random) {
+        uint64_t number = ((uint64_t) draw(random) << 32) | draw(random);
+        char *large;
+
+        switch (draw(random) % 10) {
+        case 0: sd_bus_message_append(call, "s", PICK(texts)); break;
+        case 1: sd_bus_message_append(call, "t", draw(random) % 2 ? number : UINT64_MAX); break;
+        case 2: sd_bus_message_append(call, "u", draw(random)); break;
+        case 3: sd_bus_message_append(call, "v", "s", PICK(texts)); break;
+        case 4: sd_bus_message_append(call, "v", "t", number); break;
+        case 5: sd_bus_message_append(call, "ss", PICK(texts), PICK(texts)); break;
+        case 6: sd_bus_message_append(call, "ssv", STAGE_MANAGER, PICK(texts), "s", PICK(texts)); break;
+        case 7: sd_bus_message_append(call, "ssv", STAGE_MANAGER, PICK(texts), "v", "a{sv}", 0); break;
+        case 8: sd_bus_message_append(call, "h", STDERR_FILENO); break;
+        case 9:
+                large = calloc(1, 100001);
+                memset(large, 'A', 100000);
+                sd_bus_message_append(call, "s", large);
+                free(large);
+                break;
+        }
+}
+
+static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        --*(int *) userdata;
+        return 0;
+}
+
+static int send_nonsense(sd_bus *bus, uint64_t *random, int *n_in_flight) {
+        sd_bus_message *call = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &call, STAGE_NAME, PICK(paths), PICK(interfaces), PICK(members));
+        if (r < 0)
+                return r;
+        for (uint32_t n = draw(random) % 4; n > 0; n--)
+                append_one(call, random);
+        r = sd_bus_call_async(bus, NULL, call, on_answer, n_in_flight, 60000000);
+        if (r >= 0)
+                ++*n_in_flight;
+        sd_bus_message_unref(call);
+        return r < 0 ? r : 0;
+}
+
+static int drain_to(sd_bus *bus, const int *n_in_flight, int limit) {
+        while (*n_in_flight > limit) {
+                int r = sd_bus_process(bus, NULL);
+
+                if (r == 0)
+                        r = sd_bus_wait(bus, 20000000);
+                if (r <= 0)
+                        return -1; /* a call without an answer, or a lost connection */
+        }
+        return 0;
+}
+
+static int flood(sd_bus *bus, uint64_t seed, int n_calls) {
+        int n_in_flight = 0;
+
+        for (int i = 0; i < n_calls; i++)
+                if (send_nonsense(bus, &seed, &n_in_flight) < 0 || drain_to(bus, &n_in_flight, IN_FLIGHT) < 0)
+                        return 1;
+        return drain_to(bus, &n_in_flight, 0) < 0 ? 2 : 0;
+}
+
+static int flood_as_nobody(struct stage *stage, sd_bus *bus) {
+        return flood(bus, 42, N_CALLS);
+}
+
+static void expect_health(struct stage *stage) {
+        struct stage_script *script = stage->script;
+        uint64_t sequence = 0;
+
+        assert_true(sd_bus_get_property_trivial(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sequence", NULL,
+                                                't', &sequence) >= 0);
+        assert_int_equal(sequence, script->sequence);
+        assert_true(script->number[CONTROL_INTERVAL] >= 100000 && script->number[CONTROL_INTERVAL] <= 3600000000);
+        assert_true(script->capacity[0] >= 16 && script->capacity[0] <= 1 << 20);
+        assert_int_equal(waitpid(stage->daemon, NULL, WNOHANG), 0);
+}
+
+static void nonsense_of_a_stranger_is_answered_and_changes_nothing(void **state) {
+        struct stage *stage = *state;
+
+        stage_start_polkit(stage, POLKIT_NO);
+        assert_int_equal(stage_as_nobody(stage, false, flood_as_nobody), 0);
+        expect_health(stage);
+        assert_int_equal(stage->script->n_sets + stage->script->n_reloads + stage->script->n_saves, 0);
+}
+
+static void nonsense_of_root_leaves_a_valid_state(void **state) {
+        struct stage *stage = *state;
+
+        assert_int_equal(flood(stage->bus, 4711, N_CALLS), 0);
+        expect_health(stage);
+}
+
+/* Half of the questions are at polkit, half still on their way. */
+static int flood_and_vanish(struct stage *stage, sd_bus *bus) {
+        uint64_t seed = (uint64_t) getpid();
+        int n_in_flight = 0;
+
+        for (int i = 0; i < 100; i++)
+                if (send_nonsense(bus, &seed, &n_in_flight) < 0)
+                        return 1;
+        for (int i = 0; i < 50; i++)
+                sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", on_answer,
+                                         &n_in_flight, "s", "passive");
+        for (int i = 0; i < 20; i++)
+                sd_bus_process(bus, NULL);
+        _exit(0);
+}
+
+/* Would be refused a place if those who left still had theirs. */
+static int ask_once(struct stage *stage, sd_bus *bus) {
+        char error[128];
+
+        stage_call(bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "passive");
+        return strcmp(error, SD_BUS_ERROR_ACCESS_DENIED) != 0;
+}
+
+static void callers_that_vanish_leave_nothing_behind(void **state) {
+        struct stage *stage = *state;
+        sd_bus *bus;
+
+        stage_start_polkit(stage, POLKIT_SILENT);
+        for (int i = 0; i < 50; i++)
+                assert_int_equal(stage_as_nobody(stage, false, flood_and_vanish), 0);
+        /* Each answer comes behind what was asked of the bus before it. */
+        for (int i = 0; i < 3; i++)
+                expect_health(stage);
+        stage_start_polkit(stage, POLKIT_NO);
+        bus = stage_connect(stage);
+        for (int i = 0; i < 100; i++) {
+                char error[128];
+
+                assert_int_equal(stage_call(bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "entry"), 0);
+        }
+        sd_bus_close_unref(bus);
+        expect_health(stage);
+        assert_int_equal(stage->script->n_sets, 100);
+        assert_int_equal(stage_as_nobody(stage, false, ask_once), 0);
+}
+
+static int count_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        ++*(int *) userdata;
+        return 0;
+}
+
+/* No answer wanted: nothing is sent, and the change is made all the same. */
+static void who_wants_no_answer_gets_none(void **state) {
+        struct stage *stage = *state;
+        sd_bus_message *call = NULL;
+        int n = 0;
+
+        assert_true(sd_bus_add_filter(stage->bus, NULL, count_answer, &n) >= 0);
+        assert_true(sd_bus_message_new_method_call(stage->bus, &call, STAGE_NAME, STAGE_PATH, STAGE_MANAGER,
+                                                   "SetLoadMode") >= 0);
+        assert_true(sd_bus_message_append(call, "s", "return") >= 0);
+        assert_true(sd_bus_message_set_expect_reply(call, false) >= 0);
+        assert_true(sd_bus_send(stage->bus, call, NULL) >= 0);
+        stage_wait(&stage->script->n_sets, 1);
+        expect_health(stage);
+        while (sd_bus_process(stage->bus, NULL) > 0)
+                ;
+        assert_int_equal(n, 0);
+        sd_bus_message_unref(call);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
+
+int main(void) {
+        static const struct CMUnitTest cases[] = {
+                CASE(nonsense_of_root_leaves_a_valid_state),
+                /* These need root. */
+                CASE(nonsense_of_a_stranger_is_answered_and_changes_nothing),
+                CASE(callers_that_vanish_leave_nothing_behind),
+                CASE(who_wants_no_answer_gets_none),
+        };
+
+        return stage_run(cases, sizeof cases / sizeof cases[0], 3);
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What root and everybody sees on the bus: properties, methods, errors and announcements. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/bus-stage.h"
+
+#define TCP STAGE_PATH "/module/tcp"
+#define UDP STAGE_PATH "/module/udp"
+#define PROCESSES STAGE_PATH "/table/processes"
+#define ERROR(name) STAGE_NAME ".Error." name
+
+static uint64_t get_number(struct stage *stage, const char *path, const char *interface, const char *name, char type) {
+        uint64_t large = 0;
+        uint32_t small = 0;
+
+        assert_true(sd_bus_get_property_trivial(stage->bus, STAGE_NAME, path, interface, name, NULL, type,
+                                                type == 't' ? (void *) &large : (void *) &small) >= 0);
+        return type == 't' ? large : small;
+}
+
+static void expect_text(struct stage *stage, const char *path, const char *interface, const char *name,
+                        const char *expected) {
+        char *text = NULL;
+
+        assert_true(sd_bus_get_property_string(stage->bus, STAGE_NAME, path, interface, name, NULL, &text) >= 0);
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+static void the_facts_of_the_daemon_can_be_read(void **state) {
+        struct stage *stage = *state;
+
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "Version", "0.1.0");
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "KernelRelease", "6.1.0-test");
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "Readers", 'u'), 2);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "Sequence", 't'), 100);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "Incarnation", 't'), 7);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "CostNSec", 't'), 12345);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "KernelMemoryBytes", 't'), 1 << 20);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "StartTimestampUSec", 't'), 1700000000000000);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "SocketsTracked", 't'), 17);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "SocketsOverflowed", 't'), 1);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "RowsOverflowed", 't'), 2);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "CurrentIntervalUSec", 't'), 1000000);
+}
+
+static void the_settings_can_be_read(void **state) {
+        struct stage *stage = *state;
+
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "LoadMode", "entry");
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "AttachMethod", "auto");
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", 't'), 1000000);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "IdleIntervalUSec", 't'), 10000000);
+}
+
+static void each_module_and_table_is_an_object(void **state) {
+        struct stage *stage = *state;
+
+        expect_text(stage, TCP, STAGE_MODULE, "Name", "tcp");
+        expect_text(stage, TCP, STAGE_MODULE, "State", "running");
+        expect_text(stage, TCP, STAGE_MODULE, "AttachMethod", "tracepoint");
+        assert_int_equal(get_number(stage, TCP, STAGE_MODULE, "Enabled", 'b'), 1);
+        assert_int_equal(get_number(stage, TCP, STAGE_MODULE, "NSecPerEvent", 't'), 42);
+        expect_text(stage, UDP, STAGE_MODULE, "State", "off");
+        assert_int_equal(get_number(stage, UDP, STAGE_MODULE, "Enabled", 'b'), 0);
+        assert_int_equal(get_number(stage, UDP, STAGE_MODULE, "Events", 't'), 1001);
+        expect_text(stage, PROCESSES, STAGE_TABLE, "Name", "processes");
+        assert_int_equal(get_number(stage, PROCESSES, STAGE_TABLE, "Capacity", 'u'), 16384);
+        assert_int_equal(get_number(stage, PROCESSES, STAGE_TABLE, "Used", 'u'), 10);
+        assert_int_equal(get_number(stage, PROCESSES, STAGE_TABLE, "Overflowed", 't'), 5);
+}
+
+static void the_object_manager_lists_every_module_and_table(void **state) {
+        struct stage *stage = *state;
+        sd_bus_message *reply = NULL;
+        const char *path;
+        int n = 0;
+
+        assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, STAGE_PATH, "org.freedesktop.DBus.ObjectManager",
+                                       "GetManagedObjects", NULL, &reply, NULL) >= 0);
+        assert_true(sd_bus_message_enter_container(reply, 'a', "{oa{sa{sv}}}") > 0);
+        while (sd_bus_message_enter_container(reply, 'e', "oa{sa{sv}}") > 0) {
+                assert_true(sd_bus_message_read(reply, "o", &path) > 0);
+                n += strcmp(path, TCP) == 0 || strcmp(path, UDP) == 0 || strcmp(path, PROCESSES) == 0;
+                assert_true(sd_bus_message_skip(reply, "a{sa{sv}}") >= 0);
+                assert_true(sd_bus_message_exit_container(reply) >= 0);
+        }
+        assert_int_equal(n, 3);
+        sd_bus_message_unref(reply);
+}
+
+static void an_unknown_module_is_an_unknown_object(void **state) {
+        struct stage *stage = *state;
+        char error[128];
+
+        assert_true(stage_call(stage->bus, STAGE_PATH "/module/icmp", STAGE_MODULE, "Disable", error, NULL) < 0);
+        assert_string_equal(error, SD_BUS_ERROR_UNKNOWN_OBJECT);
+}
+
+static void root_sets_properties(void **state) {
+        struct stage *stage = *state;
+
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", NULL, "t",
+                                        (uint64_t) 500000) >= 0);
+        assert_int_equal(stage->script->number[CONTROL_INTERVAL], 500000);
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "LoadMode", NULL, "s",
+                                        "passive") >= 0);
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "LoadMode", "passive");
+}
+
+static void a_value_out_of_range_is_named_and_changes_nothing(void **state) {
+        struct stage *stage = *state;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", &error, "t",
+                                        (uint64_t) 99999) < 0);
+        assert_string_equal(error.name, ERROR("InvalidArgument"));
+        assert_string_equal(error.message, "99999 is not 0.1 s to 1 h");
+        sd_bus_error_free(&error);
+        assert_int_equal(stage->script->number[CONTROL_INTERVAL], 1000000);
+}
+
+static void a_value_of_another_type_is_refused(void **state) {
+        struct stage *stage = *state;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", &error, "s",
+                                        "1s") < 0);
+        assert_string_equal(error.name, SD_BUS_ERROR_INVALID_ARGS);
+        sd_bus_error_free(&error);
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "LoadMode", &error, "u",
+                                        3) < 0);
+        assert_string_equal(error.name, SD_BUS_ERROR_INVALID_ARGS);
+        sd_bus_error_free(&error);
+}
+
+static void facts_cannot_be_written(void **state) {
+        struct stage *stage = *state;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Version", &error, "s",
+                                        "2") < 0);
+        assert_string_equal(error.name, SD_BUS_ERROR_PROPERTY_READ_ONLY);
+        sd_bus_error_free(&error);
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Nothing", &error, "s",
+                                        "2") < 0);
+        assert_string_equal(error.name, SD_BUS_ERROR_UNKNOWN_PROPERTY);
+        sd_bus_error_free(&error);
+}
+
+static void each_setting_has_its_method(void **state) {
+        struct stage *stage = *state;
+        struct stage_script *script = stage->script;
+        char error[128];
+
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "return"), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetAttachMethod", error, "s",
+                                    "tracepoint"), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
+                                    (uint64_t) 200000), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIdleIntervalUSec", error, "t",
+                                    (uint64_t) 300000), 0);
+        assert_string_equal(script->text[CONTROL_LOAD_MODE], "return");
+        assert_string_equal(script->text[CONTROL_ATTACH_METHOD], "tracepoint");
+        assert_int_equal(script->number[CONTROL_INTERVAL], 200000);
+        assert_int_equal(script->number[CONTROL_IDLE_INTERVAL], 300000);
+}
+
+static void modules_go_on_off_and_on_for_a_while(void **state) {
+        struct stage *stage = *state;
+        char error[128];
+
+        assert_int_equal(stage_call(stage->bus, UDP, STAGE_MODULE, "Enable", error, "t", (uint64_t) 5000000), 0);
+        assert_int_equal(get_number(stage, UDP, STAGE_MODULE, "Enabled", 'b'), 1);
+        assert_int_equal(get_number(stage, UDP, STAGE_MODULE, "ExpiresUSec", 't'), 1700000005000000);
+        assert_int_equal(stage_call(stage->bus, UDP, STAGE_MODULE, "Disable", error, NULL), 0);
+        assert_int_equal(get_number(stage, UDP, STAGE_MODULE, "Enabled", 'b'), 0);
+}
+
+static void an_endless_lifetime_is_refused(void **state) {
+        struct stage *stage = *state;
+        char error[128];
+
+        assert_true(stage_call(stage->bus, UDP, STAGE_MODULE, "Enable", error, "t", UINT64_MAX) < 0);
+        assert_string_equal(error, ERROR("InvalidArgument"));
+        assert_int_equal(stage->script->n_sets, 0);
+}
+
+static void capacities_change_within_their_bounds(void **state) {
+        struct stage *stage = *state;
+        char error[128];
+
+        assert_int_equal(stage_call(stage->bus, PROCESSES, STAGE_TABLE, "SetCapacity", error, "u", 65536), 0);
+        assert_int_equal(get_number(stage, PROCESSES, STAGE_TABLE, "Capacity", 'u'), 65536);
+        assert_true(stage_call(stage->bus, PROCESSES, STAGE_TABLE, "SetCapacity", error, "u", 0) < 0);
+        assert_string_equal(error, ERROR("InvalidArgument"));
+        assert_true(stage_call(stage->bus, PROCESSES, STAGE_TABLE, "SetCapacity", error, "u", UINT32_MAX) < 0);
+        assert_string_equal(error, ERROR("InvalidArgument"));
+        assert_int_equal(stage->script->capacity[0], 65536);
+}
+
+static void every_failure_of_the_daemon_has_its_name(void **state) {
+        static const char *const names[] = { ERROR("InvalidArgument"), ERROR("NotSupported"), ERROR("NoSuchModule"),
+                                             ERROR("NotPermitted"), ERROR("NoMemory"), ERROR("Failed") };
+        struct stage *stage = *state;
+        char error[128];
+
+        for (int i = 0; i <= CONTROL_FAILED; i++) {
+                snprintf(stage->script->fail_text, sizeof stage->script->fail_text, "as the script says");
+                stage->script->fail_next = 1 + i;
+                assert_true(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "Reload", error, NULL) < 0);
+                assert_string_equal(error, names[i]);
+        }
+        assert_int_equal(stage->script->n_reloads, 0);
+}
+
+static void a_message_cut_within_a_character_is_still_sent(void **state) {
+        struct stage *stage = *state;
+        char error[128];
+
+        memset(stage->script->fail_text, 'x', 254);
+        stage->script->fail_text[254] = (char) 0xc3;
+        stage->script->fail_text[255] = '\0';
+        stage->script->fail_next = 1 + CONTROL_FAILED;
+        assert_true(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "Save", error, NULL) < 0);
+        assert_string_equal(error, ERROR("Failed"));
+}
+
+static void sync_returns_the_publication(void **state) {
+        struct stage *stage = *state;
+        sd_bus_message *reply = NULL;
+        uint64_t sequence;
+
+        assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync", NULL, &reply,
+                                       NULL) >= 0);
+        assert_true(sd_bus_message_read(reply, "t", &sequence) > 0);
+        assert_int_equal(sequence, 101);
+        sd_bus_message_unref(reply);
+}
+
+static int count_reply(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        *(int *) userdata += !sd_bus_message_is_method_error(message, NULL);
+        return 0;
+}
+
+static void callers_of_sync_share_a_fold(void **state) {
+        struct stage *stage = *state;
+        int n = 0;
+
+        for (int i = 0; i < 500; i++)
+                assert_true(sd_bus_call_method_async(stage->bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync",
+                                                     count_reply, &n, NULL) >= 0);
+        while (n < 500) {
+                while (sd_bus_process(stage->bus, NULL) > 0)
+                        ;
+                if (n < 500)
+                        assert_true(sd_bus_wait(stage->bus, 10000000) > 0);
+        }
+        assert_in_range(stage->script->n_syncs, 1, 100);
+}
+
+static int collect_names(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        char *names = userdata;
+        const char *interface, *name;
+
+        if (sd_bus_message_read(message, "s", &interface) < 0 ||
+            sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
+                return 0;
+        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
+                sd_bus_message_read(message, "s", &name);
+                sd_bus_message_skip(message, "v");
+                sd_bus_message_exit_container(message);
+                strcat(strcat(names, name), " ");
+        }
+        strcat(names, "| ");
+        return 0;
+}
+
+/* Whatever was announced before is here when a later call has its answer: messages keep their order. */
+static void drain(struct stage *stage) {
+        get_number(stage, STAGE_PATH, STAGE_MANAGER, "Readers", 'u');
+        while (sd_bus_process(stage->bus, NULL) > 0)
+                ;
+}
+
+static void wait_for_names(struct stage *stage, const char *names, const char *wanted) {
+        while (!strstr(names, wanted)) {
+                assert_true(sd_bus_wait(stage->bus, 10000000) > 0);
+                while (sd_bus_process(stage->bus, NULL) > 0)
+                        ;
+        }
+}
+
+static void listen_to(struct stage *stage, char *names) {
+        assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, NULL, "org.freedesktop.DBus.Properties",
+                                        "PropertiesChanged", collect_names, names) >= 0);
+}
+
+static void a_change_is_announced_before_its_caller_hears(void **state) {
+        struct stage *stage = *state;
+        char names[1024] = "", error[128];
+
+        listen_to(stage, names);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
+                                    (uint64_t) 200000), 0);
+        while (sd_bus_process(stage->bus, NULL) > 0)
+                ;
+        assert_string_equal(names, "IntervalUSec CurrentIntervalUSec | ");
+        names[0] = '\0';
+        assert_int_equal(stage_call(stage->bus, UDP, STAGE_MODULE, "Enable", error, "t", (uint64_t) 0), 0);
+        while (sd_bus_process(stage->bus, NULL) > 0)
+                ;
+        assert_string_equal(names, "EffectiveMethods | Enabled State AttachMethod | ");
+}
+
+static void what_did_not_change_is_not_announced(void **state) {
+        struct stage *stage = *state;
+        char names[1024] = "", error[128];
+
+        listen_to(stage, names);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
+                                    (uint64_t) 1000000), 0);
+        stage->script->fail_next = 1 + CONTROL_FAILED;
+        assert_true(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
+                               (uint64_t) 2000000) < 0);
+        drain(stage);
+        assert_string_equal(names, "");
+}
+
+static void what_the_daemon_changes_itself_is_announced_once(void **state) {
+        struct stage *stage = *state;
+        char names[1024] = "";
+
+        listen_to(stage, names);
+        stage->script->readers = 3;
+        stage->script->capacity[1] = 2048;
+        stage_touch(stage);
+        wait_for_names(stage, names, "Capacity");
+        drain(stage);
+        assert_string_equal(names, "Readers | Capacity | ");
+}
+
+static int take_incarnation(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_read(message, "t", userdata);
+}
+
+static void a_new_segment_is_announced(void **state) {
+        struct stage *stage = *state;
+        uint64_t incarnation = 0;
+        char names[1024] = "";
+
+        assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SegmentReplaced",
+                                        take_incarnation, &incarnation) >= 0);
+        listen_to(stage, names);
+        stage->script->incarnation = 8;
+        stage_touch(stage);
+        wait_for_names(stage, names, "Incarnation");
+        drain(stage);
+        assert_int_equal(incarnation, 8);
+}
+
+static void the_log_level_is_changed_like_that_of_other_services(void **state) {
+        struct stage *stage = *state;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        expect_text(stage, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1", "LogLevel", "info");
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", "LogLevel", NULL, "s", "debug") >= 0);
+        assert_int_equal(stage->script->log_level, 7);
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", "LogLevel", &error, "s", "loud") < 0);
+        assert_string_equal(error.name, ERROR("InvalidArgument"));
+        sd_bus_error_free(&error);
+        assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", "LogTarget", &error, "s", "kmsg") < 0);
+        assert_string_equal(error.name, ERROR("NotSupported"));
+        sd_bus_error_free(&error);
+}
+
+static void a_daemon_finds_the_bus_when_it_comes_back(void **state) {
+        struct stage *stage = *state;
+
+        stage_restart_broker(stage);
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "Version", "0.1.0");
+        each_module_and_table_is_an_object(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
+
+int main(void) {
+        static const struct CMUnitTest cases[] = {
+                CASE(the_facts_of_the_daemon_can_be_read),
+                CASE(the_settings_can_be_read),
+                CASE(each_module_and_table_is_an_object),
+                CASE(the_object_manager_lists_every_module_and_table),
+                CASE(an_unknown_module_is_an_unknown_object),
+                CASE(a_value_out_of_range_is_named_and_changes_nothing),
+                CASE(a_value_of_another_type_is_refused),
+                CASE(facts_cannot_be_written),
+                CASE(an_endless_lifetime_is_refused),
+                CASE(sync_returns_the_publication),
+                CASE(callers_of_sync_share_a_fold),
+                CASE(what_the_daemon_changes_itself_is_announced_once),
+                CASE(a_new_segment_is_announced),
+                CASE(a_daemon_finds_the_bus_when_it_comes_back),
+                /* These need root. */
+                CASE(root_sets_properties),
+                CASE(each_setting_has_its_method),
+                CASE(modules_go_on_off_and_on_for_a_while),
+                CASE(capacities_change_within_their_bounds),
+                CASE(every_failure_of_the_daemon_has_its_name),
+                CASE(a_message_cut_within_a_character_is_still_sent),
+                CASE(a_change_is_announced_before_its_caller_hears),
+                CASE(what_did_not_change_is_not_announced),
+                CASE(the_log_level_is_changed_like_that_of_other_services),
+        };
+
+        return stage_run(cases, sizeof cases / sizeof cases[0], 9);
+}

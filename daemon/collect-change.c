@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Changes on the running collector. What a load mode or a module observes is one word of switches that the programs
- * read with each call, so it changes between two calls and no program is loaded. The process table lies behind a pointer
- * in the kernel: a new one is filled with the processes of the old, takes its place, and what the old one counted is
- * handed out as final rows. The kernel returns from the exchange when no program can see the old table any more.
+ * read with each call, so it changes between two calls and no program is loaded. The process table lies behind a
+ * pointer in the kernel: a new one is filled with the processes of the old and takes its place, and what the old one
+ * counted is handed out as final rows. The kernel returns from the exchange when no program can see the old table any
+ * more.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -533,9 +533,7 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options) {
 }
 
 static void on_changed(void *userdata) {
-        struct daemon *d = userdata;
-
-        bus_changed(d->bus, BUS_ALL);
+        bus_changed(((struct daemon *) userdata)->bus, BUS_ALL);
 }
 
 /* A daemon with a runtime directory of its own is somebody's experiment and leaves the system bus alone. */

@@ -6,6 +6,7 @@
  * Each is a process; what they know and did is in shared memory. The system bus is never touched.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -41,6 +42,8 @@ struct stage_script {
         char action[64], subject[64];
 };
 
+struct CMUnitTest;
+
 struct stage {
         struct stage_script *script;
         sd_bus *bus; /* the test's own connection */
@@ -48,6 +51,8 @@ struct stage {
         pid_t broker, daemon, polkit;
 };
 
+/* The main of a test whose last n_root cases need root; without, they are left out, and that is said. */
+int stage_run(const struct CMUnitTest *cases, size_t n, size_t n_root);
 int stage_open(void **state);
 /* Fails when the daemon leaked or crashed. */
 int stage_close(void **state);

@@ -172,11 +172,14 @@ static int run_examples(struct stage *stage, char *page) {
 }
 
 static void the_examples_of_the_manual_page_work(void **state) {
-        char *page = read_source("man/org.socktally1.5"), path[128];
         struct stage *stage = *state;
+        char *page, path[128];
 
-        if (geteuid() != 0 || system("busctl --version >/dev/null 2>&1") != 0)
-                skip();
+        if (system("busctl --version >/dev/null 2>&1") != 0) {
+                print_message("# the examples were not run: there is no busctl\n");
+                return;
+        }
+        page = read_source("man/org.socktally1.5");
         assert_true(run_examples(stage, page) > 40);
         snprintf(path, sizeof path, "%s/answer", stage->directory);
         unlink(path);
@@ -196,16 +199,16 @@ static int print_xml(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
 int main(int argc, char *argv[]) {
-        const struct CMUnitTest cases[] = {
+        static const struct CMUnitTest cases[] = {
                 CASE(the_installed_xml_is_what_the_code_says),
                 CASE(the_manual_page_has_every_member),
                 CASE(the_manual_page_has_no_other_member),
-                CASE(the_examples_of_the_manual_page_work),
                 CASE(the_tree_leads_to_every_object),
+                /* These need root. */
+                CASE(the_examples_of_the_manual_page_work),
         };
 
         if (argc > 1 && strcmp(argv[1], "--print") == 0)
                 return print_xml();
-        cmocka_set_message_output(CM_OUTPUT_TAP);
-        return cmocka_run_group_tests(cases, NULL, NULL);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 1);
 }

@@ -323,7 +323,8 @@ static void a_daemon_that_ends_answers_who_waits(void **state) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
 int main(void) {
-        const struct CMUnitTest cases[] = {
+        static const struct CMUnitTest cases[] = {
+                /* These need root. */
                 CASE(everybody_may_read),
                 CASE(nobody_can_take_the_name),
                 CASE(without_polkit_only_root_may_change_anything),
@@ -344,6 +345,5 @@ int main(void) {
                 CASE(a_daemon_that_ends_answers_who_waits),
         };
 
-        cmocka_set_message_output(CM_OUTPUT_TAP);
-        return cmocka_run_group_tests(cases, NULL, NULL);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 18);
 }

@@ -276,7 +276,8 @@ static void end(struct stage *stage, struct actor *actor) {
         actor->is_alive = false;
         stage->is_gone[actor->pid] = true;
         if (actor->has_row) {
-                struct sample_row *row = scene_row(&stage->scene, actor->pid, actor->cgroup, actor->bytes - actor->before);
+                struct sample_row *row = scene_row(&stage->scene, actor->pid, actor->cgroup,
+                                                   actor->bytes - actor->before);
 
                 row->row.exited = 1;
                 row->is_last = true;
@@ -287,7 +288,11 @@ static void act(struct stage *stage, struct actor *actor, uint32_t *next_pid, ui
         int64_t growth = rand() % 3 ? 0 : rand() % 1000;
 
         if (!actor->is_alive)
-                *actor = (struct actor) { .pid = (*next_pid)++, .cgroup = 2 * ((uint64_t) rand() % 20), .is_alive = true };
+                *actor = (struct actor) {
+                        .pid = (*next_pid)++,
+                        .cgroup = 2 * ((uint64_t) rand() % 20),
+                        .is_alive = true,
+                };
         if (is_replaced && actor->has_row) {
                 last_row(stage, actor->pid, actor->cgroup, actor->bytes - actor->before);
                 actor->before = actor->bytes;

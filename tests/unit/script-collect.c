@@ -84,7 +84,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         collect->sample.n_rows = atomic_load(&script->n_rows);
         collect->sample.rows = collect->rows;
         for (uint32_t i = 0; i < collect->sample.n_rows; i++) {
-                collect->rows[i].key = (struct process_key) { .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
+                collect->rows[i].key = (struct process_key){ .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
                 collect->rows[i].row.counters[0] = atomic_load(&script->bytes) * (i + 1);
                 strcpy(collect->rows[i].row.comm, "scripted");
         }

@@ -155,7 +155,7 @@ static void kill_writer(pid_t pid) {
         assert_true(WIFSIGNALED(status));
 }
 
-/* The kernel marks the words before anybody can learn in another way that the process is gone, so nothing here waits. */
+/* The kernel marks the words before anybody can learn in another way that the process is gone: nothing here waits. */
 static void all_segments_tell_of_a_death_by_sigkill_at_once(void **state) {
         struct fixture *f = *state;
         struct socktally *readers[N_SEGMENTS];

@@ -95,7 +95,8 @@ static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, st
         l->state = LEDGER_UNCLAIMED;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
-        l->drops = drops;
+        if (!is_newborn(sk)) /* what a socket that was there before us dropped is the past */
+                l->drops = drops;
         if (tp)
                 open_tcp(sk, tp, l, is_active);
 }

@@ -40,8 +40,8 @@ static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct le
         __u32 drops = drops_of(sk);
         struct process_row *row;
 
-        /* A UDP socket without a ledger has not moved anything since we started. */
-        if (!l && is_scanned && !tp)
+        /* A UDP socket without a ledger has not moved anything since we started, but may have dropped what came. */
+        if (!l && is_scanned && !tp && !drops)
                 return 0;
         row = row_of(key, task);
         l = ledger_of(sk, kind);

@@ -31,6 +31,7 @@ struct run {
         struct service service;
         struct watch *watch;
         unsigned int number, failed;
+        bool is_over; /* without a daemon nothing more can be tested */
 };
 
 static const char *environment(const char *name, const char *otherwise) {
@@ -122,13 +123,18 @@ static const char *attend(struct run *run, int pidfd) {
 
         for (;;) {
                 struct pollfd pollers[] = { { .fd = pidfd, .events = POLLIN },
-                                            { .fd = run->watch ? watch_fd(run->watch) : -1, .events = POLLIN } };
+                                            { .fd = run->watch ? watch_fd(run->watch) : -1, .events = POLLIN },
+                                            { .fd = run->service.pidfd, .events = POLLIN } };
                 uint64_t now = now_msec();
 
                 if (now >= deadline)
                         return "its time is over: killed";
-                if (poll(pollers, 2, (int) (deadline - now < 100 ? deadline - now : 100)) < 0 && errno != EINTR)
+                if (poll(pollers, 3, (int) (deadline - now < 100 ? deadline - now : 100)) < 0 && errno != EINTR)
                         return "poll failed";
+                if (pollers[2].revents & POLLIN) {
+                        run->is_over = true;
+                        return "the daemon died";
+                }
                 if (run->watch && watch_take(run->watch) < 0 && !problem)
                         problem = watch_problem(run->watch);
                 if (pollers[0].revents & POLLIN)
@@ -204,11 +210,13 @@ static int run_all(struct run *run) {
                 service_stop(&run->service, ignored, sizeof(ignored));
                 return EXIT_FAILURE;
         }
-        for (size_t i = 0; i < n_scenarios; i++)
+        for (size_t i = 0; i < n_scenarios && !run->is_over; i++)
                 if (is_wanted(run, scenarios[i].sentence))
                         play(run, &scenarios[i]);
         if (!run->is_dry)
                 stop_daemon(run);
+        if (run->is_over)
+                puts("Bail out! the daemon died; the kernel's log may say why");
         return run->failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -5,17 +5,22 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/live/scenarios.h"
 #include "tests/live/service.h"
+#include "tests/live/threads.h"
 
 enum { USED = LISTENING + 1, WATCHED, SENT, CHECKED };
-enum { SECOND_PORT = PORT + 1, CONTROL };
+enum { SECOND_PORT = PORT + 1, CONTROL, SHARED_FD, SHARED_UDP };
 
 #define N_BRIEF 20
+#define N_BURST 200
 
 /* Lives for a few milliseconds: one TCP exchange, one datagram, gone. */
 static void brief_client(struct player *player) {
@@ -57,6 +62,29 @@ void process_brief(struct scene *scene, int unused) {
                 expect(client, tcp_rx_bytes, 4321);
                 expect(client, tcp_closes, 1);
         }
+}
+
+static void burst_player(struct player *player) {
+        uint64_t port;
+        int udp = udp_bound(player, FLAVOUR_V4, &port), to = udp_connected(player, FLAVOUR_V4, port);
+
+        event_wait(player->scene, LISTENING, 1);
+        for (size_t i = 1; i <= 3; i++) {
+                send_all(player, to, 100 * i);
+                recv_exactly(player, udp, 100 * i);
+        }
+}
+
+void process_burst(struct scene *scene, int unused) {
+        for (int i = 0; i < N_BURST; i++) {
+                char name[32];
+
+                snprintf(name, sizeof(name), "lv-burst-%d", i);
+                player_start_brief(scene, name, burst_player);
+        }
+        event_raise(scene, LISTENING);
+        scene_wait_done(scene);
+        expect(&scene->players[N_BURST - 1], udp_rx_bytes, 600);
 }
 
 /* What a player did before the daemon watched is not the daemon's to know. */
@@ -155,6 +183,57 @@ void process_early_sockets(struct scene *scene, int with_fin) {
         expect(client, tcp_rx_bytes, with_fin ? 9000 : 29040);
 }
 
+/* Descriptors have the same numbers in the children. All of them use the sockets before and after. */
+static void early_child(struct player *player) {
+        int tcp = (int) player->scene->numbers[SHARED_FD], udp = (int) player->scene->numbers[SHARED_UDP];
+
+        send_all(player, tcp, 100);
+        send_all(player, udp, 10);
+        forget_moves(player);
+        for (int i = 0; i < 20; i++) {
+                send_all(player, tcp, 1000 + (size_t) (player - player->scene->players));
+                send_all(player, udp, 50);
+        }
+        event_raise(player->scene, SENT);
+}
+
+static void early_parent(struct player *player) {
+        int tcp = tcp_dial_one(player, FLAVOUR_V4);
+        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
+
+        player->scene->numbers[SHARED_FD] = (uint64_t) tcp;
+        player->scene->numbers[SHARED_UDP] = (uint64_t) udp;
+        for (unsigned int i = 0; i < 3; i++)
+                player_start_numbered(player->scene, "lv-early-kid", i, early_child);
+        send_all(player, tcp, 77);
+        forget_moves(player);
+        send_all(player, tcp, 55555);
+        event_wait(player->scene, SENT, 3);
+        NEED(player, shutdown(tcp, SHUT_WR));
+}
+
+static void early_reader(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
+
+        recv_exactly(player, fd, 77 + 3 * 100);
+        forget_moves(player);
+        recv_exactly(player, udp, 3 * (10 + 20 * 50));
+        recv_to_end(player, fd);
+}
+
+void process_early_shared(struct scene *scene, int unused) {
+        struct service service = SERVICE_NULL;
+        struct player *parent;
+
+        scene_shares_tcp(scene);
+        player_start(scene, "lv-early-reader", early_reader);
+        parent = player_start(scene, "lv-early-parent", early_parent);
+        event_wait(scene, USED, 5);
+        watch_from_here(scene, &service);
+        expect(parent, tcp_tx_bytes, 55555);
+}
+
 /* The rest of a player's life in another program: see exec_again(). */
 static void become_other(struct player *player, int fd) {
         char self[PATH_MAX], number[16], control[16];
@@ -174,6 +253,12 @@ static void become_other(struct player *player, int fd) {
         scene_fail(player->scene, "exec of %s: %s", self, strerror(errno));
 }
 
+static void exec_in_thread(const struct thread *thread) {
+        if (thread->index == 1)
+                become_other(thread->player, thread->fd);
+        pause();
+}
+
 static void exec_client(struct player *player) {
         int fd = tcp_dial_one(player, FLAVOUR_V4);
 
@@ -182,6 +267,8 @@ static void exec_client(struct player *player) {
         event_raise(player->scene, SENT);
         event_wait(player->scene, CHECKED, 1);
         NEED(player, fcntl(fd, F_SETFD, 0));
+        if (player->scene->argument)
+                threads_run(player, 2, fd, exec_in_thread);
         become_other(player, fd);
 }
 
@@ -226,4 +313,65 @@ void process_exec(struct scene *scene, int unused) {
                 scene_fail(scene, "the other program is gone");
         player_wait_exit(client);
         client->moved[SOCKTALLY_METRIC_tcp_closes] += client->open;
+}
+
+static void *live_on(void *userdata) {
+        struct player *player = userdata;
+        int fd = (int) player->scene->numbers[SHARED_FD];
+
+        event_wait(player->scene, CHECKED, 1);
+        for (int i = 0; i < 10; i++) {
+                send_all(player, fd, 3000);
+                recv_exactly(player, fd, 300);
+        }
+        event_raise(player->scene, SENT);
+        event_wait(player->scene, CHECKED, 2);
+        tcp_hang_up(player, fd);
+        _exit(0);
+}
+
+/* The first thread leaves; the process goes on as what /proc calls a zombie. */
+static void leader(struct player *player) {
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
+        pthread_t thread;
+
+        send_all(player, fd, 1000);
+        recv_exactly(player, fd, 100);
+        player->scene->numbers[SHARED_FD] = (uint64_t) fd;
+        if (pthread_create(&thread, NULL, live_on, player) != 0)
+                scene_fail(player->scene, "no thread");
+        player->is_done = 1;
+        event_raise(player->scene, SENT);
+        syscall(SYS_exit, 0);
+}
+
+static void leader_peer(struct player *player) {
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
+
+        recv_exactly(player, fd, 1000);
+        send_all(player, fd, 100);
+        for (int i = 0; i < 10; i++) {
+                recv_exactly(player, fd, 3000);
+                send_all(player, fd, 300);
+        }
+        recv_to_end(player, fd);
+        tcp_hang_up(player, fd);
+}
+
+void process_leader_ends(struct scene *scene, int unused) {
+        struct player *player;
+
+        player_start(scene, "lv-leader-peer", leader_peer);
+        player = player_start(scene, "lv-leader", leader);
+        event_wait(scene, SENT, 1);
+        poll(NULL, 0, 300);
+        scene_compare(scene);
+        event_raise(scene, CHECKED);
+        event_wait(scene, SENT, 2);
+        expect(player, tcp_tx_bytes, 31000);
+        scene_compare(scene);
+        event_raise(scene, CHECKED);
+        player_wait_exit(player);
+        scene_wait_done(scene);
+        expect(player, tcp_closes, 1);
 }

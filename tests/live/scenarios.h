@@ -22,13 +22,15 @@ scenario_function tcp_talk, tcp_bulk, tcp_cycles, tcp_half_close, tcp_unread, tc
 /* udp.c */
 enum truncation { TRUNCATE_RECV, TRUNCATE_RECVMSG, TRUNCATE_EMPTY };
 scenario_function udp_connected_talk, udp_unconnected_talk, udp_empty_datagrams, udp_short_buffers,
-        udp_truncate, udp_peek, udp_corked, udp_batches, udp_segments, udp_flood, udp_other_peers;
+        udp_truncate, udp_peek, udp_corked, udp_batches, udp_segments, udp_flood, udp_other_peers,
+        udp_broadcast;
 
 /* many.c */
 scenario_function many_threads_one_tcp, many_threads_one_udp, many_threads_own_sockets, many_sockets,
         many_churn, many_processes;
 
 /* share.c */
+enum passing { PASSED_UNUSED, PASSED_USED, PASSED_LATE };
 scenario_function share_tcp, share_tcp_both_ways, share_udp, share_passed, share_accept_in_parent,
         share_listener, share_parent_exits;
 
@@ -42,7 +44,8 @@ scenario_function fail_tcp, fail_udp, fail_storm, fail_error_queue, fail_urgent,
 /* process.c */
 /* What process_exec's player runs after exec. Returns an exit status. */
 int exec_again(int fd, int control);
-scenario_function process_brief, process_early_sockets, process_exec;
+scenario_function process_brief, process_burst, process_early_sockets, process_early_shared, process_exec,
+        process_leader_ends;
 
 /* place.c */
 scenario_function place_network_tcp, place_network_udp, place_twins, place_pid_namespace, place_cgroups;
@@ -59,6 +62,7 @@ scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, 
         descriptor_killed, descriptor_interrupted, descriptor_reuse_port;
 
 /* ring.c */
+enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED };
 scenario_function ring_talk;
 
 /* limits.c */

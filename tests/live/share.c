@@ -4,6 +4,7 @@
  * byte, however the descriptor came to it; a connection that several hold is closed once.
  */
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 /* SENDERS_DONE exists once per side, SIDE_EVENTS apart. */
 enum { READY = LISTENING + 1, PASSED, PARENT_GONE, START, SENDERS_DONE, SIDE_EVENTS = 1 };
-enum { SHARED_FD = PORT + 1, OTHER_SHARED_FD, PAIR_IN, PAIR_OUT };
+enum { SHARED_FD = PORT + 1, OTHER_SHARED_FD, PAIR_IN, PAIR_OUT, UDP_PORT };
 
 #define SENDS 150
 #define N_PASSED 1000
@@ -211,7 +212,7 @@ static void giver(struct player *player) {
         int tcp = tcp_dial_one(player, FLAVOUR_V4);
         int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
 
-        if (player->scene->argument) {
+        if (player->scene->argument != PASSED_UNUSED) {
                 send_all(player, tcp, N_PASSED);
                 send_all(player, udp, 100);
                 sent(player, udp, send(udp, "", 1, 0)); /* refused: nobody listens on that port over UDP */
@@ -225,10 +226,14 @@ static void giver(struct player *player) {
 }
 
 static void taker(struct player *player) {
-        int tcp = take_descriptor(player), udp = take_descriptor(player);
+        int tcp, udp;
 
-        player->open = 1;
         event_wait(player->scene, PASSED, 1);
+        if (player->scene->argument == PASSED_LATE)
+                poll(NULL, 0, 1000);
+        tcp = take_descriptor(player);
+        udp = take_descriptor(player);
+        player->open = 1;
         send_all(player, tcp, 2 * N_PASSED);
         NEED(player, shutdown(tcp, SHUT_WR));
         recv_exactly(player, tcp, 5 * N_PASSED);
@@ -236,7 +241,8 @@ static void taker(struct player *player) {
         tcp_hang_up(player, tcp);
 }
 
-void share_passed(struct scene *scene, int after_use) {
+void share_passed(struct scene *scene, int how) {
+        bool after_use = how != PASSED_UNUSED;
         int pair[2];
         struct player *from, *to;
 
@@ -334,30 +340,36 @@ void share_listener(struct scene *scene, int unused) {
 }
 
 static void heir(struct player *player) {
-        int fd = shared_fd(player, 0);
+        int fd = shared_fd(player, 0), udp = shared_fd(player, 1);
 
         event_wait(player->scene, PARENT_GONE, 1);
         player->open = 1;
+        send_all(player, udp, 20);
         send_all(player, fd, 2000);
         recv_exactly(player, fd, 200);
 }
 
 static void dying_parent(struct player *player) {
         int fd = tcp_dial_one(player, FLAVOUR_V4);
+        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[UDP_PORT]);
 
         send_all(player, fd, 1000);
         recv_exactly(player, fd, 100);
+        send_all(player, udp, 10);
         player->scene->numbers[SHARED_FD] = (uint64_t) fd;
+        player->scene->numbers[OTHER_SHARED_FD] = (uint64_t) udp;
         player->open = 0;
         player_start(player->scene, "lv-heir", heir);
 }
 
 static void heir_server(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[UDP_PORT]);
         int fd = tcp_serve_one(player, FLAVOUR_V4);
 
         recv_exactly(player, fd, 1000);
         send_all(player, fd, 300);
         recv_exactly(player, fd, 2000);
+        recv_exactly(player, udp, 10 + 20);
 }
 
 void share_parent_exits(struct scene *scene, int unused) {
@@ -372,4 +384,5 @@ void share_parent_exits(struct scene *scene, int unused) {
         scene_wait_done(scene);
         expect(parent, tcp_tx_bytes, 1000);
         expect(parent, tcp_rx_bytes, 100);
+        expect(parent, udp_tx_bytes, 10);
 }

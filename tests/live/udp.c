@@ -15,6 +15,7 @@ enum { BOUND = 1, SENT };
 
 #define ROUNDS 40
 #define REQUEST 300
+#define BROADCAST_PORT 4714
 #define RESPONSE 1400
 
 #ifndef UDP_SEGMENT
@@ -399,4 +400,37 @@ void udp_other_peers(struct scene *scene, int unused) {
 
         scene_wait_done(scene);
         expect(player, udp_rx_bytes, 20 * 130);
+}
+
+/* Everybody on one port of the loopback's broadcast address. */
+static void broadcast_receiver(struct player *player) {
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(BROADCAST_PORT) };
+        int fd = NEED(player, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+        set_option(player, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        NEED(player, bind(fd, (struct sockaddr *) &address, sizeof(address)));
+        event_raise(player->scene, BOUND);
+        recv_exactly(player, fd, 10 * 400);
+}
+
+static void broadcast_sender(struct player *player) {
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(BROADCAST_PORT),
+                                       .sin_addr.s_addr = htonl(0x7fffffff) };
+        int fd = NEED(player, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+        set_option(player, fd, SOL_SOCKET, SO_BROADCAST, 1);
+        event_wait(player->scene, BOUND, 3);
+        for (int i = 0; i < 10; i++)
+                NEED(player, sent(player, fd, sendto(fd, bytes, 400, 0, (struct sockaddr *) &address, sizeof(address))));
+}
+
+void udp_broadcast(struct scene *scene, int unused) {
+        struct player *sender;
+
+        scene_own_network(scene);
+        for (unsigned int i = 0; i < 3; i++)
+                player_start_numbered(scene, "lv-hearer", i, broadcast_receiver);
+        sender = player_start(scene, "lv-broadcaster", broadcast_sender);
+        scene_wait_done(scene);
+        expect(sender, udp_tx_bytes, 4000);
 }

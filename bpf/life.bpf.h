@@ -17,7 +17,8 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         l->retransmits = tp->total_retrans;
 }
 
-/* Where no call will tell who uses the socket, who connects it owns it. */
+/* Where no call will tell who uses the socket, who connects it owns it. Also when there is no room to note that the SYN
+ * is ours. */
 static __always_inline struct ledger *open_for_current(struct sock *sk) {
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_key me = key_of(task);
@@ -38,14 +39,14 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
         return l;
 }
 
-static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         __u64 address = (__u64) sk;
         struct charge c = {};
+        bool is_noted;
         __u8 yes = 1;
 
-        bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
-        if (!l && !cfg_sees_calls)
+        is_noted = !bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
+        if (!l && !(cfg_sees_calls && is_noted))
                 l = open_for_current(sk);
         if (!l)
                 return 0;
@@ -59,15 +60,14 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp) {
 }
 
 /* A ledger can wait for the first call; not where none is seen, nor on a kernel socket, whose readers make none. */
-static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         bool is_active;
 
         if (!l && (!cfg_sees_calls || BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
-        is_active = is_active_open(sk);
+        is_active = l->flags & LEDGER_ACTIVE || is_active_open(sk);
         bpf_spin_lock(&l->lock);
         open_ledger(sk, NULL, l, KIND_TCP, false, 0);
         take_keys(l, tp);
@@ -78,11 +78,7 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
         return 0;
 }
 
-static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, __u32 old_state) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-
-        if (!l)
-                return 0;
+static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         bpf_spin_lock(&l->lock);
         settle_tcp(sk, tp, l, old_state);
         bpf_spin_unlock(&l->lock);
@@ -92,17 +88,22 @@ static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, __u
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
         struct tcp_sock *tp;
+        struct ledger *l;
 
         if (new_state != TCP_CLOSE && new_state != TCP_ESTABLISHED && new_state != TCP_SYN_SENT)
+                return 0;
+        /* Most connections have no ledger yet when they come up, and none when they end. */
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (!l && new_state == TCP_CLOSE)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                 return 0;
         if (new_state == TCP_SYN_SENT)
-                return socket_opens(sk, tp);
+                return socket_opens(sk, tp, l);
         if (new_state == TCP_ESTABLISHED)
-                return socket_established(sk, tp);
-        return socket_ends(sk, tp, old_state);
+                return socket_established(sk, tp, l);
+        return l ? socket_ends(sk, tp, l, old_state) : 0;
 }
 
 /* Nothing was added since the final fold at release. */

@@ -147,7 +147,8 @@ static void configure(struct collect *collect, enum attach_method method, bool s
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
                 skeleton->rodata->cfg_scan_is_whole = false;
         }
-        bpf_map__set_max_entries(skeleton->maps.active_opens, collect->config.max_sockets);
+        if (collect->config.max_sockets < bpf_map__max_entries(skeleton->maps.active_opens))
+                bpf_map__set_max_entries(skeleton->maps.active_opens, collect->config.max_sockets);
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
 }
 

@@ -97,7 +97,7 @@ bool event_has(const struct scene *scene, unsigned int event);
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
 /* Stage: several processes use one TCP connection in this scene, or one hands it on to another. In load mode passive
- * nobody can tell whose call it was: then only the sum is compared, and only at the end. A connection that was handed on
+ * nobody can tell whose call it was: then only the sum is compared, and only at the end. A connection handed on
  * before it was used is a riddle only without the tracepoints, which show the first call in every mode. */
 void scene_shares_tcp(struct scene *scene);
 void scene_hands_on_tcp(struct scene *scene, bool is_used);

@@ -176,6 +176,12 @@ static __always_inline bool is_off(const struct charge *c) {
         return switches & SWITCH_PARTIAL && !(switches & (is_tcp ? SWITCH_TCP : SWITCH_UDP));
 }
 
+/* Could anybody but the owner have closed it? The current task alone proves nothing: whoever walks open files holds
+ * each for a moment and may drop the last reference. */
+static __always_inline bool is_used_by_others(const struct ledger *l) {
+        return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 2;
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -189,7 +195,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 take(sk, tp, l, &c, why);
         if (why->is_close) {
                 if ((l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED) {
-                        is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner);
+                        is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner) &&
+                                       is_used_by_others(l);
                         c.closes = !is_elsewhere;
                 }
                 l->flags |= LEDGER_CLOSED;

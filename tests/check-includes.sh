@@ -54,7 +54,7 @@ is_allowed() { # FILE INCLUDED
 
 # Prints one line for each include in this directory that is against the rules.
 violations() { # TOP DIRECTORY
-        local file line included
+        local file included
         (cd "$1" && find "$2" -name '*.[ch]' ! -name '*.skel.h' -print 2>/dev/null | sort) | while read -r file; do
                 sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*("([^"]+)"|(<[^>]+>)).*/\2\3/p' "$1/$file" |
                 while read -r included; do

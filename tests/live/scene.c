@@ -248,12 +248,22 @@ _Noreturn void scene_play(struct scene *scene, const struct scenario *scenario) 
         _exit(scene->verdict == VERDICT_OK ? 0 : 1);
 }
 
+static void sum_up_tcp(struct scene *scene) {
+        scene->summed |= METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes) | METRIC_BIT(tcp_closes);
+        scene->only_at_end = true;
+}
+
 void scene_shares_tcp(struct scene *scene) {
         scene->summed |= METRIC_BIT(tcp_closes);
-        if (strcmp(scene->bill.load_mode, "passive") != 0)
-                return;
-        scene->summed |= METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes);
-        scene->only_at_end = true;
+        if (strcmp(scene->bill.load_mode, "passive") == 0)
+                sum_up_tcp(scene);
+}
+
+void scene_hands_on_tcp(struct scene *scene, bool is_used) {
+        bool is_passive = strcmp(scene->bill.load_mode, "passive") == 0;
+
+        if (is_passive && (is_used || strcmp(scene->bill.attach_method, "trampoline") == 0))
+                sum_up_tcp(scene);
 }
 
 /* The lock goes with the last process of the scene. */

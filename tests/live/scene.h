@@ -89,17 +89,18 @@ void player_wait_done(struct player *player);
 /* Waits until a player's process is gone. For its parent only. */
 void player_wait_exit(struct player *player);
 
-/* Events are counters in the scene: raise adds one, wait returns once the count is reached,
- * has says whether it is not 0. */
+/* Events are counters in the scene: raise adds one, wait returns at that count, has says whether it is not 0. */
 void event_raise(struct scene *scene, unsigned int event);
 void event_wait(struct scene *scene, unsigned int event, uint32_t count);
 bool event_has(const struct scene *scene, unsigned int event);
 
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
-/* Stage: TCP connections change hands in this scene. Without programs on the data path (load mode passive) nobody can
- * tell whose call it was: then only the sum is compared, and only at the end. */
+/* Stage: several processes use one TCP connection in this scene, or one hands it on to another. In load mode passive
+ * nobody can tell whose call it was: then only the sum is compared, and only at the end. A connection handed on
+ * before it was used is a riddle only without the tracepoints, which show the first call in every mode. */
 void scene_shares_tcp(struct scene *scene);
+void scene_hands_on_tcp(struct scene *scene, bool is_used);
 /* Stage: keeps this scene apart from the same kind of scenes of another run on this machine. */
 void scene_take_turns(struct scene *scene, bool is_alone);
 /* Stage: an own network namespace with its loopback up, for this process and players started later. */

@@ -167,7 +167,8 @@ int service_stop(struct service *service, char *ret_problem, size_t size) {
         if (clear_directory(service, ret_problem, size) < 0)
                 r = -1;
         if (status != 0)
-                r = complain(ret_problem, size, "the daemon ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+                r = complain(ret_problem, size, "the daemon ended with %s %d",
+                             WIFSIGNALED(status) ? "signal" : "status",
                              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         return r;
 }

@@ -416,12 +416,13 @@ static void broadcast_receiver(struct player *player) {
 static void broadcast_sender(struct player *player) {
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(BROADCAST_PORT),
                                        .sin_addr.s_addr = htonl(0x7fffffff) };
+        const struct sockaddr *name = (struct sockaddr *) &address;
         int fd = NEED(player, socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 
         set_option(player, fd, SOL_SOCKET, SO_BROADCAST, 1);
         event_wait(player->scene, BOUND, 3);
         for (int i = 0; i < 10; i++)
-                NEED(player, sent(player, fd, sendto(fd, bytes, 400, 0, (struct sockaddr *) &address, sizeof(address))));
+                NEED(player, sent(player, fd, sendto(fd, bytes, 400, 0, name, sizeof(address))));
 }
 
 void udp_broadcast(struct scene *scene, int unused) {

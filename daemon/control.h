@@ -72,7 +72,7 @@ struct control_table {
 struct control_settings_row {
         const char *key;
         char value[64];
-        const char *source; /* "default", "FILE:LINE", "command line" or "run time"; valid until the next change */
+        const char *source; /* "default", "FILE:LINE", "command line" or "run time"; UTF-8; good until a change */
 };
 
 struct control_operations {

@@ -12,6 +12,7 @@
 
 #include "daemon/module.h"
 #include "daemon/settings.h"
+#include "daemon/text.h"
 #include "daemon/timespan.h"
 
 static int set_span(uint64_t *usec, const char *value) {
@@ -132,7 +133,7 @@ int settings_set(struct settings *settings, size_t number, const char *value, co
         int r = table[number].set(settings, value);
 
         if (r >= 0)
-                snprintf(settings->sources[number], sizeof settings->sources[number], "%s", source);
+                text_clean(settings->sources[number], sizeof settings->sources[number], source, SETTINGS_SOURCE_SIZE);
         return r;
 }
 

@@ -55,7 +55,8 @@ struct setting {
 };
 
 struct settings settings_default(void);
-/* The way to set one: number is that in the table, source is kept with the value. Errors as those of set(). */
+/* The way to set one: number is that in the table; source is kept with the value, made printable. Errors as those of
+ * set(). */
 int settings_set(struct settings *settings, size_t number, const char *value, const char *source);
 void settings_format(const struct settings *settings, size_t number, char value[static SETTINGS_VALUE_SIZE]);
 bool settings_is_same(const struct settings *a, const struct settings *b, size_t number);

@@ -12,7 +12,8 @@
 
 #include "dbus/bus-private.h"
 
-#define MAX_WATCHED 16
+#define MAX_WATCHED 32
+#define MAX_TEXT 32768 /* of the longest value: all settings with their sources */
 
 static void methods_text(struct bus *bus, char *ret_text, size_t size) {
         size_t n = 0;
@@ -23,6 +24,18 @@ static void methods_text(struct bus *bus, char *ret_text, size_t size) {
 
                 if (bus->operations->module(bus->daemon, i, &module) >= 0)
                         n += (size_t) snprintf(ret_text + n, size - n, "%s=%s ", module.name, module.method);
+        }
+}
+
+static void settings_text(struct bus *bus, char *ret_text, size_t size) {
+        size_t n = 0;
+
+        ret_text[0] = '\0';
+        for (size_t i = 0; i < bus->operations->n_settings && n < size; i++) {
+                struct control_settings_row row;
+
+                if (bus->operations->settings_row(bus->daemon, i, &row) >= 0)
+                        n += (size_t) snprintf(ret_text + n, size - n, "%s=%s\n%s\n", row.key, row.value, row.source);
         }
 }
 
@@ -50,12 +63,15 @@ static void value_text(struct object *object, const struct watched *watched, cha
         case 'm':
                 methods_text(object->bus, ret_text, size);
                 break;
+        case 'r':
+                settings_text(object->bus, ret_text, size);
+                break;
         }
 }
 
 /* Keeps what is so now; collects the names of what was different, or of nothing when ret_names is NULL. */
 static int compare(struct object *object, const char **ret_names) {
-        char text[512];
+        char text[MAX_TEXT];
         size_t n = 0;
 
         for (size_t i = 0; i < object->kind->n_watched; i++) {

@@ -21,7 +21,7 @@ struct request;
 /* A property whose changes are announced, and where its value is in the record that the daemon gave. */
 struct watched {
         const char *property;
-        char type; /* s t u: as on the bus; b: a C bool; x: a setting; m: EffectiveMethods */
+        char type; /* s t u: as on the bus; b: a C bool; x: a setting; m: EffectiveMethods; r: Settings */
         size_t offset;
 };
 

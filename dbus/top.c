@@ -26,6 +26,20 @@ static int get_methods(sd_bus *connection, const char *path, const char *interfa
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+/* As a configuration file would have them, each with where it came from. */
+static int get_settings(sd_bus *connection, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        struct bus *bus = ((struct object *) userdata)->bus;
+        struct control_settings_row row;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sss)");
+        for (size_t i = 0; r >= 0 && i < bus->operations->n_settings; i++)
+                if (bus->operations->settings_row(bus->daemon, i, &row) >= 0)
+                        r = sd_bus_message_append(reply, "(sss)", row.key, row.value, row.source);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int on_open_segment(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct object *object = userdata;
         struct bus *bus = object->bus;
@@ -86,6 +100,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("AttachMethod", "s", setting_get, setting_refuse, 0, CHANGES | OPEN),
         SD_BUS_WRITABLE_PROPERTY("IntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
         SD_BUS_WRITABLE_PROPERTY("IdleIntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
+        SD_BUS_PROPERTY("Settings", "a(sss)", get_settings, 0, CHANGES),
         SD_BUS_PROPERTY("CurrentIntervalUSec", "t", NULL, FACT(interval_usec), CHANGES),
         SD_BUS_PROPERTY("Version", "s", NULL, FACT(version), CONSTANT),
         SD_BUS_PROPERTY("KernelRelease", "s", NULL, FACT(kernel), CONSTANT),
@@ -119,6 +134,7 @@ static const struct watched watched[] = {
         { "AttachMethod", 'x', CONTROL_ATTACH_METHOD },
         { "IntervalUSec", 'x', CONTROL_INTERVAL },
         { "IdleIntervalUSec", 'x', CONTROL_IDLE_INTERVAL },
+        { "Settings", 'r', 0 },
         { "CurrentIntervalUSec", 't', offsetof(struct control_facts, interval_usec) },
         { "EffectiveMethods", 'm', 0 },
         { "Readers", 'u', offsetof(struct control_facts, readers) },

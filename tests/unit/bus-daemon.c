@@ -92,6 +92,29 @@ static int set(void *daemon, enum control_setting setting, const struct control_
         return 0;
 }
 
+/* Two of the rows are the script's, the third is as long as rows can be. */
+static int settings_row(void *daemon, size_t number, struct control_settings_row *ret_row) {
+        static const char *const keys[] = { "LoadMode", "Interval", "Modules" };
+        static char file[300];
+        struct stage_script *script = daemon;
+        char *value = ret_row->value;
+        bool is_changed = strcmp(script->text[CONTROL_LOAD_MODE], "entry") != 0;
+
+        if (number == 1)
+                is_changed = script->number[CONTROL_INTERVAL] != 1000000;
+        if (!file[0])
+                memset(file, '/', sizeof file - 1);
+        ret_row->key = keys[number];
+        ret_row->source = number == 2 ? file : is_changed ? "run time" : "default";
+        if (number == 0)
+                snprintf(value, sizeof ret_row->value, "%s", script->text[CONTROL_LOAD_MODE]);
+        else if (number == 1)
+                snprintf(value, sizeof ret_row->value, "%" PRIu64 "us", script->number[CONTROL_INTERVAL]);
+        else
+                snprintf(value, sizeof ret_row->value, "tcp udp");
+        return 0;
+}
+
 static int get_module(void *daemon, size_t number, struct control_module *ret_module) {
         struct stage_script *script = daemon;
         bool is_enabled = script->is_enabled[number];
@@ -199,7 +222,8 @@ static int set_log_level(void *daemon, int level) {
 }
 
 static const struct control_operations operations = {
-        .facts = get_facts, .get = get, .set = set, .check = check, .n_modules = 2, .module = get_module,
+        .facts = get_facts, .get = get, .set = set, .check = check, .n_settings = 3, .settings_row = settings_row,
+        .n_modules = 2, .module = get_module,
         .module_enable = enable, .module_disable = disable, .n_tables = 2, .table = get_table,
         .table_set_capacity = set_capacity, .open_segment = open_segment, .sync = do_sync, .reload = reload,
         .save = save, .log_level = log_level, .set_log_level = set_log_level,

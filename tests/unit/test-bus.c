@@ -61,6 +61,26 @@ static void the_settings_can_be_read(void **state) {
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "IdleIntervalUSec", 't'), 10000000);
 }
 
+static void every_setting_is_shown_with_its_source(void **state) {
+        static const char *const expected[] = { "LoadMode", "entry", "default", "Interval", "1000000us", "default" };
+        struct stage *stage = *state;
+        sd_bus_message *reply = NULL;
+        const char *texts[3];
+
+        assert_true(sd_bus_get_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Settings", NULL, &reply,
+                                        "a(sss)") >= 0);
+        assert_true(sd_bus_message_enter_container(reply, 'a', "(sss)") > 0);
+        for (size_t i = 0; i < 2; i++) {
+                assert_true(sd_bus_message_read(reply, "(sss)", &texts[0], &texts[1], &texts[2]) > 0);
+                for (size_t k = 0; k < 3; k++)
+                        assert_string_equal(texts[k], expected[3 * i + k]);
+        }
+        assert_true(sd_bus_message_read(reply, "(sss)", &texts[0], &texts[1], &texts[2]) > 0);
+        assert_int_equal(strlen(texts[2]), 299);
+        assert_int_equal(sd_bus_message_at_end(reply, false), 1);
+        sd_bus_message_unref(reply);
+}
+
 static void each_module_and_table_is_an_object(void **state) {
         struct stage *stage = *state;
 
@@ -313,7 +333,7 @@ static void a_change_is_announced_before_its_caller_hears(void **state) {
                                     (uint64_t) 200000), 0);
         while (sd_bus_process(stage->bus, NULL) > 0)
                 ;
-        assert_string_equal(names, "IntervalUSec CurrentIntervalUSec | ");
+        assert_string_equal(names, "IntervalUSec Settings CurrentIntervalUSec | ");
         names[0] = '\0';
         assert_int_equal(stage_call(stage->bus, UDP, STAGE_MODULE, "Enable", error, "t", (uint64_t) 0), 0);
         while (sd_bus_process(stage->bus, NULL) > 0)
@@ -399,6 +419,7 @@ int main(void) {
         static const struct CMUnitTest cases[] = {
                 CASE(the_facts_of_the_daemon_can_be_read),
                 CASE(the_settings_can_be_read),
+                CASE(every_setting_is_shown_with_its_source),
                 CASE(each_module_and_table_is_an_object),
                 CASE(the_object_manager_lists_every_module_and_table),
                 CASE(an_unknown_module_is_an_unknown_object),

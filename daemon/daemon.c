@@ -541,11 +541,11 @@ static void start_bus(struct daemon *d) {
         const struct control_operations *operations = control_operations();
         int r;
 
-        if (strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
+        if (!d->options.bus_address && strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
                 return;
-        r = bus_new(&d->bus, NULL, d->event, operations, d);
+        r = bus_new(&d->bus, d->options.bus_address, d->event, operations, d);
         if (r < 0)
-                log_line(LOG_WARNING, "Cannot serve org.socktally1 on the system bus, ignoring: %s", strerror(-r));
+                log_line(LOG_WARNING, "Cannot serve org.socktally1 on the bus, ignoring: %s", strerror(-r));
         else
                 operations->watch(d, on_changed, d);
 }

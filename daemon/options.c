@@ -12,9 +12,17 @@
 
 #include "daemon/options.h"
 
-enum { OPTION_CONFIG = 256, OPTION_RUNTIME_DIRECTORY, OPTION_DEBUG, OPTION_HELP, OPTION_VERSION, OPTION_SETTING };
+enum {
+        OPTION_CONFIG = 256,
+        OPTION_RUNTIME_DIRECTORY,
+        OPTION_BUS,
+        OPTION_DEBUG,
+        OPTION_HELP,
+        OPTION_VERSION,
+        OPTION_SETTING
+};
 
-#define N_OWN 5
+#define N_OWN 6
 
 static void print_help(void) {
         const struct setting *settings;
@@ -23,7 +31,8 @@ static void print_help(void) {
         printf("Usage: socktallyd [OPTION]...\n"
                "Counts socket traffic per process in the kernel and publishes it in shared memory.\n\n"
                "  --config=FILE            read this file instead of socktally.conf and its drop-ins\n"
-               "  --runtime-directory=DIR  where segments and the readers' socket are (/run/socktally)\n");
+               "  --runtime-directory=DIR  where segments and the readers' socket are (/run/socktally)\n"
+               "  --bus=ADDRESS            serve org.socktally1 on this bus instead of the system bus\n");
         for (size_t i = 0; i < n; i++)
                 printf("  --%s=VALUE%*s%s\n", settings[i].option, (int) (17 - strlen(settings[i].option)), "",
                        settings[i].allowed);
@@ -37,6 +46,7 @@ static void build_table(struct option table[]) {
         static const struct option own[N_OWN] = {
                 { "config", required_argument, NULL, OPTION_CONFIG },
                 { "runtime-directory", required_argument, NULL, OPTION_RUNTIME_DIRECTORY },
+                { "bus", required_argument, NULL, OPTION_BUS },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
                 { "help", no_argument, NULL, OPTION_HELP },
                 { "version", no_argument, NULL, OPTION_VERSION },
@@ -65,9 +75,10 @@ static int take_setting(struct options *options, size_t number, const char *valu
         return OPTIONS_RUN;
 }
 
-static int take_path(const char **path, const char *name, const char *value, char *message, size_t size) {
+static int take_text(const char **path, const char *name, const char *what, const char *value, char *message,
+                     size_t size) {
         if (value[0] == '\0') {
-                snprintf(message, size, "--%s= needs a path", name);
+                snprintf(message, size, "--%s= needs %s", name, what);
                 return -EINVAL;
         }
         *path = value;
@@ -76,9 +87,11 @@ static int take_path(const char **path, const char *name, const char *value, cha
 
 static int take_option(struct options *options, int c, const char *value, char *message, size_t size) {
         if (c == OPTION_CONFIG)
-                return take_path(&options->config_path, "config", value, message, size);
+                return take_text(&options->config_path, "config", "a path", value, message, size);
         if (c == OPTION_RUNTIME_DIRECTORY)
-                return take_path(&options->runtime_directory, "runtime-directory", value, message, size);
+                return take_text(&options->runtime_directory, "runtime-directory", "a path", value, message, size);
+        if (c == OPTION_BUS)
+                return take_text(&options->bus_address, "bus", "an address of D-Bus", value, message, size);
         if (c == OPTION_DEBUG) {
                 options->debug = true;
                 return OPTIONS_RUN;

@@ -9,6 +9,7 @@
 struct options {
         const char *config_path;       /* NULL: the usual places */
         const char *runtime_directory;
+        const char *bus_address;       /* NULL: the system bus, or none with another runtime directory */
         bool debug;
         const char *values[N_SETTINGS]; /* by number in the table of settings; NULL: not given */
 };

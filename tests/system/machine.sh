@@ -7,7 +7,7 @@
 
 machine_cache=${SOCKTALLY_TEST_CACHE:-/var/cache/socktally-tests}
 machine_packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,policykit-1,libbpf1,libelf1,zlib1g,libsystemd0
-machine_packages+=,libjson-c5,libsmartcols1,libncursesw6
+machine_packages+=,libjson-c5,libsmartcols1,libncursesw6,dbus-broker
 machine_root=
 machine_leader=  # its PID 1, as this side sees it
 machine_pid=     # what to end

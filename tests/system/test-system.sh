@@ -3,7 +3,8 @@
 #
 # The installed service under systemd, in a container of its own: it is started by a reader, shows what services really
 # moved, to those who may see it, survives what is done to it, and leaves nothing. Prints TAP. Run it by ./verify
-# system, or by hand with builddir and srcdir set; SOCKTALLY_TEST_CACHE says where the Debian tree is kept.
+# system, or by hand with builddir and srcdir set; SOCKTALLY_TEST_CACHE says where the Debian tree is kept. Arguments
+# choose groups of cases: service, control.
 set -uo pipefail
 exec </dev/null
 export LC_ALL=C.UTF-8 PATH="$PATH:/usr/sbin:/sbin"
@@ -12,8 +13,11 @@ builddir=$(realpath "${builddir:-.}")
 
 # All mounts are private: whatever ends this script ends them.
 if [ "${1-}" != --in-own-namespace ] && [ "$(id -u)" = 0 ]; then
-        exec unshare --mount --propagation=private "$0" --in-own-namespace
+        exec unshare --mount --propagation=private "$0" --in-own-namespace "$@"
 fi
+[ "${1-}" != --in-own-namespace ] || shift
+groups=("$@")
+[ $# -gt 0 ] || groups=(service control)
 
 n=0
 failed=0
@@ -23,6 +27,8 @@ ready=$builddir/tests/system/ready
 . "$srcdir/tests/system/machine.sh"
 # shellcheck source=tests/system/cases.sh
 . "$srcdir/tests/system/cases.sh"
+# shellcheck source=tests/system/control.sh
+. "$srcdir/tests/system/control.sh"
 
 # Runs a case; what it prints explains a failure.
 check() { # SENTENCE FUNCTION
@@ -84,6 +90,8 @@ machine_make_tree || skip_all "mmdebstrap could not make a Debian tree: $(tail -
 machine_prepare || bail_out "cannot mount the machine's root"
 install_socktally
 machine_boot || bail_out "the machine did not boot"
-run_cases
+for group in "${groups[@]}"; do
+        "run_${group}_cases"
+done
 echo "1..$n"
 [ $failed -eq 0 ]

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# The cases of the control line: an administrator with busctl and systemctl, and those who are none. Whoever runs them
+# has the daemon running and leaves it so. Sourced by test-system.sh.
+
+manager=(org.socktally1 /org/socktally1 org.socktally1.Manager)
+udp=(org.socktally1 /org/socktally1/module/udp org.socktally1.Module)
+processes=(org.socktally1 /org/socktally1/table/processes org.socktally1.Table)
+rules=/etc/polkit-1/rules.d/40-test.rules
+session_pid=  # a user at a terminal
+session_keys= # descriptor of what is typed there
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+property() { # NAME: of the manager, as busctl prints it
+        inside busctl get-property "${manager[@]}" "$1"
+}
+
+as_guest() { # COMMAND...
+        inside_as guest '' "$@"
+}
+
+# A call that takes no answer but a plain one: prints it, or "Error NAME: MESSAGE" of the error.
+guest_calls() { # OBJECT INTERFACE.MEMBER [TYPE:VALUE]...: as dbus-send(1) has it
+        as_guest dbus-send --system --print-reply=literal --dest=org.socktally1 "$@" 2>&1
+}
+
+is_refused() { # ERROR COMMAND...
+        local said wanted=$1
+        shift
+        if said=$("$@"); then
+                echo "not refused: $*: $said"
+                return 1
+        fi
+        case $said in
+        "Error $wanted:"*) echo "$said" ;;
+        *) echo "refused in other words: $said, not $wanted"; return 1 ;;
+        esac
+}
+
+# polkit reads rules when it starts, and later by inotify without telling when: it is started anew.
+let_polkit_say() { # JAVASCRIPT: what a rule returns for the user guest; empty: no rule
+        inside rm -f $rules || return
+        [ -z "$1" ] || inside sh -c "cat >$rules <<END
+polkit.addRule(function(action, subject) {
+        if (subject.user == \"guest\")
+                $1;
+});
+END" || return
+        inside systemctl restart polkit.service
+}
+
+wait_for() { # WHAT SECONDS COMMAND...: for what nobody announces
+        local what=$1 end=$((SECONDS + $2))
+        shift 2
+        until "$@" >/dev/null 2>&1; do
+                [ $SECONDS -lt $end ] || { echo "$what: not within the time"; return 1; }
+                sleep 0.05
+        done
+}
+
+# --- what is installed ----------------------------------------------------------------------------------------------
+
+bus_and_polkit_find_their_files() {
+        local file missing=0
+        for file in dbus-1/system.d/org.socktally1.conf dbus-1/system-services/org.socktally1.service \
+                dbus-1/interfaces/org.socktally1.xml polkit-1/actions/org.socktally1.policy; do
+                inside test -f /usr/share/$file || { echo "no /usr/share/$file"; missing=1; }
+        done
+        return $missing
+}
+
+enabling_makes_the_alias() {
+        inside systemctl enable socktally.service || return
+        expect "dbus-org.socktally1.service" "$(unit_property Id dbus-org.socktally1.service)" socktally.service &&
+                expect "at boot" "$(inside systemctl is-enabled socktally.service)" enabled &&
+                units_are_valid && inside systemctl disable socktally.service &&
+                inside systemctl enable socktally.socket
+}
+
+polkit_knows_the_actions() {
+        local action
+        for action in configure read-full; do
+                inside pkaction --verbose --action-id org.socktally1.$action || return
+        done
+}
+
+# --- starting -------------------------------------------------------------------------------------------------------
+
+everything_is_stopped() {
+        inside systemctl stop socktally.socket socktally.service && inside systemctl reset-failed &&
+                expect "socktally.service" "$(unit_property ActiveState)" inactive
+}
+
+the_first_call_starts_it() {
+        local version
+        everything_is_stopped || return
+        version=$(property Version) || return
+        expect "Version" "$version" "s \"$(inside socktally --version | sed -n '1s/.* //p')\"" &&
+                expect "socktally.service" "$(unit_property ActiveState)" active &&
+                expect "socktally.socket" "$(unit_property ActiveState socktally.socket)" active
+}
+
+a_call_of_an_ordinary_user_starts_it() {
+        everything_is_stopped && as_guest busctl get-property "${manager[@]}" LoadMode &&
+                expect "socktally.service" "$(unit_property ActiveState)" active
+}
+
+systemctl_starts_it_with_name_and_socket() {
+        everything_is_stopped && inside systemctl start socktally.service || return
+        wait_for "the name on the bus" 20 inside busctl --auto-start=no get-property "${manager[@]}" Version &&
+                expect "view" "$(inside_as nobody '' socktally status --json | jq -r .view)" public
+}
+
+# Readers and callers at the same moment, while nothing runs.
+all_at_once_start_one_daemon() {
+        local callers=() i
+        everything_is_stopped && inside systemctl start socktally.socket || return
+        for i in 1 2 3; do
+                as_guest busctl get-property "${manager[@]}" Version & callers+=($!)
+                inside_as nobody '' socktally status --json & callers+=($!)
+                inside systemctl start socktally.service & callers+=($!)
+        done
+        for i in "${callers[@]}"; do
+                wait "$i" || { echo "one of them was not served"; return 1; }
+        done
+        expect "how often it started" "$(unit_property NRestarts)" 0
+}
+
+# --- an administrator -----------------------------------------------------------------------------------------------
+
+# As they stand in the manual, one after the other; the last ones leave things as they were.
+examples_of_the_manual_run() {
+        local example n=0
+        while read -r example; do
+                # shellcheck disable=SC2086 # the words of a command
+                inside $example >"$scratch/example" 2>&1 || { echo "$example"; cat "$scratch/example"; return 1; }
+                n=$((n + 1))
+        done < <(sed -n '/^busctl /{/^busctl monitor/d;p}' "$srcdir/man/org.socktally1.5")
+        echo "$n examples"
+        [ $n -gt 30 ]
+}
+
+tree_shows_all_objects() {
+        local object tree
+        tree=$(inside busctl tree --list org.socktally1) || return
+        for object in /org/socktally1 /org/socktally1/module/{tcp,udp} /org/socktally1/table/{processes,services}; do
+                grep -qx "$object" <<<"$tree" || { echo "no $object in: $tree"; return 1; }
+        done
+        inside busctl introspect "${manager[@]}" | grep '^\.LoadMode .*emits-change writable'
+}
+
+root_writes_properties() {
+        inside busctl set-property "${manager[@]}" IntervalUSec t 300000 &&
+                expect IntervalUSec "$(property IntervalUSec)" "t 300000" &&
+                inside busctl set-property "${manager[@]}" LoadMode s return &&
+                expect LoadMode "$(property LoadMode)" 's "return"' &&
+                inside busctl set-property "${manager[@]}" LoadMode s entry
+}
+
+# --- those who may not ----------------------------------------------------------------------------------------------
+
+denied=org.freedesktop.DBus.Error.AccessDenied
+password_needed=org.freedesktop.DBus.Error.InteractiveAuthorizationRequired
+set=org.freedesktop.DBus.Properties.Set
+modules=/org/socktally1/module tables=/org/socktally1/table
+
+# Settings, modules and tables as one text.
+state_of_settings() {
+        inside busctl --json=short call org.socktally1 /org/socktally1 org.freedesktop.DBus.ObjectManager GetManagedObjects |
+                jq -S '[.. | objects | with_entries(select(.key | test("^(Enabled|ExpiresUSec|Capacity)$")))] | map(select(. != {}))'
+        for name in LoadMode AttachMethod IntervalUSec IdleIntervalUSec; do property $name; done
+}
+
+nothing_changes() { # FUNCTION
+        local before
+        before=$(state_of_settings) && [ -n "$before" ] && "$1" && expect settings "$(state_of_settings)" "$before"
+}
+
+every_change_is_refused() {
+        is_refused $denied guest_calls /org/socktally1 $set string:org.socktally1.Manager string:LoadMode variant:string:passive &&
+                is_refused $denied guest_calls /org/socktally1 $set \
+                        string:org.socktally1.Manager string:IntervalUSec variant:uint64:200000 &&
+                is_refused $denied guest_calls /org/freedesktop/LogControl1 $set \
+                        string:org.freedesktop.LogControl1 string:LogLevel variant:string:debug &&
+                every_method_is_refused $password_needed
+}
+
+every_method_is_refused() { # ERROR
+        is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.SetLoadMode string:passive &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.SetAttachMethod string:tracepoint &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.SetIntervalUSec uint64:200000 &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.SetIdleIntervalUSec uint64:20000000 &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.Reload &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.Save &&
+                is_refused "$1" guest_calls $modules/udp org.socktally1.Module.Disable &&
+                is_refused "$1" guest_calls $modules/udp org.socktally1.Module.Enable uint64:60000000 &&
+                is_refused "$1" guest_calls $tables/processes org.socktally1.Table.SetCapacity uint32:1000 &&
+                is_refused "$1" guest_calls /org/socktally1 org.socktally1.Manager.OpenSegment string:full
+}
+
+without_a_rule_an_ordinary_user_changes_nothing() {
+        let_polkit_say '' && nothing_changes every_change_is_refused
+}
+
+a_rule_that_forbids_is_told() {
+        let_polkit_say 'return polkit.Result.NO' && nothing_changes every_method_is_denied
+}
+
+every_method_is_denied() {
+        every_method_is_refused $denied
+}
+
+everybody_reads_and_opens_the_public_view() {
+        as_guest busctl get-property "${manager[@]}" LoadMode IntervalUSec Version &&
+                as_guest busctl call "${manager[@]}" Sync &&
+                as_guest busctl call "${manager[@]}" OpenSegment s public
+}
+
+a_rule_allows_to_configure_and_no_more() {
+        let_polkit_say 'return action.id == "org.socktally1.configure" ? polkit.Result.YES : undefined' || return
+        guest_calls /org/socktally1 org.socktally1.Manager.SetIntervalUSec uint64:400000 &&
+                expect IntervalUSec "$(property IntervalUSec)" "t 400000" &&
+                guest_calls $modules/udp org.socktally1.Module.Disable &&
+                expect Enabled "$(inside busctl get-property "${udp[@]}" Enabled)" "b false" &&
+                guest_calls $modules/udp org.socktally1.Module.Enable uint64:0 &&
+                guest_calls $tables/processes org.socktally1.Table.SetCapacity uint32:1000 &&
+                expect Capacity "$(inside busctl get-property "${processes[@]}" Capacity)" "u 1000" || return
+        is_refused $password_needed guest_calls /org/socktally1 org.socktally1.Manager.OpenSegment string:full &&
+                is_refused $denied guest_calls /org/socktally1 $set string:org.socktally1.Manager string:LoadMode \
+                        variant:string:passive &&
+                guest_calls /org/socktally1 org.socktally1.Manager.Reload &&
+                expect "IntervalUSec after Reload" "$(property IntervalUSec)" "t 1000000"
+}
+
+a_rule_allows_the_full_view_and_no_more() {
+        let_polkit_say 'return action.id == "org.socktally1.read-full" ? polkit.Result.YES : undefined' || return
+        as_guest busctl call "${manager[@]}" OpenSegment s full &&
+                is_refused $password_needed guest_calls /org/socktally1 org.socktally1.Manager.SetIntervalUSec uint64:400000
+}
+
+without_polkit_only_root_changes_anything() {
+        local start=$SECONDS
+        inside systemctl mask --runtime --now polkit.service || return
+        nothing_changes every_method_is_denied && inside busctl call "${manager[@]}" SetIntervalUSec t 500000 &&
+                inside busctl set-property "${manager[@]}" IntervalUSec t 1000000 || return
+        inside systemctl unmask --runtime polkit.service
+        [ $((SECONDS - start)) -lt 30 ] || { echo "it took $((SECONDS - start)) s"; return 1; }
+}
+
+# --- passwords ------------------------------------------------------------------------------------------------------
+
+# A command of guest at a terminal, with polkit's own agent. What is on the screen is in $scratch/screen.
+session_start() { # COMMAND...
+        # shellcheck disable=SC2016 # for the shell in there
+        local agent='d=$(mktemp -d) && mkfifo $d/up && { pkttyagent --notify-fd 3 --process $$ 3>$d/up & } && cat $d/up'
+        rm -f "$scratch/keys" && mkfifo "$scratch/keys" && exec {session_keys}<>"$scratch/keys" || return
+        timeout 120 nsenter -t "$machine_leader" -a -- setpriv --reuid=guest --regid=guest --clear-groups \
+                env SHELL=/bin/sh script -qefc "$agent && exec $*" /dev/null \
+                <"$scratch/keys" >"$scratch/screen" 2>&1 &
+        session_pid=$!
+}
+
+session_shows() { # TEXT
+        wait_for "'$1' on the screen" 30 grep -q "$1" "$scratch/screen" || { cat "$scratch/screen"; return 1; }
+}
+
+# Its exit status is the command's.
+session_end() {
+        local status=0
+        wait "$session_pid" || status=$?
+        exec {session_keys}>&-
+        session_pid=
+        return $status
+}
+
+the_right_password_allows_it() {
+        let_polkit_say '' && session_start busctl call "${manager[@]}" SetIntervalUSec t 300000 &&
+                session_shows 'change how Socktally counts' && session_shows Password || return
+        expect "IntervalUSec before the password" "$(property IntervalUSec)" "t 1000000" || return
+        root_is_answered || return
+        echo sesame >&"$session_keys"
+        session_end || { cat "$scratch/screen"; return 1; }
+        expect IntervalUSec "$(property IntervalUSec)" "t 300000" &&
+                inside busctl set-property "${manager[@]}" IntervalUSec t 1000000
+}
+
+# However long somebody else looks for a password.
+root_is_answered() {
+        local value
+        for value in 20000000 30000000 10000000; do
+                inside busctl --timeout=10 call "${manager[@]}" SetIdleIntervalUSec t $value &&
+                        expect IdleIntervalUSec "$(property IdleIntervalUSec)" "t $value" || return
+        done
+        is_refused $password_needed guest_calls $tables/processes org.socktally1.Table.SetCapacity uint32:1000
+}
+
+leaving_at_the_password_changes_nothing() {
+        session_start busctl call "${manager[@]}" SetIntervalUSec t 300000 && session_shows Password || return
+        printf '\003' >&"$session_keys"
+        ! session_end && expect IntervalUSec "$(property IntervalUSec)" "t 1000000"
+}
+
+# The question is on its way to a polkit that stands still when the caller goes. The second caller's question is behind
+# it: when that is answered, so is the first.
+leaving_before_the_decision_changes_nothing() {
+        local status=0
+        let_polkit_say 'return polkit.Result.YES' && inside systemctl kill --signal=STOP polkit.service || return
+        as_guest timeout 1 busctl call "${manager[@]}" SetIntervalUSec t 300000 || status=$?
+        expect "exit status of timeout(1)" $status 124 || return
+        root_sets_the_idle_interval || return
+        as_guest busctl call "${manager[@]}" SetIdleIntervalUSec t 40000000 >"$scratch/second" 2>&1 &
+        inside systemctl kill --signal=CONT polkit.service
+        wait $! || { cat "$scratch/second"; return 1; }
+        expect IdleIntervalUSec "$(property IdleIntervalUSec)" "t 40000000" &&
+                expect IntervalUSec "$(property IntervalUSec)" "t 1000000" && root_sets_the_idle_interval
+}
+
+root_sets_the_idle_interval() {
+        inside busctl --timeout=10 set-property "${manager[@]}" IdleIntervalUSec t 10000000
+}
+
+# --- a list of cases ------------------------------------------------------------------------------------------------
+
+# One who may ask an administrator's password, and the administrator.
+people_come() {
+        inside useradd guest && inside useradd --groups sudo keeper && inside sh -c 'echo keeper:sesame | chpasswd'
+}
+
+run_control_cases() {
+        people_come >"$scratch/people" 2>&1 || bail_out "useradd: $(tail -n 1 "$scratch/people")"
+        check "bus and polkit have their files" bus_and_polkit_find_their_files
+        check "polkit knows the actions" polkit_knows_the_actions
+        check "enabling the service makes its alias for the bus" enabling_makes_the_alias
+        check "the first call on the bus starts the daemon" the_first_call_starts_it
+        check "the first call of an ordinary user starts the daemon" a_call_of_an_ordinary_user_starts_it
+        check "systemctl start brings the name and the readers' socket" systemctl_starts_it_with_name_and_socket
+        check "callers and readers at the same moment start one daemon" all_at_once_start_one_daemon
+        check "busctl tree and introspect show it" tree_shows_all_objects
+        check "every example of org.socktally1(5) runs" examples_of_the_manual_run
+        check "root writes properties" root_writes_properties
+        check "without a rule an ordinary user changes nothing" without_a_rule_an_ordinary_user_changes_nothing
+        check "everybody reads, syncs and opens the public view" everybody_reads_and_opens_the_public_view
+        check "a rule that forbids is told" a_rule_that_forbids_is_told
+        check "a rule allows to configure, and no more" a_rule_allows_to_configure_and_no_more
+        check "a rule allows the full view, and no more" a_rule_allows_the_full_view_and_no_more
+        check "without polkit root changes settings, others hear why not" without_polkit_only_root_changes_anything
+        check "the right password allows it, nobody waits meanwhile" the_right_password_allows_it
+        check "leaving at the password changes nothing" leaving_at_the_password_changes_nothing
+        check "leaving before polkit has decided changes nothing" leaving_before_the_decision_changes_nothing
+}

@@ -140,11 +140,15 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
         /* From here on this call stands outside what the old owner is charged for. */
         l->base[dir] += call->n;
         if (l->state == LEDGER_UNCLAIMED || is_mine || call->is_owner_gone) {
+                if (!tp && !enter(l)) /* being folded: the next call will do */
+                        return false;
                 if (has_owner(l))
                         take(sk, tp, l, c, why);
                 l->base[dir] -= call->n;
                 own(l, &call->me);
                 count(l, dir, call->ret, call->n);
+                if (!tp)
+                        leave(l);
                 return true;
         }
         l->state = LEDGER_SHARED;

@@ -33,6 +33,7 @@ struct occasion {
         __u32 drops;        /* datagrams dropped at the socket so far */
         bool is_final;      /* no call can be running any more */
         bool is_close;      /* the last descriptor is gone */
+        bool is_end;        /* the socket is about to be freed */
         struct process_key closer; /* who closed it; owns it from now on, if nobody does */
 };
 
@@ -89,16 +90,20 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         l->retransmits += c->retransmits;
 }
 
+static __always_inline void take_calls(struct ledger *l, struct charge *c) {
+        c->calls[TX] = exchange(&l->calls[TX]);
+        c->calls[RX] = exchange(&l->calls[RX]);
+        c->errors[TX] = exchange(&l->errors[TX]);
+        c->errors[RX] = exchange(&l->errors[RX]);
+}
+
 /* tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                  const struct occasion *why) {
         c->owner = l->owner;
         c->kind = l->kind;
         c->flags = l->flags;
-        c->calls[TX] = exchange(&l->calls[TX]);
-        c->calls[RX] = exchange(&l->calls[RX]);
-        c->errors[TX] = exchange(&l->errors[TX]);
-        c->errors[RX] = exchange(&l->errors[RX]);
+        take_calls(l, c);
         if (tp) {
                 take_tcp(sk, tp, l, c, why);
         } else {
@@ -182,6 +187,15 @@ static __always_inline bool is_used_by_others(const struct ledger *l) {
         return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 2;
 }
 
+/* A fold that cannot take the lock, and whoever changes the owner, stay out of each other's way. Neither waits. */
+static __always_inline bool enter(struct ledger *l) {
+        return __sync_val_compare_and_swap(&l->is_entered, 0, 1) == 0;
+}
+
+static __always_inline void leave(struct ledger *l) {
+        __sync_lock_test_and_set(&l->is_entered, 0);
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -189,6 +203,10 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
         bool is_elsewhere = false;
 
         bpf_spin_lock(&l->lock);
+        if (l->flags & LEDGER_DEAD) {
+                bpf_spin_unlock(&l->lock);
+                return false;
+        }
         if (!l->owner.tgid && why->closer.tgid)
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
@@ -201,6 +219,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 }
                 l->flags |= LEDGER_CLOSED;
         }
+        if (why->is_end)
+                l->flags |= LEDGER_DEAD;
         bpf_spin_unlock(&l->lock);
         if (is_off(&c))
                 return false;

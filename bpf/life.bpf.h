@@ -106,17 +106,11 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
         return l ? socket_ends(sk, tp, l, old_state) : 0;
 }
 
-/* Nothing was added since the final fold at release. */
-static __always_inline bool is_drained(const struct ledger *l, const struct tcp_sock *tp) {
-        return l->flags & LEDGER_CLOSED && tp->total_retrans == l->retransmits &&
-               !(l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX]);
-}
-
-/* The last point at which a TCP socket's counters are valid. */
+/* The last point at which a TCP socket's counters are valid: its memory is soon another socket's. */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        struct occasion why = { .is_final = true };
+        struct occasion why = { .is_final = true, .is_end = true };
         __u64 address = (__u64) sk;
         struct tcp_sock *tp;
 
@@ -128,8 +122,7 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         if (!tp)
                 return 0;
         why.is_close = !cfg_sees_release;
-        if (!is_drained(l, tp))
-                fold(sk, tp, l, &why);
+        fold(sk, tp, l, &why);
         __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
         return 0;
 }

@@ -9,6 +9,7 @@
  * Who may write what in a ledger:
  *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
  *   fast_tgid              stored under the lock, read without it by every call;
+ *   owner                  under the lock; unless the socket is TCP's, also only by whoever entered the ledger;
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"
@@ -32,6 +33,7 @@ enum ledger_flag {
         LEDGER_CONNECTED = 1 << 4,   /* was established once */
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
         LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
+        LEDGER_DEAD = 1 << 7,        /* a TCP socket that is about to be freed: tcp_sock is not to be looked at */
 };
 
 struct ledger {
@@ -51,7 +53,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 pad;
+        __u32 is_entered;
 };
 
 struct {

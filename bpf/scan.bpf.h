@@ -57,6 +57,13 @@ static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct le
         return 0;
 }
 
+static __always_inline void fold_drops(struct sock *sk, struct ledger *l) {
+        struct occasion why = { .drops = drops_of(sk) };
+
+        if (why.drops != l->drops)
+                fold(sk, NULL, l, &why);
+}
+
 SEC("iter/task_file")
 int scan_files(struct bpf_iter__task_file *ctx) {
         struct task_struct *task = ctx->task;
@@ -76,6 +83,8 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         if (!socket || !(sk = socket->sk))
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (l && l->kind == KIND_UDP)
+                fold_drops(sk, l);
         if (l && l->owner.tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime) {
                 l->owner_pass = pass_number;
                 return 0;
@@ -119,12 +128,14 @@ int scan_tcp(struct bpf_iter__tcp *ctx) {
         return 0;
 }
 
+static __always_inline bool has_calls(const struct ledger *l) {
+        return l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX];
+}
+
 /* A look without the lock that spares it for idle sockets. What comes while we look is folded next time. */
 static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
-        if (l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX])
+        if (has_calls(l))
                 return false;
-        if (!tp)
-                return l->kind != KIND_UDP || l->drops == drops_of(sk);
         if (!(l->flags & LEDGER_READY))
                 return true;
         return (l->flags & LEDGER_SETTLED || tcp_written(sk, tp, l, 0) == l->base[TX]) &&
@@ -145,33 +156,56 @@ static __always_inline void mark_seen(const struct ledger *l) {
         last_seen = owner;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
-        struct sock *sk = ctx->sk;
-        struct occasion why = {};
-        struct tcp_sock *tp = NULL;
-        struct ledger *l;
+/* Not TCP: the socket may be freed at this moment, and so may the lock not be had, which needs it. The ledger itself is
+ * there until the walk is over. What the kernel dropped is folded where the socket is held: by the look at the open
+ * files, and when it closes. */
+static __always_inline int fold_calls(struct ledger *l) {
+        struct charge c = {};
 
-        if (!sk || !ctx->value)
+        if (!has_calls(l) || !enter(l))
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l)
-                return 0;
-        pass_sockets++;
-        if (l->kind == KIND_TCP) {
-                tp = bpf_skc_to_tcp_sock(sk);
-                if (!tp)
-                        return 0;
+        if (l->state > LEDGER_UNCLAIMED) {
+                c.owner = l->owner;
+                c.kind = l->kind;
+                c.flags = l->flags;
+                take_calls(l, &c);
+                c.bytes[TX] = exchange(&l->bytes[TX]);
+                c.bytes[RX] = exchange(&l->bytes[RX]);
         }
-        mark_seen(l);
-        if (is_idle(sk, tp, l))
+        leave(l);
+        if (!is_nothing(&c) && !is_off(&c))
+                give(owner_row(&c.owner, c.flags), &c);
+        return 0;
+}
+
+/* TCP: the memory of a socket that was freed is another TCP socket's at worst (SLAB_TYPESAFE_BY_RCU). While the lock is
+ * held and the ledger is neither another's nor dead, the socket is alive. */
+static __always_inline int fold_connection(struct sock *sk, const struct ledger *seen) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+        struct occasion why = {};
+
+        if (!l || !tp || l != seen || is_idle(sk, tp, l))
                 return 0;
-        if (!tp)
-                why.drops = drops_of(sk);
         /* Where no call is seen nothing would ever explain it. */
         why.may_be_shared = switches & SWITCH_TCP_CALLS && l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
         return 0;
+}
+
+/* The walk holds no reference to the socket: see above before you touch it. */
+SEC("iter/bpf_sk_storage_map")
+int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
+        struct ledger *l = ctx->value;
+        struct sock *sk = ctx->sk;
+
+        if (!l)
+                return 0;
+        pass_sockets++;
+        mark_seen(l);
+        if (l->kind != KIND_TCP)
+                return fold_calls(l);
+        return sk ? fold_connection(sk, l) : 0;
 }
 
 #endif

@@ -12,8 +12,12 @@
 #define BUS_NAME "org.socktally1"
 #define BUS_PATH "/org/socktally1"
 #define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
-#define MAX_REQUESTS 1024       /* that wait for the bus, or for Sync */
-#define MAX_REQUESTS_OF_ONE 256 /* of one caller for the bus, of one user for polkit */
+#define MAX_REQUESTS 1024       /* that wait for the bus to say who calls */
+#define MAX_REQUESTS_OF_ONE 256 /* of one caller */
+#define MAX_QUESTIONS 96        /* at polkit; a system bus lets one program wait for 128 answers */
+#define MAX_QUESTIONS_OF_ONE 16 /* of one user */
+#define MAX_SYNCS 2048
+#define MAX_SYNCS_OF_ONE 4      /* of one caller: all connections that a system bus grants one user take half */
 
 struct object;
 struct request;
@@ -64,12 +68,15 @@ struct bus {
         size_t n_objects;
         struct request *requests;       /* callers whose right is being looked up */
         uint64_t n_asked;               /* makes cancellation ids */
-        sd_bus_message *syncs[MAX_REQUESTS];
+        sd_bus_message *syncs[MAX_SYNCS];
         size_t n_syncs;
         uint64_t sync_not_before;       /* CLOCK_MONOTONIC, microseconds */
 };
 
 extern const struct kind manager_kind, module_kind, table_kind;
+
+/* From the bus itself. Anybody may send this daemon a signal that looks like the bus's, and sd-bus lets it through. */
+bool is_from_bus(sd_bus_message *message);
 
 /* The object's record, fresh. */
 int object_look(struct object *object);

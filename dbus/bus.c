@@ -15,11 +15,18 @@
 #include "dbus/caller.h"
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
+#define LOCAL_NAME "org.freedesktop.DBus.Local" /* sd-bus itself */
 #define AGAIN_USEC 1000000
 /* Counting comes first when both have work. */
 #define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 
 static int connect_to_bus(struct bus *bus);
+
+bool is_from_bus(sd_bus_message *message) {
+        const char *sender = sd_bus_message_get_sender(message);
+
+        return sender && (strcmp(sender, "org.freedesktop.DBus") == 0 || strcmp(sender, LOCAL_NAME) == 0);
+}
 
 int object_look(struct object *object) {
         return object->kind->look(object);
@@ -100,6 +107,8 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
 static int on_lost(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct bus *bus = userdata;
 
+        if (!is_from_bus(message))
+                return 0;
         log_line(LOG_INFO, "The bus is gone, connecting again when it is back");
         bus->again = sd_event_source_unref(bus->again);
         return sd_event_add_time_relative(bus->event, &bus->again, CLOCK_MONOTONIC, AGAIN_USEC, 0, on_again, bus);
@@ -134,8 +143,8 @@ static int add_objects(struct bus *bus) {
         if (r >= 0)
                 r = sd_bus_add_filter(bus->connection, NULL, setting_on_message, bus);
         if (r >= 0)
-                r = sd_bus_match_signal(bus->connection, NULL, NULL, "/org/freedesktop/DBus/Local",
-                                        "org.freedesktop.DBus.Local", "Disconnected", on_lost, bus);
+                r = sd_bus_match_signal(bus->connection, NULL, NULL, "/org/freedesktop/DBus/Local", LOCAL_NAME,
+                                        "Disconnected", on_lost, bus);
         return r;
 }
 

@@ -92,7 +92,7 @@ static int on_leaving(sd_bus_message *message, void *userdata, sd_bus_error *ret
         struct request *request = userdata;
         const char *new_owner;
 
-        if (sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || new_owner[0])
+        if (!is_from_bus(message) || sd_bus_message_read(message, "sss", NULL, NULL, &new_owner) < 0 || new_owner[0])
                 return 0;
         if (request->id[0])
                 polkit_cancel(request->bus->connection, request->id);
@@ -135,12 +135,15 @@ static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
         return 0;
 }
 
-static size_t count_of_user(const struct bus *bus, uint32_t uid) {
-        size_t n = 0;
+/* Of this user, and of all: dialogs stay open for minutes, and one user's must leave room for the others'. */
+static bool is_too_many_questions(const struct bus *bus, uint32_t uid) {
+        size_t n = 0, n_of_user = 0;
 
-        for (const struct request *request = bus->requests; request; request = request->next)
-                n += request->is_at_polkit && request->uid == uid;
-        return n;
+        for (const struct request *request = bus->requests; request; request = request->next) {
+                n += request->is_at_polkit;
+                n_of_user += request->is_at_polkit && request->uid == uid;
+        }
+        return n >= MAX_QUESTIONS || n_of_user >= MAX_QUESTIONS_OF_ONE;
 }
 
 /* The bus answers in order: who leaves is noticed by the watch or, before it began, by the question behind it. */
@@ -148,7 +151,7 @@ static int ask_polkit(struct request *request, uint32_t uid, sd_bus_error *error
         const char *sender = sd_bus_message_get_sender(request->message);
         int r;
 
-        if (count_of_user(request->bus, uid) >= MAX_REQUESTS_OF_ONE)
+        if (is_too_many_questions(request->bus, uid))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
         request->uid = uid;
         request->is_at_polkit = true;

@@ -2,9 +2,10 @@
 /*
  * Sync: everything that happened before the call is published when it returns. Anybody may call it, and folding costs,
  * so callers share: one fold serves all who asked before it, and folding takes at most a fifth of the time. Nobody is
- * refused for that, only answered a little later.
+ * refused for that, only answered a little later; who asks again and again without waiting is.
  */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "dbus/bus-private.h"
@@ -51,14 +52,28 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+static bool has_too_many(const struct bus *bus, sd_bus_message *message) {
+        const char *sender = sd_bus_message_get_sender(message);
+        size_t n = 0;
+
+        for (size_t i = 0; i < bus->n_syncs; i++)
+                n += strcmp(sd_bus_message_get_sender(bus->syncs[i]), sender) == 0;
+        return n >= MAX_SYNCS_OF_ONE;
+}
+
 int sync_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct object *object = userdata;
         struct bus *bus = object->bus;
         int r;
 
-        if (bus->n_syncs == MAX_REQUESTS)
+        if (!sd_bus_message_get_sender(message))
+                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "The caller has no name");
+        if (has_too_many(bus, message))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%d calls of Sync wait already; wait for "
+                                         "their answers", MAX_SYNCS_OF_ONE);
+        if (bus->n_syncs == MAX_SYNCS)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%d callers wait for Sync already",
-                                         MAX_REQUESTS);
+                                         MAX_SYNCS);
         if (bus->n_syncs == 0) {
                 bus->sync_timer = sd_event_source_unref(bus->sync_timer);
                 r = sd_event_add_time(bus->event, &bus->sync_timer, CLOCK_MONOTONIC, bus->sync_not_before, 1, on_timer,

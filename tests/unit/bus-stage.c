@@ -232,7 +232,7 @@ void stage_wait(const volatile uint32_t *counter, uint32_t wanted) {
         assert_true(*counter >= wanted);
 }
 
-pid_t stage_fork_nobody(struct stage *stage, bool is_in_group, stage_act act) {
+static pid_t fork_as(struct stage *stage, uid_t uid, bool is_in_group, stage_act act) {
         gid_t group = STAGE_GROUP;
         pid_t pid;
 
@@ -242,9 +242,9 @@ pid_t stage_fork_nobody(struct stage *stage, bool is_in_group, stage_act act) {
                 int r;
 
                 if (setgroups(is_in_group ? 1 : 0, &group) < 0 ||
-                    setresgid(STAGE_NOBODY, STAGE_NOBODY, STAGE_NOBODY) < 0 ||
-                    setresuid(STAGE_NOBODY, STAGE_NOBODY, STAGE_NOBODY) < 0)
+                    setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
                         _exit(101);
+                prctl(PR_SET_PDEATHSIG, SIGKILL); /* does not survive the change of user */
                 bus = stage_connect(stage);
                 r = act(stage, bus);
                 sd_bus_close_unref(bus);
@@ -254,13 +254,24 @@ pid_t stage_fork_nobody(struct stage *stage, bool is_in_group, stage_act act) {
         return pid;
 }
 
-int stage_as_nobody(struct stage *stage, bool is_in_group, stage_act act) {
-        pid_t pid = stage_fork_nobody(stage, is_in_group, act);
+pid_t stage_fork_nobody(struct stage *stage, bool is_in_group, stage_act act) {
+        return fork_as(stage, STAGE_NOBODY, is_in_group, act);
+}
+
+static int wait_for(pid_t pid) {
         int status;
 
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFEXITED(status));
         return WEXITSTATUS(status);
+}
+
+int stage_as(struct stage *stage, uid_t uid, stage_act act) {
+        return wait_for(fork_as(stage, uid, false, act));
+}
+
+int stage_as_nobody(struct stage *stage, bool is_in_group, stage_act act) {
+        return wait_for(stage_fork_nobody(stage, is_in_group, act));
 }
 
 int stage_call(sd_bus *bus, const char *path, const char *interface, const char *method, char ret_error[128],

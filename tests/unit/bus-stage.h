@@ -21,6 +21,7 @@
 #define STAGE_TABLE "org.socktally1.Table"
 #define STAGE_GROUP 4242
 #define STAGE_NOBODY 65534
+#define STAGE_SOMEBODY 1 /* the bus wants users to be known */
 
 enum stage_polkit { POLKIT_YES, POLKIT_NO, POLKIT_CHALLENGE, POLKIT_ERROR, POLKIT_GARBAGE, POLKIT_SILENT };
 
@@ -68,7 +69,8 @@ sd_bus *stage_connect(struct stage *stage);
 /* Runs as another user, in the group when asked; returns what act returned there, 0 to 100. */
 typedef int (*stage_act)(struct stage *stage, sd_bus *bus);
 int stage_as_nobody(struct stage *stage, bool is_in_group, stage_act act);
-/* The same, not waited for: the process that does it. */
+int stage_as(struct stage *stage, uid_t uid, stage_act act);
+/* The same as nobody, not waited for: the process that does it. */
 pid_t stage_fork_nobody(struct stage *stage, bool is_in_group, stage_act act);
 
 /* Calls without result or with one that nobody wants; 0 or the negative errno, and the error's name. */

@@ -278,32 +278,85 @@ static void a_polkit_that_dies_with_the_question_means_no(void **state) {
         assert_int_equal(stage->script->n_sets, 0);
 }
 
+static int say_that_the_asker_left(struct stage *stage, sd_bus *bus) {
+        const char *subject = stage->script->subject;
+        sd_bus_message *lie = NULL;
+        char error[128];
+        int r;
+
+        r = sd_bus_message_new_signal(bus, &lie, "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged");
+        if (r >= 0)
+                r = sd_bus_message_append(lie, "sss", subject, subject, "");
+        if (r >= 0)
+                r = sd_bus_message_set_destination(lie, STAGE_NAME);
+        if (r >= 0)
+                r = sd_bus_send(bus, lie, NULL);
+        sd_bus_message_unref(lie);
+        /* What comes behind it is answered: so it was seen. */
+        if (r >= 0)
+                r = stage_call(bus, STAGE_PATH, "org.freedesktop.DBus.Peer", "Ping", error, NULL);
+        return r < 0 ? ELSE : DONE;
+}
+
+static void only_the_bus_says_who_left(void **state) {
+        struct stage *stage = *state;
+        int status;
+        pid_t pid;
+
+        stage_start_polkit(stage, POLKIT_SILENT);
+        pid = stage_fork_nobody(stage, false, set_mode);
+        stage_wait(&stage->script->n_checks, 1);
+        assert_int_equal(stage_as_nobody(stage, false, say_that_the_asker_left), DONE);
+        kill(stage->polkit, SIGTERM);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(WEXITSTATUS(status), DENIED);
+        assert_int_equal(stage->script->n_cancels, 0);
+}
+
+#define N_ASKED 50
+#define N_ALLOWED 16 /* of one user at polkit */
+
 static int count_limited(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         *(int *) userdata += sd_bus_message_is_method_error(message, SD_BUS_ERROR_LIMITS_EXCEEDED);
         return 0;
 }
 
-static int ask_300_times(struct stage *stage, sd_bus *bus) {
+static int ask_too_often(struct stage *stage, sd_bus *bus) {
         int n = 0;
 
-        for (int i = 0; i < 300; i++)
+        for (int i = 0; i < N_ASKED; i++)
                 sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", count_limited,
                                          &n, "s", "passive");
-        while (n < 300 - 256) {
+        while (n < N_ASKED - N_ALLOWED) {
                 while (sd_bus_process(bus, NULL) > 0)
                         ;
-                if (n < 300 - 256 && sd_bus_wait(bus, 10000000) <= 0)
+                if (n < N_ASKED - N_ALLOWED && sd_bus_wait(bus, 10000000) <= 0)
                         return ELSE;
         }
         return LIMITED;
 }
 
+static int ask_too_often_and_stay(struct stage *stage, sd_bus *bus) {
+        if (ask_too_often(stage, bus) != LIMITED)
+                return ELSE;
+        for (;;)
+                pause();
+}
+
 static void one_caller_cannot_keep_others_from_asking(void **state) {
         struct stage *stage = *state;
+        pid_t greedy;
 
         stage_start_polkit(stage, POLKIT_SILENT);
-        assert_int_equal(stage_as_nobody(stage, false, ask_300_times), LIMITED);
+        greedy = stage_fork_nobody(stage, false, ask_too_often_and_stay);
+        stage_wait(&stage->script->n_checks, N_ALLOWED);
+        /* The user has no place left, whatever name it calls by; another has. */
+        assert_int_equal(stage_as_nobody(stage, false, set_mode), LIMITED);
         stage_start_polkit(stage, POLKIT_YES);
+        assert_int_equal(stage_as(stage, STAGE_SOMEBODY, set_mode), DONE);
+        kill(greedy, SIGKILL);
+        assert_int_equal(waitpid(greedy, NULL, 0), greedy);
+        stage_wait(&stage->script->n_cancels, N_ALLOWED);
         assert_int_equal(stage_as_nobody(stage, false, set_mode), DONE);
 }
 
@@ -341,9 +394,10 @@ int main(void) {
                 CASE(the_daemon_goes_on_while_polkit_thinks),
                 CASE(who_leaves_before_the_answer_changes_nothing),
                 CASE(a_polkit_that_dies_with_the_question_means_no),
+                CASE(only_the_bus_says_who_left),
                 CASE(one_caller_cannot_keep_others_from_asking),
                 CASE(a_daemon_that_ends_answers_who_waits),
         };
 
-        return stage_run(cases, sizeof cases / sizeof cases[0], 18);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 19);
 }

@@ -254,16 +254,19 @@ static void a_message_cut_within_a_character_is_still_sent(void **state) {
         assert_string_equal(error, ERROR("Failed"));
 }
 
-static void sync_returns_the_publication(void **state) {
-        struct stage *stage = *state;
+static uint64_t sync_returns_a_publication(struct stage *stage) {
         sd_bus_message *reply = NULL;
         uint64_t sequence;
 
         assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync", NULL, &reply,
                                        NULL) >= 0);
         assert_true(sd_bus_message_read(reply, "t", &sequence) > 0);
-        assert_int_equal(sequence, 101);
         sd_bus_message_unref(reply);
+        return sequence;
+}
+
+static void sync_returns_the_publication(void **state) {
+        assert_int_equal(sync_returns_a_publication(*state), 101);
 }
 
 static int count_reply(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -271,20 +274,55 @@ static int count_reply(sd_bus_message *message, void *userdata, sd_bus_error *er
         return 0;
 }
 
+static void ask_for_sync(sd_bus *bus, unsigned n_calls, int *n) {
+        for (unsigned i = 0; i < n_calls; i++)
+                assert_true(sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync",
+                                                     count_reply, n, NULL) >= 0);
+        assert_true(sd_bus_flush(bus) >= 0);
+}
+
+static void drain_until(sd_bus *bus, const int *n, int wanted) {
+        while (*n < wanted) {
+                while (sd_bus_process(bus, NULL) > 0)
+                        ;
+                if (*n < wanted)
+                        assert_true(sd_bus_wait(bus, 10000000) > 0);
+        }
+}
+
 static void callers_of_sync_share_a_fold(void **state) {
         struct stage *stage = *state;
+        sd_bus *buses[50];
         int n = 0;
 
-        for (int i = 0; i < 500; i++)
-                assert_true(sd_bus_call_method_async(stage->bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync",
-                                                     count_reply, &n, NULL) >= 0);
-        while (n < 500) {
-                while (sd_bus_process(stage->bus, NULL) > 0)
-                        ;
-                if (n < 500)
-                        assert_true(sd_bus_wait(stage->bus, 10000000) > 0);
+        for (int i = 0; i < 50; i++)
+                buses[i] = stage_connect(stage);
+        for (int i = 0; i < 50; i++)
+                ask_for_sync(buses[i], 4, &n);
+        for (int i = 0; i < 50; i++) {
+                drain_until(buses[i], &n, 4 * (i + 1));
+                sd_bus_close_unref(buses[i]);
         }
         assert_in_range(stage->script->n_syncs, 1, 100);
+}
+
+static int count_refusal(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        *(int *) userdata += sd_bus_message_is_method_error(message, SD_BUS_ERROR_LIMITS_EXCEEDED);
+        return 0;
+}
+
+/* A fold rests after another: while it does, calls wait. */
+static void who_asks_for_sync_without_waiting_is_refused(void **state) {
+        struct stage *stage = *state;
+        sd_bus *greedy = stage_connect(stage);
+        int n_refused = 0;
+
+        for (int i = 0; i < 500; i++)
+                assert_true(sd_bus_call_method_async(greedy, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sync",
+                                                     count_refusal, &n_refused, NULL) >= 0);
+        drain_until(greedy, &n_refused, 1);
+        sync_returns_a_publication(stage);
+        sd_bus_close_unref(greedy);
 }
 
 static int collect_names(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -429,6 +467,7 @@ int main(void) {
                 CASE(an_endless_lifetime_is_refused),
                 CASE(sync_returns_the_publication),
                 CASE(callers_of_sync_share_a_fold),
+                CASE(who_asks_for_sync_without_waiting_is_refused),
                 CASE(what_the_daemon_changes_itself_is_announced_once),
                 CASE(a_new_segment_is_announced),
                 CASE(a_daemon_finds_the_bus_when_it_comes_back),

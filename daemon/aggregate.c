@@ -71,10 +71,10 @@ static uint32_t shown(const struct aggregate *a, uint32_t process) {
         return a->processes.slots[process].is_hidden ? PROCESS_OVERFLOW : process;
 }
 
-/* Adds what a kernel row grew to the rows that it feeds. True if anything moved. */
+/* Adds what a kernel row grew to the rows that it feeds. True if anything moved. service may be LOOKUP_NONE. */
 static bool take(struct aggregate *a, uint64_t taken[], const __u64 counters[], uint32_t process, uint32_t service) {
         struct process *p = &a->processes.slots[shown(a, process)];
-        struct layout_service_row *s = &a->services.rows[service];
+        struct layout_service_row *s = service == LOOKUP_NONE ? NULL : &a->services.rows[service];
         bool has_moved = false;
 
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
@@ -84,12 +84,15 @@ static bool take(struct aggregate *a, uint64_t taken[], const __u64 counters[], 
                         continue;
                 taken[m] = counters[m];
                 p->counters[m] += growth;
-                s->counters[m] += growth;
+                if (s)
+                        s->counters[m] += growth;
                 a->host.counters[m] += growth;
                 has_moved = true;
         }
         if (has_moved)
-                p->changed = s->changed = a->host.changed = a->sequence;
+                p->changed = a->host.changed = a->sequence;
+        if (has_moved && s)
+                s->changed = a->sequence;
         return has_moved;
 }
 
@@ -105,7 +108,8 @@ static void take_gauges(struct aggregate *a, const struct sample_row *row, uint3
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (counter_is_gauge(m) && row->row.counters[m]) {
                         raise_gauge(&a->processes.slots[shown(a, process)].counters[m], row->row.counters[m]);
-                        raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
+                        if (service != LOOKUP_NONE)
+                                raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
                         raise_gauge(&a->host.counters[m], row->row.counters[m]);
                 }
 }
@@ -116,10 +120,21 @@ static void clear_gauges(struct aggregate *a, uint64_t known) {
                         continue;
                 for (uint32_t i = 0; i < a->processes.n_slots; i++)
                         a->processes.slots[i].counters[m] = 0;
-                for (uint32_t i = 0; i < a->services.n_rows; i++)
+                for (uint32_t i = 0; !a->config.is_without_services && i < a->services.n_rows; i++)
                         a->services.rows[i].counters[m] = 0;
                 a->host.counters[m] = 0;
         }
+}
+
+/* While services are not kept, their rows lack what each live part has taken: the part knows it, and it is given when
+ * the part ends or services are kept again. sign: 1 or -1 */
+static void give_share(struct aggregate *a, const struct part *part, uint64_t sign) {
+        struct layout_service_row *service = &a->services.rows[part->service];
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (!counter_is_gauge(m))
+                        service->counters[m] += sign * part->taken[m];
+        service->changed = a->sequence;
 }
 
 static void process_set_service(struct aggregate *a, struct process *process, uint32_t service) {
@@ -207,6 +222,8 @@ static void process_add_part(struct aggregate *a, uint32_t number, struct part *
 static void part_drop(struct aggregate *a, struct part *part) {
         struct process *process = &a->processes.slots[part->process];
 
+        if (a->config.is_without_services)
+                give_share(a, part, 1);
         if (!is_special(part->process)) {
                 uint32_t number = (uint32_t) (part - a->parts.slots), *link = &process->first_part;
 
@@ -274,6 +291,8 @@ static void part_end(struct aggregate *a, struct part *part, bool has_exited) {
                 part_drop(a, part);
                 return;
         }
+        if (a->config.is_without_services)
+                give_share(a, part, 1);
         memset(part->taken, 0, sizeof part->taken);
         a->parts.n_orphans += !part->is_orphan;
         part->is_orphan = true;
@@ -289,7 +308,7 @@ static void part_seen(struct aggregate *a, struct part *part, const struct sampl
 static void take_row(struct aggregate *a, const struct sample_row *row) {
         struct part *part = parts_find(&a->parts, &row->key);
         bool is_new = !part, has_moved, has_exited = row->row.exited != 0;
-        uint32_t number;
+        uint32_t number, service;
 
         if (!part)
                 part = part_new(a, row);
@@ -299,9 +318,10 @@ static void take_row(struct aggregate *a, const struct sample_row *row) {
                 return;
         }
         number = part->process;
+        service = a->config.is_without_services ? LOOKUP_NONE : part->service;
         part_seen(a, part, row);
-        has_moved = take(a, part->taken, row->row.counters, number, part->service);
-        take_gauges(a, row, number, part->service);
+        has_moved = take(a, part->taken, row->row.counters, number, service);
+        take_gauges(a, row, number, service);
         if (is_new || has_moved)
                 describe(a, part, row, is_new);
         if (part->has_exited != has_exited && !is_special(number)) {
@@ -364,7 +384,7 @@ static void check_orphans(struct aggregate *a) {
 
 static void count_rows(struct aggregate *a) {
         a->host.processes = a->processes.n_used - N_PROCESS_SPECIALS;
-        a->host.services = a->services.n_rows - N_SERVICE_SPECIALS;
+        a->host.services = a->config.is_without_services ? 0 : a->services.n_rows - N_SERVICE_SPECIALS;
 }
 
 void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t sequence) {
@@ -481,6 +501,17 @@ int aggregate_resize(struct aggregate *a, uint32_t max_processes, uint32_t max_s
         return 0;
 }
 
+void aggregate_set_services(struct aggregate *a, bool has_services, uint64_t sequence) {
+        if (a->config.is_without_services == !has_services)
+                return;
+        a->sequence = sequence;
+        for (uint32_t i = 0; i < a->parts.n_slots; i++)
+                if (a->parts.slots[i].is_used)
+                        give_share(a, &a->parts.slots[i], has_services ? 1 : (uint64_t) -1);
+        a->config.is_without_services = !has_services;
+        count_rows(a);
+}
+
 void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_result) {
         *ret_result = (struct aggregate_result) {
                 .host = &a->host,
@@ -489,6 +520,7 @@ void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_resul
                 .n_processes = a->processes.n_used,
                 .services = a->services.rows,
                 .n_services = a->services.n_rows,
+                .has_services = !a->config.is_without_services,
                 .peak_processes = a->processes.peak,
                 .peak_services = a->services.peak,
                 .rows_overflowed = a->rows_overflowed,

@@ -23,6 +23,7 @@ typedef bool aggregate_is_alive(void *userdata, uint32_t pid, uint64_t start_tim
 struct aggregate_config {
         uint32_t max_processes; /* published rows of each table, specials included */
         uint32_t max_services;
+        bool is_without_services; /* rows of services are not kept */
         aggregate_identify *identify;
         aggregate_is_alive *is_alive; /* NULL: ends are known from the rows alone */
         void *userdata;
@@ -38,8 +39,9 @@ struct aggregate_result {
         const struct layout_host_row *host;
         const struct process *processes;
         uint32_t n_slots, n_processes; /* n_processes: used slots, specials included */
-        const struct layout_service_row *services;
+        const struct layout_service_row *services; /* there also when they are not kept, for their names */
         uint32_t n_services;
+        bool has_services;             /* false: no row of a service is to be published */
         uint32_t peak_processes, peak_services; /* most that there ever were */
         uint64_t rows_overflowed;      /* processes that got no row of their own here */
         uint64_t services_overflowed;
@@ -58,6 +60,9 @@ void aggregate_shrink(struct aggregate *aggregate, uint32_t n_processes, uint32_
  * were quiet for longest, and the newest services: for good to the overflow rows, so nothing that was seen comes again
  * with less. -ENOMEM with nothing changed. */
 int aggregate_resize(struct aggregate *aggregate, uint32_t max_processes, uint32_t max_services, uint64_t sequence);
+/* Rows of services are kept from now on, or no longer. What processes moved meanwhile is not lost to them: with the
+ * first sample after they are kept again, all is as if they had been kept all the time. */
+void aggregate_set_services(struct aggregate *aggregate, bool has_services, uint64_t sequence);
 void aggregate_get(const struct aggregate *aggregate, struct aggregate_result *ret_result);
 
 #endif

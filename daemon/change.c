@@ -4,6 +4,7 @@
  * fail comes before anything that cannot be taken back, so after an error all is as it was.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -12,10 +13,13 @@
 
 #define MESSAGE_VALUE_MAX 64
 
-static int refuse_value(const struct setting *setting, const char *value, struct control_error *ret_error) {
-        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL, "%s=%.*s%s: must be %s", setting->key,
-                            MESSAGE_VALUE_MAX, value, strlen(value) > MESSAGE_VALUE_MAX ? "..." : "",
-                            setting->allowed);
+int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error) {
+        enum control_failure failure = error == -EOPNOTSUPP ? CONTROL_NOT_SUPPORTED : CONTROL_INVALID_ARGUMENT;
+        const struct setting *table;
+
+        settings_table(&table);
+        return control_fail(ret_error, failure, error, "%s=%.*s%s: must be %s", table[number].key, MESSAGE_VALUE_MAX,
+                            value, strlen(value) > MESSAGE_VALUE_MAX ? "..." : "", table[number].allowed);
 }
 
 /* The collector's reason is complete; how the caller may react follows from its error. */
@@ -52,7 +56,7 @@ static int resize_processes(struct daemon *d, const struct settings *wanted, cha
         return 0;
 }
 
-static int resize_services(struct daemon *d, const struct settings *wanted) {
+static int resize_services(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
         uint32_t n_services = wanted->max_services + N_SERVICE_SPECIALS;
         uint32_t n_processes = d->settings.max_processes + N_PROCESS_SPECIALS;
         int r;
@@ -63,32 +67,75 @@ static int resize_services(struct daemon *d, const struct settings *wanted) {
         return r;
 }
 
-static int apply(struct daemon *d, size_t number, const struct settings *wanted, char *reason, size_t size) {
-        switch (number) {
-        case SETTING_LOAD_MODE: return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
-        case SETTING_ATTACH_METHOD: return collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
-        case SETTING_PROCESSES: return resize_processes(d, wanted, reason, size);
-        case SETTING_SERVICES: return resize_services(d, wanted);
-        case SETTING_SOCKETS:
-                strncpy(reason, "takes effect when the service starts again", size - 1);
-                return -EOPNOTSUPP;
-        }
-        return 0; /* intervals need but to be known */
+static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
 }
 
-/* Readers see what the change did as soon as it is done; a publication that fails has said so itself. What is observed
- * is part of the change: no two of those may fall between two publications, else nobody would know of the time between
- * them. A table of other size can wait for the loop's next turn, so who asked need not wait for large ones. */
-static void follow_up(struct daemon *d, size_t number) {
-        switch (number) {
-        case SETTING_INTERVAL:
-        case SETTING_IDLE_INTERVAL: daemon_reschedule(d); return;
-        case SETTING_PROCESSES:
-        case SETTING_SERVICES: daemon_publish_soon(d); return;
-        case SETTING_ATTACH_METHOD: daemon_log_reports(d); break;
-        }
+static int apply_attach_method(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        return collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
+}
+
+static int refuse_sockets(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        snprintf(reason, size, "takes effect when the service starts again");
+        return -EOPNOTSUPP;
+}
+
+static int apply_modules(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        struct control_error error;
+        int r;
+
+        r = control_modules_set(d, wanted->modules, &error);
+        if (r < 0)
+                snprintf(reason, size, "%s", error.message);
+        return r;
+}
+
+static int apply_services(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        aggregate_set_services(d->aggregate, wanted->has_services, publish_next(d->publish));
+        return 0;
+}
+
+static int apply_log_level(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        log_set_level(wanted->log_level);
+        return 0;
+}
+
+static void publish_now(struct daemon *d) {
         (void) daemon_run_interval(d);
 }
+
+static void report_and_publish(struct daemon *d) {
+        daemon_log_reports(d);
+        (void) daemon_run_interval(d);
+}
+
+static void tell_watcher(struct daemon *d) {
+        if (d->changed)
+                d->changed(d->changed_userdata);
+}
+
+/*
+ * What a change does, beside being known; a setting whose row is empty needs no more than that. apply makes it so, or
+ * leaves all as it was. follow_up shows it to readers as soon as it is done; a publication that fails has said so
+ * itself. What is observed is part of the change: no two of those may fall between two publications, else nobody would
+ * know of the time between them. A table of other size can wait for the loop's next turn, so who asked need not wait
+ * for large ones.
+ */
+static const struct {
+        int (*apply)(struct daemon *d, const struct settings *wanted, char *reason, size_t size);
+        void (*follow_up)(struct daemon *d);
+} actions[N_SETTINGS] = {
+        [SETTING_INTERVAL] = { NULL, daemon_reschedule },
+        [SETTING_IDLE_INTERVAL] = { NULL, daemon_reschedule },
+        [SETTING_LOAD_MODE] = { apply_load_mode, publish_now },
+        [SETTING_ATTACH_METHOD] = { apply_attach_method, report_and_publish },
+        [SETTING_PROCESSES] = { resize_processes, daemon_publish_soon },
+        [SETTING_SOCKETS] = { refuse_sockets, NULL },
+        [SETTING_SERVICE_ROWS] = { resize_services, daemon_publish_soon },
+        [SETTING_MODULES] = { apply_modules, publish_now },
+        [SETTING_SERVICES] = { apply_services, publish_now },
+        [SETTING_LOG_LEVEL] = { apply_log_level, NULL },
+};
 
 int change_setting(struct daemon *d, size_t number, const char *value, const char *source,
                    struct control_error *ret_error) {
@@ -98,23 +145,18 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         int r;
 
         settings_table(&table);
-        if (settings_set(&wanted, number, value, source) < 0)
-                return refuse_value(&table[number], value, ret_error);
+        r = settings_set(&wanted, number, value, source);
+        if (r < 0)
+                return change_refuse_value(number, value, r, ret_error);
         if (settings_is_same(&wanted, &d->settings, number))
                 return 0;
         settings_format(&d->settings, number, old);
         settings_format(&wanted, number, new);
-        if (number == SETTING_MODULES) /* has its own words for what may fail */
-                r = control_modules_set(d, wanted.modules, ret_error);
-        else {
-                r = apply(d, number, &wanted, reason, sizeof reason);
-                if (r < 0)
-                        r = refuse_change(&table[number], new, r, reason, ret_error);
-        }
+        r = actions[number].apply ? actions[number].apply(d, &wanted, reason, sizeof reason) : 0;
         if (r < 0)
-                return r;
+                return refuse_change(&table[number], new, r, reason, ret_error);
         d->settings = wanted;
         log_line(LOG_INFO, "%s is %s now, it was %s (%s)", table[number].key, new, old, source);
-        follow_up(d, number);
+        (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(d);
         return 0;
 }

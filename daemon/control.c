@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/daemon-private.h"
+#include "daemon/log.h"
 #include "daemon/text.h"
 
 enum { TABLE_PROCESSES, TABLE_SERVICES, N_TABLES };
@@ -21,17 +22,7 @@ static const struct {
         size_t setting;
 } tables[N_TABLES] = {
         [TABLE_PROCESSES] = { "processes", SETTING_PROCESSES },
-        [TABLE_SERVICES] = { "services", SETTING_SERVICES },
-};
-
-static const struct {
-        size_t number;
-        bool is_text;
-} settings[N_CONTROL_SETTINGS] = {
-        [CONTROL_LOAD_MODE] = { SETTING_LOAD_MODE, true },
-        [CONTROL_ATTACH_METHOD] = { SETTING_ATTACH_METHOD, true },
-        [CONTROL_INTERVAL] = { SETTING_INTERVAL, false },
-        [CONTROL_IDLE_INTERVAL] = { SETTING_IDLE_INTERVAL, false },
+        [TABLE_SERVICES] = { "services", SETTING_SERVICE_ROWS },
 };
 
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...) {
@@ -72,50 +63,17 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
         };
 }
 
-static int get(void *daemon, enum control_setting setting, struct control_value *ret_value) {
-        const struct daemon *d = daemon;
+static int setting(void *daemon, size_t number, struct control_setting *ret_setting) {
+        const struct setting *table;
 
-        *ret_value = (struct control_value) { 0, NULL };
-        switch (setting) {
-        case CONTROL_LOAD_MODE: ret_value->text = load_mode_name(d->settings.load_mode); return 0;
-        case CONTROL_ATTACH_METHOD: ret_value->text = attach_method_name(d->settings.attach_method); return 0;
-        case CONTROL_INTERVAL: ret_value->number = d->settings.interval_usec; return 0;
-        case CONTROL_IDLE_INTERVAL: ret_value->number = d->settings.idle_interval_usec; return 0;
-        case N_CONTROL_SETTINGS: break;
-        }
-        return -ENOENT;
-}
-
-/* A file may leave the idle interval below the interval, which then counts; who asks for it is told. */
-static int check_idle_interval(const struct daemon *d, uint64_t usec, struct control_error *ret_error) {
-        char interval[SETTINGS_VALUE_SIZE];
-
-        if (usec >= d->settings.interval_usec || usec < SETTINGS_INTERVAL_MIN_USEC)
-                return 0;
-        settings_format(&d->settings, SETTING_INTERVAL, interval);
-        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
-                            "IdleInterval=%" PRIu64 "us: must be at least the interval, %s, and at most 1h", usec,
-                            interval);
-}
-
-static int set(void *daemon, enum control_setting setting, const struct control_value *value,
-               struct control_error *ret_error) {
-        struct daemon *d = daemon;
-        char number[32];
-        int r;
-
-        if ((unsigned) setting >= N_CONTROL_SETTINGS)
-                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT, "There is no such setting");
-        snprintf(number, sizeof number, "%" PRIu64 "us", value->number);
-        if (settings[setting].is_text && !value->text)
-                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL, "This setting is a text");
-        if (setting == CONTROL_IDLE_INTERVAL) {
-                r = check_idle_interval(d, value->number, ret_error);
-                if (r < 0)
-                        return r;
-        }
-        return change_setting(d, settings[setting].number, settings[setting].is_text ? value->text : number, "run time",
-                              ret_error);
+        if (number >= settings_table(&table))
+                return -ENOENT;
+        *ret_setting = (struct control_setting) {
+                .property = table[number].property,
+                .argument = table[number].argument,
+                .type = setting_type(&table[number]),
+        };
+        return 0;
 }
 
 static int settings_row(void *daemon, size_t number, struct control_settings_row *ret_row) {
@@ -127,8 +85,83 @@ static int settings_row(void *daemon, size_t number, struct control_settings_row
         ret_row->key = table[number].key;
         ret_row->source = d->settings.sources[number];
         static_assert(sizeof ret_row->value >= SETTINGS_VALUE_SIZE, "a value fits into its row");
-        settings_format(&d->settings, number, ret_row->value);
+        settings_show(&d->settings, number, ret_row->value);
         return 0;
+}
+
+static int get(void *daemon, size_t number, struct control_value *ret_value) {
+        const struct daemon *d = daemon;
+
+        if (number >= N_SETTINGS)
+                return -ENOENT;
+        settings_get(&d->settings, number, ret_value);
+        return 0;
+}
+
+/* What a caller gave, in the words of the file. */
+static void value_text(char type, const struct control_value *value, char *ret_text, size_t size) {
+        if (type == 't')
+                snprintf(ret_text, size, "%" PRIu64 "us", value->number);
+        else
+                snprintf(ret_text, size, "%s", type == 'b' ? value->number ? "yes" : "no" : "");
+}
+
+/* What was set by itself is not changed behind the back of who set it. */
+static int refuse_contradiction(const struct settings *wanted, size_t number, struct control_error *ret_error) {
+        char interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
+
+        settings_format(wanted, SETTING_INTERVAL, interval);
+        settings_format(wanted, SETTING_IDLE_INTERVAL, idle);
+        if (number == SETTING_IDLE_INTERVAL)
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
+                                    "IdleInterval=%s: must be at least the interval, %s, and at most 1h", idle,
+                                    interval);
+        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
+                            "Interval=%s: must be at least 100ms and at most the idle interval, %s (%s); change that "
+                            "first", interval, idle, wanted->sources[SETTING_IDLE_INTERVAL]);
+}
+
+/* The value as a file would have it, if it is one and agrees with the others. */
+static int check_value(const struct daemon *d, size_t number, const struct control_value *value,
+                       char ret_text[static SETTINGS_VALUE_SIZE], struct control_error *ret_error) {
+        struct settings wanted = d->settings;
+        const struct setting *table;
+        char text[32];
+        int r;
+
+        if (number >= settings_table(&table))
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT, "There is no such setting");
+        r = settings_set_value(&wanted, number, value, "run time");
+        if (r < 0) {
+                value_text(setting_type(&table[number]), value, text, sizeof text);
+                return change_refuse_value(number, value->text ? value->text : text, r, ret_error);
+        }
+        if (settings_contradict(&wanted))
+                return refuse_contradiction(&wanted, number, ret_error);
+        settings_format(&wanted, number, ret_text);
+        return 0;
+}
+
+static int check(void *daemon, size_t number, const struct control_value *value, struct control_error *ret_error) {
+        char text[SETTINGS_VALUE_SIZE];
+
+        return check_value(daemon, number, value, text, ret_error);
+}
+
+static int set(void *daemon, size_t number, const struct control_value *value, struct control_error *ret_error) {
+        char text[SETTINGS_VALUE_SIZE];
+        int r;
+
+        r = check_value(daemon, number, value, text, ret_error);
+        return r < 0 ? r : change_setting(daemon, number, text, "run time", ret_error);
+}
+
+static int log_level(void *daemon) {
+        return ((const struct daemon *) daemon)->settings.log_level;
+}
+
+static int set_log_level(void *daemon, int level, struct control_error *ret_error) {
+        return change_setting(daemon, SETTING_LOG_LEVEL, log_level_name(level), "run time", ret_error);
 }
 
 static int table(void *daemon, size_t number, struct control_table *ret_table) {
@@ -150,7 +183,7 @@ static int table(void *daemon, size_t number, struct control_table *ret_table) {
                 ret_table->overflowed = d->health.rows_overflowed + result.rows_overflowed;
         } else {
                 ret_table->capacity = d->settings.max_services;
-                ret_table->used = result.n_services - N_SERVICE_SPECIALS;
+                ret_table->used = result.has_services ? result.n_services - N_SERVICE_SPECIALS : 0;
                 ret_table->peak = result.peak_services - N_SERVICE_SPECIALS;
                 ret_table->overflowed = result.services_overflowed;
         }
@@ -201,10 +234,12 @@ static void watch(void *daemon, void (*changed)(void *userdata), void *userdata)
 
 static const struct control_operations operations = {
         .facts = facts,
-        .get = get,
-        .set = set,
         .n_settings = N_SETTINGS,
+        .setting = setting,
         .settings_row = settings_row,
+        .get = get,
+        .check = check,
+        .set = set,
         .n_modules = N_MODULES,
         .module = control_module,
         .module_enable = control_module_enable,
@@ -217,6 +252,8 @@ static const struct control_operations operations = {
         .reload = control_reload,
         .save = control_save,
         .watch = watch,
+        .log_level = log_level,
+        .set_log_level = set_log_level,
 };
 
 const struct control_operations *control_operations(void) {

@@ -11,12 +11,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum control_setting {
-        CONTROL_LOAD_MODE,     /* text: passive, entry, return */
-        CONTROL_ATTACH_METHOD, /* text: auto, tracepoint, trampoline */
-        CONTROL_INTERVAL,      /* number: microseconds, 0.1 s to 1 h */
-        CONTROL_IDLE_INTERVAL, /* number: microseconds, at least the interval, up to 1 h */
-        N_CONTROL_SETTINGS
+/* How a setting appears on the bus. */
+struct control_setting {
+        const char *property; /* NULL: it is not a property of the manager */
+        const char *argument; /* of the method that sets it, whose name is Set and the property's */
+        char type;            /* t: a number; s: a text; b: number is 0 or 1 */
 };
 
 struct control_value {
@@ -77,14 +76,14 @@ struct control_settings_row {
 
 struct control_operations {
         void (*facts)(void *daemon, struct control_facts *ret_facts);
-        int (*get)(void *daemon, enum control_setting setting, struct control_value *ret_value);
-        int (*set)(void *daemon, enum control_setting setting, const struct control_value *value,
-                   struct control_error *ret_error);
+        /* Settings, by their number in the daemon's table. */
         size_t n_settings;
+        int (*setting)(void *daemon, size_t number, struct control_setting *ret_setting);
         int (*settings_row)(void *daemon, size_t number, struct control_settings_row *ret_row);
+        int (*get)(void *daemon, size_t setting, struct control_value *ret_value);
         /* May be NULL. Judges a value as set() would, before anybody is asked for a password. */
-        int (*check)(void *daemon, enum control_setting setting, const struct control_value *value,
-                     struct control_error *ret_error);
+        int (*check)(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error);
+        int (*set)(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error);
         size_t n_modules;
         int (*module)(void *daemon, size_t number, struct control_module *ret_module);
         /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
@@ -107,7 +106,7 @@ struct control_operations {
         void (*watch)(void *daemon, void (*changed)(void *userdata), void *userdata);
         /* Both may be NULL: the level of the log is fixed. Levels are those of syslog.h, LOG_EMERG to LOG_DEBUG. */
         int (*log_level)(void *daemon);
-        int (*set_log_level)(void *daemon, int level);
+        int (*set_log_level)(void *daemon, int level, struct control_error *ret_error);
 };
 
 /* The real ones; their `daemon` is a struct daemon. */

@@ -30,7 +30,6 @@ struct daemon {
         struct options options;
         const char *const *directories; /* of the configuration; NULL: one file was named on the command line */
         const char *directory;
-        bool debug;
         bool has_made_directory, has_made_socket;
         gid_t gid;
         struct collect *collect;
@@ -73,9 +72,12 @@ void daemon_log_reports(const struct daemon *daemon);
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
 
-/* change.c. Values as in a file; where it came from is kept. On error nothing has changed. */
+/* change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in force
+ * already is no change: its source stays what it was. */
 int change_setting(struct daemon *daemon, size_t number, const char *value, const char *source,
                    struct control_error *ret_error);
+/* What settings_set() or its like refused, with what is allowed. Returns error. */
+int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error);
 
 /* control-module.c */
 int control_module(void *daemon, size_t number, struct control_module *ret_module);

@@ -249,7 +249,7 @@ static void load_settings(struct daemon *d, const struct options *options) {
         d->directories = options->config_path ? NULL : configuration_directories();
         (void) reload_read(d, &d->settings, report_problem, NULL); /* what is wrong is left out */
         d->directory = options->runtime_directory;
-        d->debug = options->debug;
+        log_set_level(d->settings.log_level);
 }
 
 static int make_directory(struct daemon *d) {
@@ -269,8 +269,7 @@ static void choose_group(struct daemon *d) {
         if (privilege_group("/etc/group", "socktally", &d->gid) >= 0)
                 return;
         d->gid = getegid();
-        if (d->debug)
-                log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
+        log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
 }
 
 static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
@@ -314,7 +313,7 @@ static int start_collect(struct daemon *d) {
                 .max_sockets = d->settings.max_sockets,
                 .is_tcp_off = !d->modules[MODULE_TCP].is_enabled,
                 .is_udp_off = !d->modules[MODULE_UDP].is_enabled,
-                .debug = d->debug,
+                .debug = d->settings.log_level == LOG_DEBUG,
         };
         char reason[512] = "";
         int r;
@@ -352,6 +351,7 @@ static int start_tables(struct daemon *d) {
         struct aggregate_config aggregate = {
                 .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
+                .is_without_services = !d->settings.has_services,
                 .identify = identify_row,
                 .is_alive = is_process_alive,
                 .userdata = d,
@@ -558,8 +558,7 @@ int daemon_run(struct daemon *d) {
                 return r;
         start_bus(d);
         sd_notify(false, "READY=1");
-        if (d->debug)
-                log_line(LOG_DEBUG, "Publishing in %s", d->directory);
+        log_line(LOG_DEBUG, "Publishing in %s", d->directory);
         r = sd_event_loop(d->event);
         sd_notify(false, "STOPPING=1");
         if (r < 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon's voice. One call is one line and one write, so lines never mix with those of another process on the same
- * terminal. Only the top level of the daemon speaks; everything below returns what there is to say. There is no state:
- * lines are rare, so asking each time where stderr goes costs nothing that matters.
+ * terminal. Only the top level of the daemon speaks; everything below returns what there is to say. There is no state
+ * here: lines are rare, so asking each time where stderr goes costs nothing that matters, and the level is in the mask
+ * that libc keeps for syslog(3).
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +13,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
+
+static const char *const levels[] = {
+        [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",   [LOG_CRIT] = "crit", [LOG_ERR] = "err",
+        [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+};
+
+const char *log_level_name(int level) {
+        return levels[level];
+}
+
+int log_level_parse(const char *text, int *ret_level) {
+        for (int i = LOG_EMERG; i <= LOG_DEBUG; i++)
+                if (strcmp(text, levels[i]) == 0 || (text[0] == '0' + i && text[1] == '\0')) {
+                        *ret_level = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+void log_set_level(int level) {
+        (void) setlogmask(LOG_UPTO(level));
+}
 
 /* systemd names the stream it gave a service in $JOURNAL_STREAM; a child with another stderr inherits the variable, so
  * compare, see systemd.exec(5). */
@@ -34,6 +59,8 @@ void log_line(int priority, const char *format, ...) {
         va_list ap;
         int r;
 
+        if (!(setlogmask(0) & LOG_MASK(priority)))
+                return;
         if (is_journal())
                 n = (size_t) snprintf(line, sizeof line, "<%d>", priority);
         else

@@ -66,7 +66,7 @@ static int take_setting(struct options *options, size_t number, const char *valu
         const struct setting *settings;
 
         settings_table(&settings);
-        if (settings[number].set(&scratch, value) < 0) {
+        if (settings_set(&scratch, number, value, "command line") < 0) {
                 snprintf(message, size, "--%s=%s: must be %s", settings[number].option, value,
                          settings[number].allowed);
                 return -EINVAL;
@@ -134,6 +134,8 @@ int options_parse(int argc, char *argv[], struct options *ret_options, char *mes
 }
 
 void options_apply(const struct options *options, struct settings *settings) {
+        if (options->debug)
+                (void) settings_set(settings, SETTING_LOG_LEVEL, "debug", "command line");
         for (size_t i = 0; i < N_SETTINGS; i++)
                 if (options->values[i])
                         (void) settings_set(settings, i, options->values[i], "command line"); /* was checked */

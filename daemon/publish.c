@@ -169,6 +169,13 @@ static void fill_process(struct layout_process_row *row, const struct process *p
         }
 }
 
+static void fill_services(struct segment_fill *fill, const struct aggregate_result *result) {
+        uint32_t n = result->has_services ? result->n_services : 0;
+
+        memcpy(fill->services, result->services, n * sizeof *result->services);
+        fill->count[LAYOUT_TABLE_SERVICES] = n;
+}
+
 static void fill_full(struct segment_fill *fill, const struct aggregate_result *result) {
         uint32_t n = 0;
 
@@ -176,8 +183,7 @@ static void fill_full(struct segment_fill *fill, const struct aggregate_result *
                 if (result->processes[i].is_used)
                         fill_process(&fill->processes[n++], &result->processes[i], result->services);
         fill->count[LAYOUT_TABLE_PROCESSES] = n;
-        memcpy(fill->services, result->services, result->n_services * sizeof *result->services);
-        fill->count[LAYOUT_TABLE_SERVICES] = result->n_services;
+        fill_services(fill, result);
         *fill->host = *result->host;
 }
 
@@ -192,7 +198,7 @@ static void add_service(struct layout_service_row *sum, const struct layout_serv
 static void fill_public(struct segment_fill *fill, const struct aggregate_result *result) {
         uint32_t n = 0;
 
-        for (uint32_t i = 0; i < result->n_services; i++) {
+        for (uint32_t i = 0; result->has_services && i < result->n_services; i++) {
                 const struct layout_service_row *row = &result->services[i];
 
                 if (row->kind == SOCKTALLY_ROW_SERVICE && row->uid != UNIT_SYSTEM)
@@ -202,7 +208,7 @@ static void fill_public(struct segment_fill *fill, const struct aggregate_result
         }
         fill->count[LAYOUT_TABLE_SERVICES] = n;
         *fill->host = *result->host;
-        fill->host->services = n - N_SERVICE_SPECIALS;
+        fill->host->services = n > 0 ? n - N_SERVICE_SPECIALS : 0;
 }
 
 static int write_view(struct publish *publish, enum publish_view view, const struct aggregate_result *result,

@@ -41,6 +41,22 @@ static void on_problem(void *userdata, const char *line) {
 static void ignore_problem(void *userdata, const char *line) {
 }
 
+/* Each is allowed, both together are not: the idle interval is then what it would be if nobody had set it. */
+static void settle(struct settings *settings, configuration_report *report, void *userdata) {
+        char line[2 * SETTINGS_SOURCE_SIZE + 256], interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
+        const struct setting *table;
+
+        if (!settings_contradict(settings))
+                return;
+        settings_table(&table);
+        settings_format(settings, SETTING_INTERVAL, interval);
+        settings_format(settings, SETTING_IDLE_INTERVAL, idle);
+        snprintf(line, sizeof line, "%s: IdleInterval=%s: must be at least Interval=%s (%s), ignoring it",
+                 settings->sources[SETTING_IDLE_INTERVAL], idle, interval, settings->sources[SETTING_INTERVAL]);
+        report(userdata, line);
+        (void) settings_set(settings, SETTING_IDLE_INTERVAL, table[SETTING_IDLE_INTERVAL].initial, "default");
+}
+
 int reload_read(const struct daemon *d, struct settings *ret_settings, configuration_report *report, void *userdata) {
         int r;
 
@@ -50,6 +66,7 @@ int reload_read(const struct daemon *d, struct settings *ret_settings, configura
         else
                 r = configuration_load_file(ret_settings, d->options.config_path, report, userdata);
         options_apply(&d->options, ret_settings);
+        settle(ret_settings, report, userdata);
         return r;
 }
 

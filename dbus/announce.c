@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include "dbus/bus-private.h"
+#include "dbus/setting.h"
 
-#define MAX_WATCHED 32
+#define MAX_WATCHED 64
 #define MAX_TEXT 32768 /* of the longest value: all settings with their sources */
 
 static void methods_text(struct bus *bus, char *ret_text, size_t size) {
@@ -58,7 +59,7 @@ static void value_text(struct object *object, const struct watched *watched, cha
                 snprintf(ret_text, size, "%d", *(const bool *) place);
                 break;
         case 'x':
-                setting_text(object->bus, (int) watched->offset, ret_text, size);
+                setting_text(object->bus, watched->offset, ret_text, size);
                 break;
         case 'm':
                 methods_text(object->bus, ret_text, size);
@@ -110,7 +111,7 @@ void announce(struct bus *bus, unsigned what) {
                         continue;
                 sd_bus_emit_properties_changed_strv(bus->connection, object->path, object->kind->interface,
                                                     (char **) names);
-                if (object->kind == &manager_kind)
+                if (object->kind == &bus->manager)
                         announce_segment(object, names);
         }
 }

@@ -19,13 +19,14 @@
 #define MAX_SYNCS 2048
 #define MAX_SYNCS_OF_ONE 4      /* of one caller: all connections that a system bus grants one user take half */
 
+struct bus_setting;
 struct object;
 struct request;
 
 /* A property whose changes are announced, and where its value is in the record that the daemon gave. */
 struct watched {
         const char *property;
-        char type; /* s t u: as on the bus; b: a C bool; x: a setting; m: EffectiveMethods; r: Settings */
+        char type; /* s t u: as on the bus; b: a C bool; x: place in settings; m: EffectiveMethods; r: Settings */
         size_t offset;
 };
 
@@ -64,6 +65,9 @@ struct bus {
         sd_event_source *again;         /* connects again */
         sd_event_source *sync_timer;
         unsigned what;                  /* for changed */
+        struct bus_setting *settings;
+        size_t n_settings;
+        struct kind manager;            /* made from the settings */
         struct object *objects;         /* manager, modules, tables */
         size_t n_objects;
         struct request *requests;       /* callers whose right is being looked up */
@@ -73,7 +77,11 @@ struct bus {
         uint64_t sync_not_before;       /* CLOCK_MONOTONIC, microseconds */
 };
 
-extern const struct kind manager_kind, module_kind, table_kind;
+extern const struct kind module_kind, table_kind;
+
+/* top.c: the kind of the manager, made from the settings; frees also what is half made */
+int top_make(struct bus *bus);
+void top_free(struct bus *bus);
 
 /* From the bus itself. Anybody may send this daemon a signal that looks like the bus's, and sd-bus lets it through. */
 bool is_from_bus(sd_bus_message *message);
@@ -85,16 +93,6 @@ int object_look(struct object *object);
 void announce(struct bus *bus, unsigned what);
 int announce_nothing_of_now(struct bus *bus);
 int announce_start(struct bus *bus);
-
-/* setting.c */
-int setting_get(sd_bus *connection, const char *path, const char *interface, const char *property,
-                sd_bus_message *reply, void *userdata, sd_bus_error *error);
-int setting_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
-                   sd_bus_message *value, void *userdata, sd_bus_error *error);
-int setting_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
-int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
-int setting_of_property(const char *property);
-int setting_text(struct bus *bus, int setting, char *ret_text, size_t size);
 
 /* log-control.c */
 int log_control_add(struct bus *bus);

@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "dbus/bus-private.h"
 #include "dbus/caller.h"
+#include "dbus/setting.h"
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
 #define LOCAL_NAME "org.freedesktop.DBus.Local" /* sd-bus itself */
@@ -57,7 +58,7 @@ static int on_enumerate(sd_bus *connection, const char *prefix, void *userdata, 
         size_t n = 0;
 
         for (size_t i = 0; nodes && i < bus->n_objects; i++)
-                if (bus->objects[i].kind != &manager_kind) {
+                if (bus->objects[i].kind != &bus->manager) {
                         nodes[n] = strdup(bus->objects[i].path);
                         if (!nodes[n++])
                                 break;
@@ -77,7 +78,7 @@ static int add_kind(struct bus *bus, const struct kind *kind) {
 
         r = sd_bus_add_fallback_vtable(bus->connection, NULL, kind->prefix, kind->interface, kind->vtable, on_find,
                                        bus);
-        if (r < 0 || kind == &manager_kind)
+        if (r < 0 || kind == &bus->manager)
                 return r;
         return sd_bus_add_node_enumerator(bus->connection, NULL, kind->prefix, on_enumerate, bus);
 }
@@ -131,7 +132,7 @@ static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_err
 }
 
 static int add_objects(struct bus *bus) {
-        static const struct kind *const kinds[] = { &manager_kind, &module_kind, &table_kind };
+        const struct kind *const kinds[] = { &bus->manager, &module_kind, &table_kind };
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < sizeof kinds / sizeof kinds[0]; i++)
@@ -194,7 +195,7 @@ static int object_init(struct object *object, struct bus *bus, const struct kind
         r = object_look(object);
         if (r < 0)
                 return r;
-        if (kind == &manager_kind) {
+        if (kind == &bus->manager) {
                 object->path = strdup(kind->prefix);
                 return object->path ? 0 : -ENOMEM;
         }
@@ -209,7 +210,7 @@ static int make_objects(struct bus *bus) {
         bus->objects = calloc(1 + operations->n_modules + operations->n_tables, sizeof *bus->objects);
         if (!bus->objects)
                 return -ENOMEM;
-        r = object_init(bus->objects + bus->n_objects++, bus, &manager_kind, 0);
+        r = object_init(bus->objects + bus->n_objects++, bus, &bus->manager, 0);
         for (size_t i = 0; r >= 0 && i < operations->n_modules; i++)
                 r = object_init(bus->objects + bus->n_objects++, bus, &module_kind, i);
         for (size_t i = 0; r >= 0 && i < operations->n_tables; i++)
@@ -236,6 +237,10 @@ int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
         bus->address = strdup(address ? address : system_address());
         r = bus->address ? announce_start(bus) : -ENOMEM;
         if (r >= 0)
+                r = settings_make(bus);
+        if (r >= 0)
+                r = top_make(bus);
+        if (r >= 0)
                 r = make_objects(bus);
         if (r >= 0)
                 r = connect_to_bus(bus);
@@ -260,6 +265,8 @@ struct bus *bus_free(struct bus *bus) {
                 free(bus->objects[i].path);
         }
         free(bus->objects);
+        top_free(bus);
+        settings_free(bus);
         free(bus->address);
         sd_event_unref(bus->event);
         free(bus);

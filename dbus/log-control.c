@@ -8,12 +8,9 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "daemon/log.h"
 #include "dbus/bus-private.h"
-
-static const char *const levels[] = {
-        [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",   [LOG_CRIT] = "crit", [LOG_ERR] = "err",
-        [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
-};
+#include "dbus/setting.h"
 
 static const char *target(void) {
         return getenv("JOURNAL_STREAM") ? "journal" : "console";
@@ -26,7 +23,7 @@ static int get_level(sd_bus *connection, const char *path, const char *interface
 
         if (level < LOG_EMERG || level > LOG_DEBUG)
                 level = LOG_DEBUG;
-        return sd_bus_message_append(reply, "s", levels[level]);
+        return sd_bus_message_append(reply, "s", log_level_name(level));
 }
 
 static int get_target(sd_bus *connection, const char *path, const char *interface, const char *property,
@@ -53,16 +50,16 @@ int log_control_add(struct bus *bus) {
 }
 
 static int set_level(struct bus *bus, const char *value, sd_bus_error *error) {
+        struct control_error failure = { .failure = CONTROL_FAILED };
+        int level;
+
         if (!bus->operations->set_log_level)
                 return failure_say(error, CONTROL_NOT_SUPPORTED, "The level of the log cannot be changed at run time");
-        for (int i = LOG_EMERG; i <= LOG_DEBUG; i++)
-                if (strcmp(value, levels[i]) == 0 || (value[0] == '0' + i && value[1] == '\0')) {
-                        int r = bus->operations->set_log_level(bus->daemon, i);
-
-                        return r < 0 ? failure_say(error, CONTROL_FAILED, "Cannot change the level of the log") : 0;
-                }
-        return failure_say(error, CONTROL_INVALID_ARGUMENT, "LogLevel is \"%.40s\", which is none of emerg, alert, "
-                           "crit, err, warning, notice, info and debug", value);
+        if (log_level_parse(value, &level) < 0)
+                return failure_say(error, CONTROL_INVALID_ARGUMENT, "LogLevel=%.40s: must be " LOG_LEVELS, value);
+        if (bus->operations->set_log_level(bus->daemon, level, &failure) < 0)
+                return failure_set(error, &failure);
+        return 0;
 }
 
 int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error) {

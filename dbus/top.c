@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /org/socktally1: settings, facts, and what can be asked of the daemon as a whole. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dbus/bus-private.h"
 #include "dbus/caller.h"
+#include "dbus/setting.h"
 
 static int look(struct object *object) {
         object->record.facts = (struct control_facts) {};
@@ -94,12 +97,7 @@ static int on_save(sd_bus_message *message, void *userdata, sd_bus_error *error)
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
 #define OPEN SD_BUS_VTABLE_UNPRIVILEGED
 
-static const sd_bus_vtable vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_WRITABLE_PROPERTY("LoadMode", "s", setting_get, setting_refuse, 0, CHANGES | OPEN),
-        SD_BUS_WRITABLE_PROPERTY("AttachMethod", "s", setting_get, setting_refuse, 0, CHANGES | OPEN),
-        SD_BUS_WRITABLE_PROPERTY("IntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
-        SD_BUS_WRITABLE_PROPERTY("IdleIntervalUSec", "t", setting_get, setting_refuse, 0, CHANGES | OPEN),
+static const sd_bus_vtable facts[] = {
         SD_BUS_PROPERTY("Settings", "a(sss)", get_settings, 0, CHANGES),
         SD_BUS_PROPERTY("CurrentIntervalUSec", "t", NULL, FACT(interval_usec), CHANGES),
         SD_BUS_PROPERTY("Version", "s", NULL, FACT(version), CONSTANT),
@@ -114,12 +112,9 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_PROPERTY("SocketsTracked", "t", NULL, FACT(sockets_tracked), 0),
         SD_BUS_PROPERTY("SocketsOverflowed", "t", NULL, FACT(sockets_overflowed), 0),
         SD_BUS_PROPERTY("RowsOverflowed", "t", NULL, FACT(rows_overflowed), 0),
-        SD_BUS_METHOD_WITH_ARGS("SetLoadMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, setting_on_method, OPEN),
-        SD_BUS_METHOD_WITH_ARGS("SetAttachMethod", SD_BUS_ARGS("s", method), SD_BUS_NO_RESULT, setting_on_method, OPEN),
-        SD_BUS_METHOD_WITH_ARGS("SetIntervalUSec", SD_BUS_ARGS("t", interval_usec), SD_BUS_NO_RESULT,
-                                setting_on_method, OPEN),
-        SD_BUS_METHOD_WITH_ARGS("SetIdleIntervalUSec", SD_BUS_ARGS("t", interval_usec), SD_BUS_NO_RESULT,
-                                setting_on_method, OPEN),
+};
+
+static const sd_bus_vtable methods[] = {
         SD_BUS_METHOD_WITH_ARGS("OpenSegment", SD_BUS_ARGS("s", view), SD_BUS_RESULT("h", segment, "t", incarnation),
                                 on_open_segment, OPEN),
         SD_BUS_METHOD_WITH_ARGS("Sync", SD_BUS_NO_ARGS, SD_BUS_RESULT("t", sequence), sync_on_method, OPEN),
@@ -130,10 +125,6 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "LoadMode", 'x', CONTROL_LOAD_MODE },
-        { "AttachMethod", 'x', CONTROL_ATTACH_METHOD },
-        { "IntervalUSec", 'x', CONTROL_INTERVAL },
-        { "IdleIntervalUSec", 'x', CONTROL_IDLE_INTERVAL },
         { "Settings", 'r', 0 },
         { "CurrentIntervalUSec", 't', offsetof(struct control_facts, interval_usec) },
         { "EffectiveMethods", 'm', 0 },
@@ -142,6 +133,46 @@ static const struct watched watched[] = {
         { "KernelMemoryBytes", 't', offsetof(struct control_facts, kernel_memory) },
 };
 
-const struct kind manager_kind = {
-        BUS_NAME ".Manager", BUS_PATH, vtable, look, watched, sizeof watched / sizeof watched[0], BUS_MANAGER,
-};
+#define N(array) (sizeof array / sizeof array[0])
+
+/* The daemon's settings, then what is here. */
+static void fill_vtable(const struct bus *bus, sd_bus_vtable *vtable) {
+        static const sd_bus_vtable start = SD_BUS_VTABLE_START(0);
+
+        *vtable++ = start;
+        for (size_t i = 0; i < bus->n_settings; i++)
+                *vtable++ = (sd_bus_vtable) SD_BUS_WRITABLE_PROPERTY(bus->settings[i].property, bus->settings[i].type,
+                                                                     setting_get, setting_refuse, 0, CHANGES | OPEN);
+        memcpy(vtable, facts, sizeof facts);
+        vtable += N(facts);
+        for (size_t i = 0; i < bus->n_settings; i++)
+                *vtable++ = (sd_bus_vtable) SD_BUS_METHOD_WITH_NAMES(bus->settings[i].method, bus->settings[i].type,
+                                                                     bus->settings[i].argument, "", ,
+                                                                     setting_on_method, OPEN);
+        memcpy(vtable, methods, sizeof methods);
+}
+
+static void fill_watched(const struct bus *bus, struct watched *filled) {
+        for (size_t i = 0; i < bus->n_settings; i++)
+                *filled++ = (struct watched) { bus->settings[i].property, 'x', i };
+        memcpy(filled, watched, sizeof watched);
+}
+
+int top_make(struct bus *bus) {
+        sd_bus_vtable *vtable = calloc(1 + 2 * bus->n_settings + N(facts) + N(methods), sizeof *vtable);
+        struct watched *filled = calloc(bus->n_settings + N(watched), sizeof *filled);
+
+        bus->manager = (struct kind) {
+                BUS_NAME ".Manager", BUS_PATH, vtable, look, filled, bus->n_settings + N(watched), BUS_MANAGER,
+        };
+        if (!vtable || !filled)
+                return -ENOMEM;
+        fill_vtable(bus, vtable);
+        fill_watched(bus, filled);
+        return 0;
+}
+
+void top_free(struct bus *bus) {
+        free((void *) bus->manager.vtable);
+        free((void *) bus->manager.watched);
+}

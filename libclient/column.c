@@ -69,6 +69,9 @@ int socktally_value(const struct socktally_row *row, const struct socktally_colu
         value = field_read(row->data, (struct attached_field){ column->offset, column->bytes });
         if (column->field_id == FIELD_UID && value == LAYOUT_NO_UID && row->table == LAYOUT_TABLE_PROCESSES)
                 return SOCKTALLY_NOT_TRACKED;
+        /* A table that is kept has rows that are no unit, always: without one, nobody counts services. */
+        if (column->field_id == FIELD_SERVICES && row->reader->current->count[LAYOUT_TABLE_SERVICES] == 0)
+                return SOCKTALLY_NOT_TRACKED;
         *ret_value = value;
         return SOCKTALLY_VALUE;
 }

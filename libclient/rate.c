@@ -84,6 +84,9 @@ int socktally_rate(const struct socktally_row *row, const struct socktally_colum
         before = row->reader->previous;
         if (!is_continued(before, row->reader->current) || !column_is_known(before, column))
                 return SOCKTALLY_NOT_TRACKED;
+        /* A table that was not kept: its rows are not new, whatever they had. */
+        if (before->count[row->table] == 0)
+                return SOCKTALLY_NOT_TRACKED;
         data = find_before(before, row);
         if (data)
                 value_before = field_read(data, (struct attached_field){ column->offset, column->bytes });

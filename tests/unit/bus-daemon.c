@@ -35,83 +35,61 @@ static void get_facts(void *daemon, struct control_facts *ret_facts) {
                                               .cost_ns = 12345, .kernel_memory = 1 << 20, .sockets_tracked = 17,
                                               .sockets_overflowed = 1, .rows_overflowed = 2,
                                               .readers = script->readers, .full_group = STAGE_GROUP,
-                                              .interval_usec = script->number[CONTROL_INTERVAL] };
+                                              .interval_usec = script->settings.interval_usec };
 }
 
-static bool is_text(enum control_setting setting) {
-        return setting == CONTROL_LOAD_MODE || setting == CONTROL_ATTACH_METHOD;
-}
-
-static int get(void *daemon, enum control_setting setting, struct control_value *ret_value) {
-        struct stage_script *script = daemon;
-
-        *ret_value = (struct control_value) {};
-        if (is_text(setting))
-                ret_value->text = script->text[setting];
-        else
-                ret_value->number = script->number[setting];
+static int get(void *daemon, size_t setting, struct control_value *ret_value) {
+        settings_get(&((struct stage_script *) daemon)->settings, setting, ret_value);
         return 0;
 }
 
-static int check(void *daemon, enum control_setting setting, const struct control_value *value,
-                 struct control_error *ret_error) {
-        bool is_good;
+static int check(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error) {
+        struct settings wanted = ((struct stage_script *) daemon)->settings;
+        const struct setting *table;
+        int r = settings_set_value(&wanted, setting, value, "run time");
 
-        if (setting == CONTROL_LOAD_MODE)
-                is_good = strcmp(value->text, "passive") == 0 || strcmp(value->text, "entry") == 0 ||
-                          strcmp(value->text, "return") == 0;
-        else if (setting == CONTROL_ATTACH_METHOD)
-                is_good = strcmp(value->text, "auto") == 0 || strcmp(value->text, "tracepoint") == 0;
-        else
-                is_good = value->number >= 100000 && value->number <= 3600000000;
-        if (is_good)
-                return 0;
-        ret_error->failure = CONTROL_INVALID_ARGUMENT;
-        if (is_text(setting))
-                snprintf(ret_error->message, sizeof ret_error->message, "There is no %s", value->text);
-        else
-                snprintf(ret_error->message, sizeof ret_error->message, "%" PRIu64 " is not 0.1 s to 1 h",
-                         value->number);
-        return -EINVAL;
+        settings_table(&table);
+        if (r < 0) {
+                ret_error->failure = r == -EOPNOTSUPP ? CONTROL_NOT_SUPPORTED : CONTROL_INVALID_ARGUMENT;
+                snprintf(ret_error->message, sizeof ret_error->message, "%s: must be %s", table[setting].key,
+                         table[setting].allowed);
+        }
+        return r;
 }
 
-static int set(void *daemon, enum control_setting setting, const struct control_value *value,
-               struct control_error *ret_error) {
+static int set(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error) {
         struct stage_script *script = daemon;
+        struct settings wanted = script->settings;
         int r = check(daemon, setting, value, ret_error);
 
         if (r >= 0)
                 r = fail(script, ret_error);
         if (r < 0)
                 return r;
+        (void) settings_set_value(&wanted, setting, value, "run time");
         script->n_sets++;
-        if (is_text(setting))
-                snprintf(script->text[setting], sizeof script->text[setting], "%s", value->text);
-        else
-                script->number[setting] = value->number;
+        if (!settings_is_same(&wanted, &script->settings, setting))
+                script->settings = wanted;
         return 0;
 }
 
-/* Two of the rows are the script's, the third is as long as rows can be. */
 static int settings_row(void *daemon, size_t number, struct control_settings_row *ret_row) {
-        static const char *const keys[] = { "LoadMode", "Interval", "Modules" };
-        static char file[300];
-        struct stage_script *script = daemon;
-        char *value = ret_row->value;
-        bool is_changed = strcmp(script->text[CONTROL_LOAD_MODE], "entry") != 0;
+        const struct stage_script *script = daemon;
+        const struct setting *table;
 
-        if (number == 1)
-                is_changed = script->number[CONTROL_INTERVAL] != 1000000;
-        if (!file[0])
-                memset(file, '/', sizeof file - 1);
-        ret_row->key = keys[number];
-        ret_row->source = number == 2 ? file : is_changed ? "run time" : "default";
-        if (number == 0)
-                snprintf(value, sizeof ret_row->value, "%s", script->text[CONTROL_LOAD_MODE]);
-        else if (number == 1)
-                snprintf(value, sizeof ret_row->value, "%" PRIu64 "us", script->number[CONTROL_INTERVAL]);
-        else
-                snprintf(value, sizeof ret_row->value, "tcp udp");
+        settings_table(&table);
+        ret_row->key = table[number].key;
+        ret_row->source = script->settings.sources[number];
+        settings_show(&script->settings, number, ret_row->value);
+        return 0;
+}
+
+static int get_setting(void *daemon, size_t number, struct control_setting *ret_setting) {
+        const struct setting *table;
+
+        settings_table(&table);
+        *ret_setting = (struct control_setting) { table[number].property, table[number].argument,
+                                                  setting_type(&table[number]) };
         return 0;
 }
 
@@ -216,13 +194,14 @@ static int log_level(void *daemon) {
         return ((struct stage_script *) daemon)->log_level;
 }
 
-static int set_log_level(void *daemon, int level) {
+static int set_log_level(void *daemon, int level, struct control_error *ret_error) {
         ((struct stage_script *) daemon)->log_level = level;
         return 0;
 }
 
 static const struct control_operations operations = {
-        .facts = get_facts, .get = get, .set = set, .check = check, .n_settings = 3, .settings_row = settings_row,
+        .facts = get_facts, .get = get, .set = set, .check = check, .n_settings = N_SETTINGS,
+        .setting = get_setting, .settings_row = settings_row,
         .n_modules = 2, .module = get_module,
         .module_enable = enable, .module_disable = disable, .n_tables = 2, .table = get_table,
         .table_set_capacity = set_capacity, .open_segment = open_segment, .sync = do_sync, .reload = reload,

@@ -131,11 +131,9 @@ static void wait_for_name(struct stage *stage, const char *name) {
 }
 
 static void write_script(struct stage_script *script) {
-        *script = (struct stage_script) { .text = { "entry", "auto" }, .is_enabled = { true, false },
+        *script = (struct stage_script) { .settings = settings_default(), .is_enabled = { true, false },
                                           .capacity = { 16384, 1024 }, .readers = 2, .incarnation = 7, .sequence = 100,
                                           .log_level = 6 };
-        script->number[CONTROL_INTERVAL] = 1000000;
-        script->number[CONTROL_IDLE_INTERVAL] = 10000000;
 }
 
 int stage_run(const struct CMUnitTest *cases, size_t n, size_t n_root) {

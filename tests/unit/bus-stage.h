@@ -13,6 +13,7 @@
 #include <systemd/sd-bus.h>
 
 #include "daemon/control.h"
+#include "daemon/settings.h"
 
 #define STAGE_NAME "org.socktally1"
 #define STAGE_PATH "/org/socktally1"
@@ -27,8 +28,7 @@ enum stage_polkit { POLKIT_YES, POLKIT_NO, POLKIT_CHALLENGE, POLKIT_ERROR, POLKI
 
 /* Shared by all processes of the stage. */
 struct stage_script {
-        char text[2][32]; /* load mode, attach method */
-        uint64_t number[N_CONTROL_SETTINGS];
+        struct settings settings; /* by the daemon's own table */
         bool is_enabled[2];
         uint64_t expires[2];
         uint32_t capacity[2];

@@ -126,7 +126,7 @@ static void expect_health(struct stage *stage) {
         assert_true(sd_bus_get_property_trivial(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Sequence", NULL,
                                                 't', &sequence) >= 0);
         assert_int_equal(sequence, script->sequence);
-        assert_true(script->number[CONTROL_INTERVAL] >= 100000 && script->number[CONTROL_INTERVAL] <= 3600000000);
+        assert_true(script->settings.interval_usec >= 100000 && script->settings.interval_usec <= 3600000000);
         assert_true(script->capacity[0] >= 16 && script->capacity[0] <= 1 << 20);
         assert_int_equal(waitpid(stage->daemon, NULL, WNOHANG), 0);
 }

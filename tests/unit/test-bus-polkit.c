@@ -154,7 +154,7 @@ static void whom_polkit_allows_changes_settings(void **state) {
 
         stage_start_polkit(stage, POLKIT_YES);
         assert_int_equal(stage_as_nobody(stage, false, set_mode), DONE);
-        assert_string_equal(stage->script->text[CONTROL_LOAD_MODE], "passive");
+        assert_int_equal(stage->script->settings.load_mode, LOAD_PASSIVE);
         assert_string_equal(stage->script->action, "org.socktally1.configure");
         assert_int_equal(stage->script->n_checks, 1);
         assert_int_equal(stage->script->subject[0], ':');
@@ -246,7 +246,7 @@ static void the_daemon_goes_on_while_polkit_thinks(void **state) {
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
                                     (uint64_t) 300000), 0);
         assert_int_equal(stage->script->n_sets, 1);
-        assert_string_equal(stage->script->text[CONTROL_LOAD_MODE], "entry");
+        assert_int_equal(stage->script->settings.load_mode, LOAD_ENTRY);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
 }

@@ -61,22 +61,28 @@ static void the_settings_can_be_read(void **state) {
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "IdleIntervalUSec", 't'), 10000000);
 }
 
+/* The longest value and source that there can be are among them. */
 static void every_setting_is_shown_with_its_source(void **state) {
-        static const char *const expected[] = { "LoadMode", "entry", "default", "Interval", "1000000us", "default" };
         struct stage *stage = *state;
         sd_bus_message *reply = NULL;
+        const struct setting *table;
         const char *texts[3];
+        char value[SETTINGS_VALUE_SIZE];
+        size_t n = settings_table(&table);
 
+        memset(stage->script->settings.sources, '/', sizeof stage->script->settings.sources);
+        for (size_t i = 0; i < n; i++)
+                stage->script->settings.sources[i][SETTINGS_SOURCE_SIZE - 1] = '\0';
         assert_true(sd_bus_get_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "Settings", NULL, &reply,
                                         "a(sss)") >= 0);
         assert_true(sd_bus_message_enter_container(reply, 'a', "(sss)") > 0);
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < n; i++) {
                 assert_true(sd_bus_message_read(reply, "(sss)", &texts[0], &texts[1], &texts[2]) > 0);
-                for (size_t k = 0; k < 3; k++)
-                        assert_string_equal(texts[k], expected[3 * i + k]);
+                settings_format(&stage->script->settings, i, value);
+                assert_string_equal(texts[0], table[i].key);
+                assert_string_equal(texts[1], value);
+                assert_int_equal(strlen(texts[2]), SETTINGS_SOURCE_SIZE - 1);
         }
-        assert_true(sd_bus_message_read(reply, "(sss)", &texts[0], &texts[1], &texts[2]) > 0);
-        assert_int_equal(strlen(texts[2]), 299);
         assert_int_equal(sd_bus_message_at_end(reply, false), 1);
         sd_bus_message_unref(reply);
 }
@@ -130,7 +136,7 @@ static void root_sets_properties(void **state) {
 
         assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", NULL, "t",
                                         (uint64_t) 500000) >= 0);
-        assert_int_equal(stage->script->number[CONTROL_INTERVAL], 500000);
+        assert_int_equal(stage->script->settings.interval_usec, 500000);
         assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "LoadMode", NULL, "s",
                                         "passive") >= 0);
         expect_text(stage, STAGE_PATH, STAGE_MANAGER, "LoadMode", "passive");
@@ -143,9 +149,9 @@ static void a_value_out_of_range_is_named_and_changes_nothing(void **state) {
         assert_true(sd_bus_set_property(stage->bus, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "IntervalUSec", &error, "t",
                                         (uint64_t) 99999) < 0);
         assert_string_equal(error.name, ERROR("InvalidArgument"));
-        assert_string_equal(error.message, "99999 is not 0.1 s to 1 h");
+        assert_string_equal(error.message, "Interval: must be a time span from 100ms to 1h");
         sd_bus_error_free(&error);
-        assert_int_equal(stage->script->number[CONTROL_INTERVAL], 1000000);
+        assert_int_equal(stage->script->settings.interval_usec, 1000000);
 }
 
 static void a_value_of_another_type_is_refused(void **state) {
@@ -188,10 +194,10 @@ static void each_setting_has_its_method(void **state) {
                                     (uint64_t) 200000), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIdleIntervalUSec", error, "t",
                                     (uint64_t) 300000), 0);
-        assert_string_equal(script->text[CONTROL_LOAD_MODE], "return");
-        assert_string_equal(script->text[CONTROL_ATTACH_METHOD], "tracepoint");
-        assert_int_equal(script->number[CONTROL_INTERVAL], 200000);
-        assert_int_equal(script->number[CONTROL_IDLE_INTERVAL], 300000);
+        assert_int_equal(script->settings.load_mode, LOAD_RETURN);
+        assert_int_equal(script->settings.attach_method, ATTACH_TRACEPOINT);
+        assert_int_equal(script->settings.interval_usec, 200000);
+        assert_int_equal(script->settings.idle_interval_usec, 300000);
 }
 
 static void modules_go_on_off_and_on_for_a_while(void **state) {

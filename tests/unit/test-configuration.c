@@ -17,7 +17,7 @@
 #include "tests/unit/tree.h"
 
 static void assert_same(const struct settings *a, const struct settings *b) {
-        assert_memory_equal(a, b, offsetof(struct settings, max_services) + sizeof a->max_services);
+        assert_memory_equal(a, b, offsetof(struct settings, rejected));
 }
 
 struct said {
@@ -46,7 +46,7 @@ static void every_setting_can_be_set(void **state) {
         struct settings s = load_text(*state,
                                       "# a comment\n; another\n\n [Socktally] \r\n"
                                       "Interval = 250ms\nIdleInterval=1min\nLoadMode=return\n"
-                                      "AttachMethod=trampoline\nProcesses=100\nSockets=200\nServices=300\n"
+                                      "AttachMethod=trampoline\nProcesses=100\nSockets=200\nServiceRows=300\n"
                                       "Modules=udp  tcp\nModules= none\nModules=udp\n",
                                       &said);
 
@@ -59,7 +59,7 @@ static void every_setting_can_be_set(void **state) {
         assert_int_equal(s.max_sockets, 200);
         assert_int_equal(s.max_services, 300);
         assert_int_equal(s.modules, 1 << MODULE_UDP);
-        assert_string_equal(strrchr(s.sources[SETTING_SERVICES], ':'), ":11");
+        assert_string_equal(strrchr(s.sources[SETTING_SERVICE_ROWS], ':'), ":11");
 }
 
 static void a_bad_line_is_named_with_its_place_and_what_is_allowed(void **state) {
@@ -81,7 +81,8 @@ static void values_out_of_range_change_nothing(void **state) {
         static const char *const lines[] = {
                 "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
                 "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
-                "Sockets=1.5", "Services=1048577", "Modules=icmp", "Modules=tcp,udp",
+                "Sockets=1.5", "ServiceRows=1048577", "Modules=icmp", "Modules=tcp,udp", "Services=4096", "Apps=yes",
+                "MapsPerCore=yes", "LogLevel=loud", "LogLevel=8",
         };
         struct settings defaults = settings_default();
 
@@ -186,12 +187,13 @@ static void dropins_come_after_the_main_file_in_the_order_of_their_names(void **
         struct said said;
         struct settings s;
 
-        tree_file(*state, "etc/socktally.conf", "[Socktally]\nInterval=2s\nProcesses=100\nSockets=100\nServices=100\n");
+        tree_file(*state, "etc/socktally.conf",
+                  "[Socktally]\nInterval=2s\nProcesses=100\nSockets=100\nServiceRows=100\n");
         tree_file(*state, "usr/socktally.conf", "[Socktally]\nInterval=9s\nIdleInterval=9s\n"); /* hidden by etc's */
         tree_file(*state, "usr/socktally.conf.d/90-late.conf", "[Socktally]\nProcesses=900\n");
         tree_file(*state, "etc/socktally.conf.d/10-early.conf", "[Socktally]\nProcesses=200\nSockets=200\n");
         tree_file(*state, "run/socktally.conf.d/50-mid.conf", "[Socktally]\nSockets=500\n");
-        tree_file(*state, "usr/socktally.conf.d/ignored.txt", "[Socktally]\nServices=999\n");
+        tree_file(*state, "usr/socktally.conf.d/ignored.txt", "[Socktally]\nServiceRows=999\n");
         s = load_tree(*state, &said);
         assert_int_equal(said.n, 0);
         assert_int_equal(s.interval_usec, 2000000);
@@ -207,7 +209,7 @@ static void a_dropin_hides_those_of_its_name_further_down(void **state) {
 
         tree_file(*state, "etc/socktally.conf.d/a.conf", "[Socktally]\nProcesses=100\n");
         tree_file(*state, "run/socktally.conf.d/a.conf", "[Socktally]\nProcesses=200\nSockets=200\n");
-        tree_file(*state, "usr/socktally.conf.d/b.conf", "[Socktally]\nServices=300\n");
+        tree_file(*state, "usr/socktally.conf.d/b.conf", "[Socktally]\nServiceRows=300\n");
         assert_int_equal(symlink("/dev/null", tree_path(*state, "etc/socktally.conf.d/b.conf")), 0);
         s = load_tree(*state, &said);
         assert_int_equal(said.n, 0);

@@ -82,22 +82,22 @@ static struct stage *start(void **state, const char *option) {
         return stage;
 }
 
-static int set_text(struct stage *stage, enum control_setting setting, const char *text) {
+static int set_text(struct stage *stage, size_t setting, const char *text) {
         return stage->ops->set(stage->daemon, setting, &(struct control_value) { .text = text }, &stage->error);
 }
 
-static int set_number(struct stage *stage, enum control_setting setting, uint64_t number) {
+static int set_number(struct stage *stage, size_t setting, uint64_t number) {
         return stage->ops->set(stage->daemon, setting, &(struct control_value) { .number = number }, &stage->error);
 }
 
-static uint64_t get_number(struct stage *stage, enum control_setting setting) {
+static uint64_t get_number(struct stage *stage, size_t setting) {
         struct control_value value;
 
         assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
         return value.number;
 }
 
-static const char *get_text(struct stage *stage, enum control_setting setting) {
+static const char *get_text(struct stage *stage, size_t setting) {
         struct control_value value;
 
         assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
@@ -166,17 +166,17 @@ static void a_setting_takes_effect_and_says_where_it_came_from(void **state) {
 
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "IdleInterval", "5s", "command line");
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "passive"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
         assert_int_equal(stage->script.config.load_mode, LOAD_PASSIVE);
-        assert_string_equal(get_text(stage, CONTROL_LOAD_MODE), "passive");
+        assert_string_equal(get_text(stage, SETTING_LOAD_MODE), "passive");
         assert_row(stage, "LoadMode", "passive", "run time");
-        assert_int_equal(set_text(stage, CONTROL_ATTACH_METHOD, "trampoline"), 0);
+        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
         assert_int_equal(stage->script.config.attach_method, ATTACH_TRAMPOLINE);
-        assert_int_equal(set_number(stage, CONTROL_INTERVAL, 123456), 0);
-        assert_int_equal(get_number(stage, CONTROL_INTERVAL), 123456);
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 123456), 0);
+        assert_int_equal(get_number(stage, SETTING_INTERVAL), 123456);
         assert_row(stage, "Interval", "123ms 456us", "run time");
         assert_int_equal(stage->script.n_changes, 2);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "passive"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
         assert_int_equal(stage->script.n_changes, 2); /* nothing to do */
 }
 
@@ -185,10 +185,10 @@ static void an_interval_moves_the_next_publication(void **state) {
         struct control_facts facts;
         uint64_t before = stage->daemon->published_usec;
 
-        assert_int_equal(set_number(stage, CONTROL_IDLE_INTERVAL, UINT64_C(3600000000)), 0);
-        assert_int_equal(set_number(stage, CONTROL_INTERVAL, UINT64_C(3600000000)), 0);
+        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, UINT64_C(3600000000)), 0);
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, UINT64_C(3600000000)), 0);
         assert_int_equal(stage->daemon->due_usec, before + UINT64_C(3600000000));
-        assert_int_equal(set_number(stage, CONTROL_INTERVAL, 100000), 0);
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 100000), 0);
         assert_int_equal(stage->daemon->due_usec, before + 100000);
         turn_until_published(stage);
         stage->ops->facts(stage->daemon, &facts);
@@ -199,20 +199,20 @@ static void bad_values_are_named_with_what_is_allowed_and_change_nothing(void **
         struct stage *stage = start(state, NULL);
         char hostile[5000];
 
-        assert_error(stage, set_text(stage, CONTROL_LOAD_MODE, "all"), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "all"), CONTROL_INVALID_ARGUMENT,
                      "LoadMode=all: must be passive, entry or return");
-        assert_error(stage, set_text(stage, CONTROL_LOAD_MODE, NULL), CONTROL_INVALID_ARGUMENT, "text");
-        assert_error(stage, set_text(stage, CONTROL_ATTACH_METHOD, ""), CONTROL_INVALID_ARGUMENT, "must be auto");
-        assert_error(stage, set_number(stage, CONTROL_INTERVAL, 99999), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, set_text(stage, SETTING_LOAD_MODE, NULL), CONTROL_INVALID_ARGUMENT, "must be passive");
+        assert_error(stage, set_text(stage, SETTING_ATTACH_METHOD, ""), CONTROL_INVALID_ARGUMENT, "must be auto");
+        assert_error(stage, set_number(stage, SETTING_INTERVAL, 99999), CONTROL_INVALID_ARGUMENT,
                      "Interval=99999us: must be a time span from 100ms to 1h");
-        assert_error(stage, set_number(stage, CONTROL_INTERVAL, UINT64_MAX), CONTROL_INVALID_ARGUMENT, "1h");
-        assert_error(stage, set_number(stage, CONTROL_IDLE_INTERVAL, 500000), CONTROL_INVALID_ARGUMENT,
-                     "IdleInterval=500000us: must be at least the interval, 1s, and at most 1h");
-        assert_error(stage, set_number(stage, CONTROL_IDLE_INTERVAL, 0), CONTROL_INVALID_ARGUMENT, "100ms to 1h");
-        assert_error(stage, set_number(stage, N_CONTROL_SETTINGS, 1), CONTROL_INVALID_ARGUMENT, "no such setting");
+        assert_error(stage, set_number(stage, SETTING_INTERVAL, UINT64_MAX), CONTROL_INVALID_ARGUMENT, "1h");
+        assert_error(stage, set_number(stage, SETTING_IDLE_INTERVAL, 500000), CONTROL_INVALID_ARGUMENT,
+                     "IdleInterval=500ms: must be at least the interval, 1s, and at most 1h");
+        assert_error(stage, set_number(stage, SETTING_IDLE_INTERVAL, 0), CONTROL_INVALID_ARGUMENT, "100ms to 1h");
+        assert_error(stage, set_number(stage, N_SETTINGS, 1), CONTROL_INVALID_ARGUMENT, "no such setting");
         memset(hostile, '\n', sizeof hostile);
         hostile[sizeof hostile - 1] = '\0';
-        assert_error(stage, set_text(stage, CONTROL_LOAD_MODE, hostile), CONTROL_INVALID_ARGUMENT, "...: must be");
+        assert_error(stage, set_text(stage, SETTING_LOAD_MODE, hostile), CONTROL_INVALID_ARGUMENT, "...: must be");
         assert_null(strchr(stage->error.message, '\n'));
         for (size_t i = 0; i < stage->ops->n_settings; i++) {
                 struct control_settings_row row;
@@ -228,7 +228,7 @@ static void what_the_kernel_refuses_changes_nothing(void **state) {
         struct control_module module;
 
         atomic_store(&stage->script.change_error, -EOPNOTSUPP);
-        assert_error(stage, set_text(stage, CONTROL_LOAD_MODE, "return"), CONTROL_NOT_SUPPORTED,
+        assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "return"), CONTROL_NOT_SUPPORTED,
                      "LoadMode=return: the script refuses");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_error(stage, stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error),
@@ -424,10 +424,10 @@ static void segments_are_handed_out_by_name(void **state) {
 static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void **state) {
         struct stage *stage = start(state, NULL);
 
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "passive"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\nProcesses=100\nModules=tcp\n");
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(get_number(stage, CONTROL_INTERVAL), 2000000);
+        assert_int_equal(get_number(stage, SETTING_INTERVAL), 2000000);
         assert_row(stage, "Interval", "2s", ":2");
         assert_row(stage, "Processes", "100", ":3");
         assert_row(stage, "LoadMode", "entry", "default");
@@ -501,24 +501,24 @@ static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
         struct stage *stage = start(state, "--interval=500ms");
         struct settings next = settings_default();
 
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServices=50\nIdleInterval=20s\n");
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServiceRows=50\nIdleInterval=20s\n");
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "return"), 0);
-        assert_int_equal(set_number(stage, CONTROL_IDLE_INTERVAL, 1500001), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
+        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 1500001), 0);
         assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 60, &stage->error), 0);
         assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 50, &stage->error), 0); /* as the file says */
         assert_int_equal(stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp\n");
         assert_row(stage, "LoadMode", "return", ":4");
-        assert_row(stage, "Services", "50", ":2");
+        assert_row(stage, "ServiceRows", "50", ":2");
         assert_row(stage, "Interval", "500ms", "command line");
         assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
         assert_int_equal(next.load_mode, LOAD_RETURN);
         assert_int_equal(next.idle_interval_usec, 1500001);
         assert_int_equal(next.modules, 1 << MODULE_TCP);
         /* What was saved stays with the next save; what is as before leaves. */
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "entry"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp\n");
 }
@@ -529,11 +529,11 @@ static void save_removes_its_file_when_nothing_differs(void **state) {
 
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "return"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0644);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "entry"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
         assert_row(stage, "LoadMode", "entry", "default");
@@ -546,11 +546,11 @@ static void save_names_the_file_that_would_win(void **state) {
         tree_file(stage->tree, "etc/socktally.conf.d/95-local.conf", "[Socktally]\nLoadMode=passive\n");
         tree_file(stage->tree, "etc/socktally.conf.d/10-first.conf", "[Socktally]\nInterval=3s\n");
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(set_number(stage, CONTROL_INTERVAL, 2000000), 0);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "return"), 0);
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 2000000), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
         assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "95-local.conf:2");
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "passive"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nInterval=2s\n");
 }
@@ -558,7 +558,7 @@ static void save_names_the_file_that_would_win(void **state) {
 static void save_says_why_it_cannot(void **state) {
         struct stage *stage = start(state, NULL);
 
-        assert_int_equal(set_text(stage, CONTROL_LOAD_MODE, "return"), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
         tree_file(stage->tree, "etc/socktally.conf.d", "not a directory");
         assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "Not a directory");
         assert_row(stage, "LoadMode", "return", "run time");

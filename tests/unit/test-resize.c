@@ -22,6 +22,7 @@
 struct stage {
         struct scene scene;
         struct aggregate *aggregate;
+        struct aggregate *twin; /* NULL, or one that lives through the same but always keeps services */
         struct aggregate_result result;
         uint64_t sequence;
         uint64_t seen_processes[MAX_PIDS], seen_services[N_UNITS + 1]; /* largest ever */
@@ -42,7 +43,7 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         return !stage->is_gone[pid];
 }
 
-static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_twin) {
         struct aggregate_config config = {
                 .max_processes = max_processes + N_PROCESS_SPECIALS,
                 .max_services = max_services + N_SERVICE_SPECIALS,
@@ -52,6 +53,8 @@ static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t ma
         };
 
         assert_int_equal(aggregate_new(&stage->aggregate, &config), 0);
+        if (has_twin)
+                assert_int_equal(aggregate_new(&stage->twin, &config), 0);
 }
 
 static int setup(void **state) {
@@ -66,6 +69,7 @@ static int teardown(void **state) {
         struct stage *stage = *state;
 
         aggregate_free(stage->aggregate);
+        aggregate_free(stage->twin);
         scene_done(&stage->scene);
         free(stage);
         return 0;
@@ -82,13 +86,31 @@ static void check_sums(const struct aggregate_result *r) {
                 for (uint32_t i = 0; i < r->n_services; i++)
                         services += r->services[i].counters[m];
                 assert_int_equal(processes, r->host->counters[m]);
-                assert_int_equal(services, r->host->counters[m]);
+                if (r->has_services)
+                        assert_int_equal(services, r->host->counters[m]);
         }
 }
 
 static void check_backwards(uint64_t *seen, uint64_t value) {
         assert_true(value >= *seen);
         *seen = value;
+}
+
+/* Gauges come with the next sample. */
+static void check_twin(const struct stage *stage) {
+        struct aggregate_result twin;
+
+        if (!stage->twin || !stage->result.has_services)
+                return;
+        aggregate_get(stage->twin, &twin);
+        assert_int_equal(stage->result.n_services, twin.n_services);
+        for (uint32_t i = 0; i < twin.n_services; i++) {
+                assert_string_equal(stage->result.services[i].service, twin.services[i].service);
+                assert_int_equal(stage->result.services[i].processes, twin.services[i].processes);
+                for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                        if (!counter_is_gauge(m))
+                                assert_int_equal(stage->result.services[i].counters[m], twin.services[i].counters[m]);
+        }
 }
 
 static void check(struct stage *stage) {
@@ -105,15 +127,20 @@ static void check(struct stage *stage) {
         assert_int_equal(n_used, r->n_processes);
         for (uint32_t i = 0; i < r->n_services; i++) {
                 n_members += r->services[i].processes;
-                if (r->services[i].kind == SOCKTALLY_ROW_SERVICE)
+                if (r->services[i].kind == SOCKTALLY_ROW_SERVICE && r->has_services)
                         check_backwards(&stage->seen_services[strtoul(r->services[i].service + 5, NULL, 10)],
                                         r->services[i].counters[METRIC]);
         }
         assert_int_equal(n_members, r->n_processes - N_PROCESS_SPECIALS);
+        assert_int_equal(r->host->processes, r->n_processes - N_PROCESS_SPECIALS);
+        assert_int_equal(r->host->services, r->has_services ? r->n_services - N_SERVICE_SPECIALS : 0);
+        check_twin(stage);
 }
 
 static void step(struct stage *stage) {
         aggregate_update(stage->aggregate, &stage->scene.sample, ++stage->sequence);
+        if (stage->twin)
+                aggregate_update(stage->twin, &stage->scene.sample, stage->sequence);
         check(stage);
         scene_next(&stage->scene, SECOND);
 }
@@ -121,6 +148,9 @@ static void step(struct stage *stage) {
 static void resize(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
         assert_int_equal(aggregate_resize(stage->aggregate, max_processes + N_PROCESS_SPECIALS,
                                           max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
+        if (stage->twin)
+                assert_int_equal(aggregate_resize(stage->twin, max_processes + N_PROCESS_SPECIALS,
+                                                  max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
         check(stage);
         assert_true(stage->result.n_processes <= max_processes + N_PROCESS_SPECIALS);
         assert_true(stage->result.n_services <= max_services + N_SERVICE_SPECIALS);
@@ -151,7 +181,7 @@ static void last_row(struct stage *stage, uint32_t pid, uint64_t cgroup, int64_t
 static void a_row_that_ends_and_begins_anew_in_one_sample_goes_on(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10);
+        open_tables(stage, 10, 10, false);
         scene_row(&stage->scene, 7, 1, 100);
         step(stage);
         last_row(stage, 7, 1, 110);
@@ -171,7 +201,7 @@ static void a_row_that_ends_and_begins_anew_in_one_sample_goes_on(void **state) 
 static void a_process_that_the_kernel_has_no_row_of_stays_until_it_is_gone(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10);
+        open_tables(stage, 10, 10, false);
         last_row(stage, 7, 1, 100);
         for (unsigned i = 0; i < 50; i++)
                 step(stage);
@@ -194,7 +224,7 @@ static void a_process_that_the_kernel_has_no_row_of_stays_until_it_is_gone(void 
 static void with_less_room_the_quietest_go_to_overflow_and_stay_there(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10);
+        open_tables(stage, 10, 10, false);
         for (uint32_t pid = 1; pid <= 10; pid++)
                 scene_row(&stage->scene, pid, 1, pid);
         step(stage);
@@ -226,7 +256,7 @@ static void what_has_ended_makes_room_first(void **state) {
         struct stage *stage = *state;
         struct sample_row *row;
 
-        open_tables(stage, 10, 10);
+        open_tables(stage, 10, 10, false);
         scene_row(&stage->scene, 1, 1, 1);
         row = scene_row(&stage->scene, 2, 1, 2);
         row->row.exited = 1;
@@ -243,7 +273,7 @@ static void what_has_ended_makes_room_first(void **state) {
 static void closed_services_do_not_come_again(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 20, 20);
+        open_tables(stage, 20, 20, false);
         for (uint32_t i = 1; i <= 10; i++)
                 scene_row(&stage->scene, i, i, 10 + i);
         step(stage);
@@ -307,19 +337,20 @@ static void act(struct stage *stage, struct actor *actor, uint32_t *next_pid, ui
                 scene_row(&stage->scene, actor->pid, actor->cgroup, actor->bytes - actor->before);
 }
 
-static void a_long_run_of_changes_adds_up_and_nothing_goes_backwards(void **state) {
-        struct stage *stage = *state;
+static void run_for_long(struct stage *stage, bool has_twin) {
         struct actor actors[200] = { 0 };
         uint32_t next_pid = 1;
         uint64_t exact = 0;
 
         srand(20240502);
-        open_tables(stage, 100, 20);
+        open_tables(stage, 100, 20, has_twin);
         for (unsigned i = 0; i < 2000; i++) {
                 bool is_replaced = rand() % 10 == 0;
 
                 if (is_replaced)
                         resize(stage, 16 + (uint32_t) rand() % 300, 1 + (uint32_t) rand() % 20);
+                if (has_twin && rand() % 7 == 0)
+                        aggregate_set_services(stage->aggregate, rand() % 2, stage->sequence + 1);
                 for (unsigned j = 0; j < 200; j++)
                         act(stage, &actors[j], &next_pid, &exact, is_replaced);
                 step(stage);
@@ -336,6 +367,19 @@ static void a_long_run_of_changes_adds_up_and_nothing_goes_backwards(void **stat
                 assert_false(stage->result.processes[i].is_hidden);
 }
 
+static void a_long_run_of_changes_adds_up_and_nothing_goes_backwards(void **state) {
+        run_for_long(*state, false);
+}
+
+/* Without them the table may be resized, rows end, move and begin anew. */
+static void services_that_were_not_kept_have_all_that_was_moved_when_they_are_kept_again(void **state) {
+        struct stage *stage = *state;
+
+        run_for_long(stage, true);
+        aggregate_set_services(stage->aggregate, true, stage->sequence + 1);
+        check(stage);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -346,6 +390,7 @@ int main(void) {
                 CASE(what_has_ended_makes_room_first),
                 CASE(closed_services_do_not_come_again),
                 CASE(a_long_run_of_changes_adds_up_and_nothing_goes_backwards),
+                CASE(services_that_were_not_kept_have_all_that_was_moved_when_they_are_kept_again),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_SETTING_H
+#define SOCKTALLY_SETTING_H
+/* The daemon's settings as properties of the manager. */
+#include "dbus/bus-private.h"
+
+/* With what a vtable needs of it. */
+struct bus_setting {
+        size_t number; /* in the daemon's table */
+        const char *property;
+        char type[2];
+        char *method;   /* Set and the property's name */
+        char *argument; /* with another NUL behind, as vtables want it */
+};
+
+/* bus->settings; freeing takes also what is half made */
+int settings_make(struct bus *bus);
+void settings_free(struct bus *bus);
+int setting_get(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int setting_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
+                   sd_bus_message *value, void *userdata, sd_bus_error *error);
+int setting_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int setting_text(struct bus *bus, size_t i, char *ret_text, size_t size);
+
+#endif

@@ -12,101 +12,11 @@
 
 #define INTERVAL_MIN_USEC UINT64_C(100000)
 #define INTERVAL_MAX_USEC UINT64_C(3600000000)
+#define LIFETIME_MIN_USEC UINT64_C(1000)
+#define LIFETIME_MAX_USEC (UINT64_C(365) * 24 * 3600 * 1000000)
+#define MAX_OPTIONS 64
 
-#define C(command) (1u << COMMAND_##command)
-#define LISTS (C(PROCESSES) | C(SERVICES))
-#define READERS (C(TOP) | LISTS | C(STATUS))
-
-enum {
-        OPTION_JSON = 256,
-        OPTION_ONCE,
-        OPTION_COUNT,
-        OPTION_RATES,
-        OPTION_COLUMNS,
-        OPTION_VIEW,
-        OPTION_NO_LEGEND,
-        OPTION_BYTES,
-        OPTION_RUNTIME_DIRECTORY,
-        OPTION_COLOR,
-        OPTION_VERSION
-};
-
-static const struct option long_options[] = {
-        { "json", no_argument, NULL, OPTION_JSON },
-        { "once", no_argument, NULL, OPTION_ONCE },
-        { "count", required_argument, NULL, OPTION_COUNT },
-        { "interval", required_argument, NULL, 'i' },
-        { "rates", no_argument, NULL, OPTION_RATES },
-        { "sort", required_argument, NULL, 's' },
-        { "reverse", no_argument, NULL, 'r' },
-        { "columns", required_argument, NULL, OPTION_COLUMNS },
-        { "limit", required_argument, NULL, 'n' },
-        { "view", required_argument, NULL, OPTION_VIEW },
-        { "no-legend", no_argument, NULL, OPTION_NO_LEGEND },
-        { "bytes", no_argument, NULL, OPTION_BYTES },
-        { "runtime-directory", required_argument, NULL, OPTION_RUNTIME_DIRECTORY },
-        { "color", required_argument, NULL, OPTION_COLOR },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, OPTION_VERSION },
-        { NULL, 0, NULL, 0 },
-};
-
-/* Which commands take which option; what is not here is taken by all. */
-static const struct {
-        int option;
-        unsigned commands;
-} scopes[] = {
-        { OPTION_JSON, READERS | C(SEGMENT_DUMP) | C(SEGMENT_VERIFY) },
-        { OPTION_ONCE, READERS },
-        { OPTION_COUNT, C(TOP) },
-        { 'i', C(TOP) | LISTS },
-        { OPTION_RATES, C(TOP) | LISTS },
-        { 's', C(TOP) | LISTS },
-        { 'r', C(TOP) | LISTS },
-        { OPTION_COLUMNS, C(TOP) | LISTS },
-        { 'n', C(TOP) | LISTS },
-        { OPTION_VIEW, READERS },
-        { OPTION_NO_LEGEND, C(TOP) | LISTS | C(SEGMENT_DUMP) },
-        { OPTION_BYTES, READERS },
-        { OPTION_RUNTIME_DIRECTORY, READERS },
-};
-
-static const struct {
-        const char *name;
-        enum command command;
-} commands[] = {
-        { "top", COMMAND_TOP },
-        { "processes", COMMAND_PROCESSES },
-        { "services", COMMAND_SERVICES },
-        { "status", COMMAND_STATUS },
-        { "segment", COMMAND_SEGMENT_DUMP },
-        { "help", COMMAND_HELP },
-};
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-const char *command_name(enum command command) {
-        switch (command) {
-        case COMMAND_TOP:
-                return "top";
-        case COMMAND_PROCESSES:
-                return "processes";
-        case COMMAND_SERVICES:
-                return "services";
-        case COMMAND_STATUS:
-                return "status";
-        case COMMAND_SEGMENT_DUMP:
-                return "segment dump";
-        case COMMAND_SEGMENT_VERIFY:
-                return "segment verify";
-        case COMMAND_HELP:
-                return "help";
-        case COMMAND_VERSION:
-                return "--version";
-        }
-        return "";
-}
-
-static enum exit_status __attribute__((format(printf, 1, 2))) usage(const char *format, ...) {
+enum exit_status options_refuse(const char *format, ...) {
         va_list arguments;
 
         fputs("socktally: ", stderr);
@@ -117,21 +27,26 @@ static enum exit_status __attribute__((format(printf, 1, 2))) usage(const char *
         return STATUS_USAGE;
 }
 
-static const char *option_name(int option) {
-        for (const struct option *o = long_options; o->name; o++)
-                if (o->val == option)
-                        return o->name;
-        return "";
-}
-
 static enum exit_status parse_interval(struct options *options, const char *text) {
         int r = units_parse_duration(text, &options->interval_usec);
 
         if (r == -EINVAL)
-                return usage("--interval: '%s' is no duration; allowed are 0.1 s to 1 h, such as 2, 0.5, 500ms, 1min",
-                             text);
+                return options_refuse("--interval: '%s' is no duration; allowed are 0.1 s to 1 h, such as 2, 0.5, "
+                                      "500ms, 1min", text);
         if (r < 0 || options->interval_usec < INTERVAL_MIN_USEC || options->interval_usec > INTERVAL_MAX_USEC)
-                return usage("--interval: %s is out of range; allowed are 0.1 s to 1 h", text);
+                return options_refuse("--interval: %s is out of range; allowed are 0.1 s to 1 h", text);
+        return STATUS_DONE;
+}
+
+static enum exit_status parse_lifetime(struct options *options, const char *text) {
+        static const char allowed[] = "allowed are 1ms to 365d, such as 300, 5min, 1h 30min; without --for it is for "
+                                      "good";
+        int r = units_parse_duration(text, &options->lifetime_usec);
+
+        if (r == -EINVAL)
+                return options_refuse("--for: '%s' is no duration; %s", text, allowed);
+        if (r < 0 || options->lifetime_usec < LIFETIME_MIN_USEC || options->lifetime_usec > LIFETIME_MAX_USEC)
+                return options_refuse("--for: %s is out of range; %s", text, allowed);
         return STATUS_DONE;
 }
 
@@ -139,9 +54,9 @@ static enum exit_status parse_positive(const char *option, const char *text, uin
         int r = units_parse_number(text, max, ret_value);
 
         if (r == -EINVAL)
-                return usage("--%s: '%s' is not a number; allowed is 1 or more", option, text);
+                return options_refuse("--%s: '%s' is not a number; allowed is 1 or more", option, text);
         if (r < 0 || *ret_value == 0)
-                return usage("--%s: %s is out of range; allowed is 1 or more", option, text);
+                return options_refuse("--%s: %s is out of range; allowed is 1 or more", option, text);
         return STATUS_DONE;
 }
 
@@ -173,7 +88,7 @@ static enum exit_status parse_view(struct options *options, const char *text) {
         else if (strcmp(text, "full") == 0)
                 options->view = SOCKTALLY_VIEW_FULL;
         else
-                return usage("--view: there is no view '%s'; allowed are public and full", text);
+                return options_refuse("--view: there is no view '%s'; allowed are public and full", text);
         return STATUS_DONE;
 }
 
@@ -185,7 +100,7 @@ static enum exit_status parse_color(struct options *options, const char *text) {
                         options->color = (enum color_when)i;
                         return STATUS_DONE;
                 }
-        return usage("--color: '%s' is not known; allowed are auto, always and never", text);
+        return options_refuse("--color: '%s' is not known; allowed are auto, always and never", text);
 }
 
 static enum exit_status parse_columns(struct options *options, const char *text) {
@@ -216,6 +131,8 @@ static enum exit_status parse_with_argument(struct options *options, int option,
                 return options->sort ? STATUS_DONE : refuse_field("sort", text, false);
         case OPTION_COLUMNS:
                 return parse_columns(options, text);
+        case OPTION_FOR:
+                return parse_lifetime(options, text);
         case OPTION_VIEW:
                 return parse_view(options, text);
         case OPTION_COLOR:
@@ -223,7 +140,7 @@ static enum exit_status parse_with_argument(struct options *options, int option,
         case OPTION_RUNTIME_DIRECTORY:
                 options->runtime_directory = text;
                 return *text == '/' ? STATUS_DONE
-                                    : usage("--runtime-directory: '%s' is not an absolute path", text);
+                                    : options_refuse("--runtime-directory: '%s' is not an absolute path", text);
         }
         return status;
 }
@@ -233,23 +150,24 @@ static void set_flag(struct options *options, int option) {
         options->is_once |= option == OPTION_ONCE;
         options->is_exact |= option == OPTION_BYTES;
         options->is_reverse |= option == 'r';
+        options->is_saved |= option == OPTION_SAVE;
         options->has_rates |= option == OPTION_RATES;
         options->has_legend &= option != OPTION_NO_LEGEND;
 }
 
 /* Some arguments are options for one command and nonsense for another: that is known only after all were read. */
-static enum exit_status check_scopes(const struct options *options, uint64_t given) {
-        for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+static enum exit_status check_scopes(const struct options *options, const bool given[]) {
+        for (const struct grammar_option *o = grammar_next_option(NULL); o; o = grammar_next_option(o)) {
                 const char *separator = "";
 
-                if (!(given & UINT64_C(1) << i) || scopes[i].commands & 1u << options->command ||
+                if (!given[o->value] || !o->commands || o->commands & 1u << options->command ||
                     options->command == COMMAND_HELP)
                         continue;
-                (void)fprintf(stderr, "socktally: --%s means nothing to '%s'; it goes with ",
-                              option_name(scopes[i].option), command_name(options->command));
-                for (unsigned c = 0; c <= COMMAND_SEGMENT_VERIFY; c++)
-                        if (scopes[i].commands & 1u << c) {
-                                (void)fprintf(stderr, "%s%s", separator, command_name((enum command)c));
+                (void)fprintf(stderr, "socktally: --%s means nothing to '%s'; it goes with ", o->name,
+                              grammar_command(options->command)->name);
+                for (unsigned c = 0; c < N_COMMANDS; c++)
+                        if (o->commands & 1u << c) {
+                                (void)fprintf(stderr, "%s%s", separator, grammar_command((enum command)c)->name);
                                 separator = ", ";
                         }
                 fputs("\nTry 'socktally --help'.\n", stderr);
@@ -258,83 +176,149 @@ static enum exit_status check_scopes(const struct options *options, uint64_t giv
         return STATUS_DONE;
 }
 
-static enum exit_status parse_segment(struct options *options, int argc, char **argv) {
-        if (argc < 2 || (strcmp(argv[1], "dump") != 0 && strcmp(argv[1], "verify") != 0))
-                return usage("segment: %s%s%s; allowed are 'segment dump FILE' and 'segment verify FILE'",
-                             argc < 2 ? "what to do is missing" : "'", argc < 2 ? "" : argv[1],
-                             argc < 2 ? "" : "' is not known");
-        options->command = argv[1][0] == 'd' ? COMMAND_SEGMENT_DUMP : COMMAND_SEGMENT_VERIFY;
-        if (argc < 3)
-                return usage("segment %s: the file is missing, such as /run/socktally/public", argv[1]);
-        options->file = argv[2];
-        return argc > 3 ? usage("segment %s: '%s' is one argument too many", argv[1], argv[3]) : STATUS_DONE;
+static enum exit_status refuse_command(const char *word) {
+        (void)fprintf(stderr, "socktally: there is no command '%s'; allowed are ", word);
+        grammar_print_names(stderr);
+        (void)fputs("\nTry 'socktally --help'.\n", stderr);
+        return STATUS_USAGE;
+}
+
+/* first is a command's word that wants another behind it. */
+static enum exit_status refuse_second_word(const char *first, const char *second) {
+        const char *separator = "";
+
+        (void)fprintf(stderr, "socktally: %s: %s%s%s; allowed are ", first, second ? "'" : "what to do is missing",
+                      second ? second : "", second ? "' is not known" : "");
+        for (unsigned c = 0; c < N_COMMANDS; c++)
+                if (grammar_is_word((enum command)c, first)) {
+                        const struct grammar_command *row = grammar_command((enum command)c);
+
+                        (void)fprintf(stderr, "%s'%s %s'", separator, row->name, row->arguments);
+                        separator = " and ";
+                }
+        (void)fputs("\nTry 'socktally --help'.\n", stderr);
+        return STATUS_USAGE;
+}
+
+static enum exit_status refuse_absence(const struct grammar_command *row, size_t n) {
+        static const char *const missing[] = {
+                [WORD_FILE] = "the file is missing, such as /run/socktally/public",
+                [WORD_MODULE] = "the module is missing; 'socktally modules' lists them",
+                [WORD_KEY] = "the setting is missing; 'socktally settings' lists them",
+                [WORD_VALUE] = "the value is missing, as in 'socktally set Interval 2s'",
+        };
+
+        return options_refuse("%s: %s", row->name, missing[row->words[n].word]);
+}
+
+static enum exit_status parse_arguments(struct options *options, int argc, char **argv) {
+        const struct grammar_command *row = grammar_command(options->command);
+        size_t n = (size_t)argc;
+
+        if (n < row->n_required)
+                return refuse_absence(row, n);
+        if (n > row->n_allowed)
+                return options_refuse("%s: '%s' is one argument too many", row->name, argv[row->n_allowed]);
+        options->arguments = (const char *const *)argv;
+        options->n_arguments = n;
+        if (options->command != COMMAND_TOP || n == 0)
+                return STATUS_DONE;
+        if (strcmp(argv[0], "services") != 0 && strcmp(argv[0], "processes") != 0)
+                return options_refuse("top: there is no table '%s'; allowed are processes and services", argv[0]);
+        options->is_services = argv[0][0] == 's';
+        return STATUS_DONE;
 }
 
 static enum exit_status parse_command(struct options *options, int argc, char **argv) {
-        size_t i = 0;
+        bool is_first_word = false;
 
-        while (i < N_COMMANDS && strcmp(argv[0], commands[i].name) != 0)
-                i++;
-        if (i == N_COMMANDS)
-                return usage("there is no command '%s'; allowed are top, processes, services, status, segment, help",
-                             argv[0]);
-        options->command = commands[i].command;
-        if (options->command == COMMAND_SEGMENT_DUMP)
-                return parse_segment(options, argc, argv);
-        if (options->command == COMMAND_TOP && argc > 1) {
-                if (strcmp(argv[1], "services") != 0 && strcmp(argv[1], "processes") != 0)
-                        return usage("top: there is no table '%s'; allowed are processes and services", argv[1]);
-                options->is_services = argv[1][0] == 's';
-                argc--;
-                argv++;
+        for (unsigned c = 0; c < N_COMMANDS; c++) {
+                const char *second = grammar_second_word((enum command)c);
+
+                if (!grammar_is_word((enum command)c, argv[0]))
+                        continue;
+                is_first_word = true;
+                if (second && (argc < 2 || strcmp(argv[1], second) != 0))
+                        continue;
+                options->command = (enum command)c;
+                return parse_arguments(options, argc - (second ? 2 : 1), argv + (second ? 2 : 1));
         }
-        if (argc > 1 && options->command != COMMAND_HELP)
-                return usage("%s: '%s' is one argument too many", command_name(options->command), argv[1]);
-        return STATUS_DONE;
+        return is_first_word ? refuse_second_word(argv[0], argv[1]) : refuse_command(argv[0]);
 }
 
 static enum exit_status refuse_option(int result, const char *argument) {
         if (result == ':')
-                return usage("%s: its value is missing", argument);
+                return options_refuse("%s: its value is missing", argument);
         if (strchr(argument, '=') && argument[1] == '-')
-                return usage("%s: there is no such option, or it takes no value", argument);
-        return usage("%s: there is no such option%s", argument,
-                     argument[1] == '-' ? ", or its name is cut too short" : "");
+                return options_refuse("%s: there is no such option, or it takes no value", argument);
+        return options_refuse("%s: there is no such option%s", argument,
+                              argument[1] == '-' ? ", or its name is cut too short" : "");
 }
 
-static uint64_t scope_bit(int option) {
-        for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
-                if (scopes[i].option == option)
-                        return UINT64_C(1) << i;
-        return 0;
+/* What getopt_long(3) wants to know; returns the letters. */
+static const char *build_tables(struct option long_options[static MAX_OPTIONS], char letters[static MAX_OPTIONS]) {
+        size_t n = 0, used = 0;
+
+        letters[used++] = ':';
+        for (const struct grammar_option *o = grammar_next_option(NULL); o; o = grammar_next_option(o)) {
+                long_options[n++] = (struct option){ o->name, o->argument ? required_argument : no_argument, NULL,
+                                                     o->value };
+                if (o->value < 256) {
+                        letters[used++] = (char)o->value;
+                        if (o->argument)
+                                letters[used++] = ':';
+                }
+        }
+        long_options[n] = (struct option){ NULL, 0, NULL, 0 };
+        letters[used] = '\0';
+        return letters;
 }
 
-enum exit_status options_parse(struct options *ret_options, int argc, char **argv, bool has_terminal) {
+static enum exit_status parse_options(struct options *options, int argc, char **argv, bool given[]) {
+        struct option long_options[MAX_OPTIONS];
+        char letters[MAX_OPTIONS];
         enum exit_status status = STATUS_DONE;
-        uint64_t given = 0;
         int option;
 
-        *ret_options = (struct options){ .limit = SIZE_MAX, .has_legend = true, .sort = field_find("traffic") };
+        build_tables(long_options, letters);
         opterr = 0;
         optind = 0; /* GNU: start anew, so that a test can parse twice */
-        while ((option = getopt_long(argc, argv, ":hi:n:rs:", long_options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, letters, long_options, NULL)) >= 0) {
                 if (option == 'h' || option == OPTION_VERSION) {
-                        ret_options->command = option == 'h' ? COMMAND_HELP : COMMAND_VERSION;
+                        options->command = option == 'h' ? COMMAND_HELP : COMMAND_VERSION;
+                        given[option] = true;
                         return STATUS_DONE;
                 }
                 if (option == '?' || option == ':')
                         return refuse_option(option, argv[optind - 1]);
                 if (optarg)
-                        status = parse_with_argument(ret_options, option, optarg);
+                        status = parse_with_argument(options, option, optarg);
                 else
-                        set_flag(ret_options, option);
+                        set_flag(options, option);
                 if (status != STATUS_DONE)
                         return status;
-                given |= scope_bit(option);
+                /* Who only chose colours has not said what to do. */
+                given[option] = grammar_option(option)->commands != 0;
         }
+        return STATUS_DONE;
+}
+
+enum exit_status options_parse(struct options *ret_options, int argc, char **argv, bool has_terminal) {
+        bool given[N_OPTION_VALUES] = { false };
+        enum exit_status status;
+
+        *ret_options = (struct options){ .limit = SIZE_MAX, .has_legend = true, .sort = field_find("traffic") };
+        if (argc > 1 && grammar_is_word(COMMAND_COMPLETE, argv[1])) {
+                /* Its words are another command line's, options and all. */
+                ret_options->command = COMMAND_COMPLETE;
+                return parse_arguments(ret_options, argc - 2, argv + 2);
+        }
+        status = parse_options(ret_options, argc, argv, given);
+        if (status != STATUS_DONE || given['h'] || given[OPTION_VERSION])
+                return status;
         if (optind < argc)
                 status = parse_command(ret_options, argc - optind, argv + optind);
-        else if (!has_terminal && given == 0) {
+        else if (!has_terminal && memchr(given, true, sizeof(given)) == NULL) {
                 options_print_help(stderr);
                 return STATUS_USAGE;
         }

@@ -10,28 +10,21 @@
 #include "libclient/socktally.h"
 #include "tools/exit-status.h"
 #include "tools/field.h"
-
-enum command {
-        COMMAND_TOP,
-        COMMAND_PROCESSES,
-        COMMAND_SERVICES,
-        COMMAND_STATUS,
-        COMMAND_SEGMENT_DUMP,
-        COMMAND_SEGMENT_VERIFY,
-        COMMAND_HELP,
-        COMMAND_VERSION
-};
+#include "tools/grammar.h"
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct options {
         enum command command;
-        const char *file;              /* of segment dump and verify */
+        const char *const *arguments;  /* behind the command's name */
+        size_t n_arguments;
         const char *runtime_directory; /* NULL: the library's default */
         enum socktally_view view;
         enum color_when color;
         bool is_services;              /* top: begin with the services */
         bool is_json, is_once, is_exact, is_reverse, has_rates, has_legend;
+        bool is_saved;                 /* set: for good */
+        uint64_t lifetime_usec;        /* enable; 0: for good */
         uint64_t interval_usec;        /* 0: as the daemon publishes */
         uint64_t count;                /* refreshes of top; 0: not given */
         size_t limit;                  /* rows; SIZE_MAX: all */
@@ -42,6 +35,10 @@ struct options {
 /* Returns STATUS_DONE, or STATUS_USAGE after saying on stderr what was wrong. argv is reordered. */
 enum exit_status options_parse(struct options *ret_options, int argc, char **argv, bool has_terminal);
 void options_print_help(FILE *file);
-const char *command_name(enum command command);
+/* The commands help and --version. */
+enum exit_status options_help_run(const struct options *options);
+enum exit_status options_version_run(const struct options *options);
+/* Says "socktally: ..." and where to read on. */
+enum exit_status options_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -183,12 +183,12 @@ enum exit_status segment_view_dump(const struct options *options) {
         struct inspection *inspection = NULL;
         enum exit_status status = STATUS_DONE;
         char reason[INSPECT_REASON_SIZE] = "", text[CELL_SIZE];
-        int r = inspect_open(&inspection, options->file, reason);
+        int r = inspect_open(&inspection, options->arguments[0], reason);
 
         if (r < 0 && !is_content_error(-r))
-                return refuse_file(options->file, -r);
+                return refuse_file(options->arguments[0], -r);
         if (r < 0) {
-                warnx("%s: %s", options->file, clean(text, reason));
+                warnx("%s: %s", options->arguments[0], clean(text, reason));
                 return STATUS_FAILED;
         }
         if (options->is_json)
@@ -236,18 +236,18 @@ enum exit_status segment_view_verify(const struct options *options) {
         struct json_object *faults = options->is_json ? json_object_new_array() : NULL, *object;
         struct inspection *inspection = NULL;
         char reason[INSPECT_REASON_SIZE] = "";
-        int r = inspect_open(&inspection, options->file, reason), n = 1;
+        int r = inspect_open(&inspection, options->arguments[0], reason), n = 1;
 
         if (r < 0 && !is_content_error(-r)) {
                 (void)json_object_put(faults);
-                return refuse_file(options->file, -r);
+                return refuse_file(options->arguments[0], -r);
         }
         if (r < 0)
                 complain(faults, reason);
         else
                 n = inspect_verify(inspection, complain, faults);
         if (n < 0) {
-                warnx("%s: cannot be checked: %s", options->file, strerror(-n));
+                warnx("%s: cannot be checked: %s", options->arguments[0], strerror(-n));
                 (void)json_object_put(faults);
         } else if (options->is_json) {
                 object = json_object_new_object();

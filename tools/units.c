@@ -101,32 +101,47 @@ static const char *parse_millionths(const char *text, uint64_t *ret_value) {
         return p;
 }
 
-int units_parse_duration(const char *text, uint64_t *ret_usec) {
+/* How many microseconds the unit of this length has; 0: there is no such unit. */
+static uint64_t unit_usec(const char *name, size_t length) {
         static const struct {
-                const char *suffix;
+                const char *name;
                 uint64_t usec;
         } units[] = {
                 { "", 1000000 }, { "s", 1000000 }, { "sec", 1000000 }, { "ms", 1000 }, { "us", 1 },
-                { "min", 60000000 }, { "m", 60000000 }, { "h", 3600000000 },
+                { "min", 60000000 }, { "m", 60000000 }, { "h", 3600000000 }, { "d", 86400000000 },
+                { "w", 604800000000 },
         };
-        uint64_t millionths;
-        const char *rest = parse_millionths(text, &millionths);
-        unsigned __int128 usec;
 
-        if (!rest)
-                return -EINVAL;
-        while (*rest == ' ')
-                rest++;
-        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-                if (strcmp(rest, units[i].suffix) != 0)
-                        continue;
-                usec = (unsigned __int128)millionths * units[i].usec / 1000000;
-                if (usec > UINT64_MAX / 1000)
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+                if (strlen(units[i].name) == length && memcmp(units[i].name, name, length) == 0)
+                        return units[i].usec;
+        return 0;
+}
+
+int units_parse_duration(const char *text, uint64_t *ret_usec) {
+        unsigned __int128 sum = 0;
+
+        do {
+                uint64_t millionths, usec;
+                size_t n = 0;
+
+                text = parse_millionths(text, &millionths);
+                if (!text)
+                        return -EINVAL;
+                text += strspn(text, " ");
+                while ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z'))
+                        n++;
+                usec = unit_usec(text, n);
+                if (usec == 0)
+                        return -EINVAL;
+                sum += (unsigned __int128)millionths * usec / 1000000;
+                if (sum > UINT64_MAX / 1000)
                         return -ERANGE;
-                *ret_usec = (uint64_t)usec;
-                return 0;
-        }
-        return -EINVAL;
+                text += n;
+                text += strspn(text, " ");
+        } while (*text);
+        *ret_usec = (uint64_t)sum;
+        return 0;
 }
 
 int units_parse_number(const char *text, uint64_t max, uint64_t *ret_value) {

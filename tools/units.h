@@ -19,7 +19,8 @@ const char *units_exact(char *buffer, uint64_t value);
 /* "340 ms", "12.5 s", "3 min 20 s", "2 h 5 min", "6 d 3 h". */
 const char *units_duration(char *buffer, uint64_t nanoseconds);
 
-/* "2", "0.5", "500ms", "2s", "1.5min", "1h"; a bare number is seconds. -EINVAL: not a duration; -ERANGE: too long. */
+/* "2", "0.5", "500ms", "2s", "1.5min", "1h", "1d", "1min 30s"; a bare number is seconds. -EINVAL: not a duration;
+ * -ERANGE: too long. */
 int units_parse_duration(const char *text, uint64_t *ret_usec);
 /* A decimal number without sign, not above max. -EINVAL, -ERANGE. */
 int units_parse_number(const char *text, uint64_t max, uint64_t *ret_value);

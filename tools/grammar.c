@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rows, in the order in which the usage shows them. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "tools/change.h"
+#include "tools/completion.h"
+#include "tools/grammar.h"
+#include "tools/list.h"
+#include "tools/options.h"
+#include "tools/overview.h"
+#include "tools/segment-view.h"
+#include "tools/status.h"
+#include "tools/top.h"
+
+#define C(command) (1u << COMMAND_##command)
+#define LISTS (C(PROCESSES) | C(SERVICES))
+#define READERS (C(TOP) | LISTS | C(STATUS))
+#define OVERVIEWS (C(MODULES) | C(TABLES) | C(SETTINGS))
+
+static const struct grammar_command commands[N_COMMANDS] = {
+        [COMMAND_TOP] = { "top", "[processes|services]", "table that refreshes in place; default on a terminal",
+                          { { WORD_CHOICE, "processes services" } }, 0, 1, top_run },
+        [COMMAND_PROCESSES] = { "processes", "", "every process with its totals", {}, 0, 0, list_run },
+        [COMMAND_SERVICES] = { "services", "", "every systemd unit with its totals", {}, 0, 0, list_run },
+        [COMMAND_STATUS] = { "status", "", "how the daemon is, what it counts and its cost", {}, 0, 0, status_run },
+        [COMMAND_MODULES] = { "modules", "", "what can be counted or left alone, and its cost", {}, 0, 0,
+                              overview_run },
+        [COMMAND_TABLES] = { "tables", "", "rows in use, capacities, what did not fit", {}, 0, 0, overview_run },
+        [COMMAND_SETTINGS] = { "settings", "", "every setting in force, and where it came from", {}, 0, 0,
+                               overview_run },
+        [COMMAND_ENABLE] = { "enable", "MODULE", "switch a module on, for good or --for a while",
+                             { { WORD_MODULE, NULL } }, 1, 1, change_run },
+        [COMMAND_DISABLE] = { "disable", "MODULE", "switch a module off", { { WORD_MODULE, NULL } }, 1, 1,
+                              change_run },
+        [COMMAND_SET] = { "set", "KEY VALUE", "change a setting while the daemon runs",
+                          { { WORD_KEY, NULL }, { WORD_VALUE, NULL } }, 2, 64, change_run },
+        [COMMAND_SEGMENT_DUMP] = { "segment dump", "FILE", "everything that a shared segment holds",
+                                   { { WORD_FILE, NULL } }, 1, 1, segment_view_dump },
+        [COMMAND_SEGMENT_VERIFY] = { "segment verify", "FILE", "check a shared segment: 'ok' or one line per fault",
+                                     { { WORD_FILE, NULL } }, 1, 1, segment_view_verify },
+        [COMMAND_HELP] = { "help", "", "this text", {}, 0, SIZE_MAX, options_help_run },
+        [COMMAND_VERSION] = { "--version", "", NULL, {}, 0, 0, options_version_run },
+        [COMMAND_COMPLETE] = { "complete", "WORD...", NULL, {}, 0, SIZE_MAX, completion_run },
+};
+
+static const struct grammar_option rows[] = {
+        { 's', "sort", "COLUMN", WORD_COLUMN, NULL,
+          "sort by traffic (default), tx, rx, tcp_tx, calls,\npid, process, service, ... or any counter",
+          C(TOP) | LISTS, GROUP_FORMAT },
+        { 'r', "reverse", NULL, WORD_NONE, NULL, "turn the order round", C(TOP) | LISTS, GROUP_FORMAT },
+        { 'n', "limit", "N", WORD_NUMBER, NULL, "only the first N rows", C(TOP) | LISTS, GROUP_FORMAT },
+        { OPTION_COLUMNS, "columns", "LIST", WORD_COLUMNS, NULL,
+          "traffic (default), protocols, activity, all, names", C(TOP) | LISTS, GROUP_FORMAT },
+        { OPTION_RATES, "rates", NULL, WORD_NONE, NULL, "processes, services: traffic per second as well",
+          C(TOP) | LISTS, GROUP_FORMAT },
+        { 'i', "interval", "TIME", WORD_SPAN, "500ms 1s 5s 1min", "between refreshes, 0.1 s to 1 h: 2, 500ms, 1min",
+          C(TOP) | LISTS, GROUP_FORMAT },
+        { OPTION_ONCE, "once", NULL, WORD_NONE, NULL, "top: print one refresh as text", READERS, GROUP_FORMAT },
+        { OPTION_COUNT, "count", "N", WORD_NUMBER, NULL, "top: stop after N refreshes", C(TOP), GROUP_FORMAT },
+        { OPTION_BYTES, "bytes", NULL, WORD_NONE, NULL, "exact numbers instead of 1.21M", READERS, GROUP_FORMAT },
+        { OPTION_NO_LEGEND, "no-legend", NULL, WORD_NONE, NULL, "no line of titles",
+          C(TOP) | LISTS | OVERVIEWS | C(SEGMENT_DUMP), GROUP_FORMAT },
+        { OPTION_JSON, "json", NULL, WORD_NONE, NULL, "JSON; one object per line with top",
+          READERS | OVERVIEWS | C(SEGMENT_DUMP) | C(SEGMENT_VERIFY), GROUP_FORMAT },
+        { OPTION_COLOR, "color", "WHEN", WORD_CHOICE, "auto always never", "auto (default), always, never", 0,
+          GROUP_FORMAT },
+        { OPTION_FOR, "for", "TIME", WORD_SPAN, "1min 5min 1h 1d", "enable: how long, up to 365d: 300, 5min, 1h 30min",
+          C(ENABLE), GROUP_CHANGE },
+        { OPTION_SAVE, "save", NULL, WORD_NONE, NULL, "set: and for good; saves all changes at run time", C(SET),
+          GROUP_CHANGE },
+        { OPTION_VIEW, "view", "public|full", WORD_CHOICE, "public full",
+          "what to ask for; default is the most that is granted", READERS, GROUP_SOURCE },
+        { OPTION_RUNTIME_DIRECTORY, "runtime-directory", "DIR", WORD_DIRECTORY, NULL,
+          "of the daemon, default /run/socktally", READERS, GROUP_SOURCE },
+        { 'h', "help", NULL, WORD_NONE, NULL, "this text", 0, GROUP_GENERAL },
+        { OPTION_VERSION, "version", NULL, WORD_NONE, NULL, "the version", 0, GROUP_GENERAL },
+};
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct grammar_command *grammar_command(enum command command) {
+        return &commands[command];
+}
+
+const struct grammar_option *grammar_next_option(const struct grammar_option *row) {
+        row = row ? row + 1 : rows;
+        return row < rows + N_ROWS ? row : NULL;
+}
+
+const struct grammar_option *grammar_option(int value) {
+        for (size_t i = 0; i < N_ROWS; i++)
+                if (rows[i].value == value)
+                        return &rows[i];
+        return NULL;
+}
+
+int grammar_is_word(enum command command, const char *word) {
+        const char *name = commands[command].name;
+        size_t n = strcspn(name, " ");
+
+        return strlen(word) == n && memcmp(name, word, n) == 0;
+}
+
+const char *grammar_second_word(enum command command) {
+        const char *space = strchr(commands[command].name, ' ');
+
+        return space ? space + 1 : NULL;
+}
+
+void grammar_print_names(FILE *file) {
+        const char *separator = "";
+
+        for (size_t i = 0; i < N_COMMANDS; i++) {
+                const char *name = commands[i].name;
+                size_t n = strcspn(name, " ");
+
+                if (!commands[i].help || (i > 0 && strncmp(commands[i - 1].name, name, n + 1) == 0 && name[n]))
+                        continue;
+                (void)fprintf(file, "%s%.*s", separator, (int)n, name);
+                separator = ", ";
+        }
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tools/setting.h"
+
+static const struct setting rows[] = {
+        { "Interval", SETTING_SPAN, "IntervalUSec", "100ms 500ms 1s 5s 1min" },
+        { "IdleInterval", SETTING_SPAN, "IdleIntervalUSec", "1s 10s 1min 5min" },
+        { "LoadMode", SETTING_WORD, "LoadMode", "passive entry return" },
+        { "AttachMethod", SETTING_WORD, "AttachMethod", "auto tracepoint trampoline" },
+        { "Processes", SETTING_CAPACITY, NULL, "1024 4096 16384 65536" },
+        { "Sockets", SETTING_AT_START, NULL, NULL },
+        { "Services", SETTING_CAPACITY, NULL, "1024 4096 16384" },
+        { "Modules", SETTING_MODULES, NULL, NULL },
+        { "LogLevel", SETTING_LOG_LEVEL, NULL, "emerg alert crit err warning notice info debug" },
+};
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct setting *setting_next(const struct setting *row) {
+        row = row ? row + 1 : rows;
+        return row < rows + N_ROWS ? row : NULL;
+}
+
+static const char *skip_dashes(const char *text) {
+        return text + strspn(text, "-_");
+}
+
+static bool is_same(const char *a, const char *b) {
+        for (a = skip_dashes(a), b = skip_dashes(b); *a && tolower((unsigned char)*a) == tolower((unsigned char)*b);)
+                a = skip_dashes(a + 1), b = skip_dashes(b + 1);
+        return *a == *b;
+}
+
+const struct setting *setting_find(const char *key) {
+        for (size_t i = 0; i < N_ROWS; i++)
+                if (is_same(rows[i].key, key))
+                        return &rows[i];
+        return NULL;
+}
+
+const struct control_object *setting_table(const struct control *control, const char *key) {
+        for (size_t i = 0; i < control->n_objects; i++)
+                if (control->objects[i].kind == CONTROL_TABLE && is_same(control->objects[i].name, key))
+                        return &control->objects[i];
+        return NULL;
+}
+
+const char *setting_key_of_table(char buffer[static SETTING_SIZE], const struct control_object *table) {
+        const struct setting *setting = setting_find(table->name);
+
+        (void)snprintf(buffer, SETTING_SIZE, "%s", setting ? setting->key : table->name);
+        buffer[0] = (char)toupper((unsigned char)buffer[0]);
+        return buffer;
+}
+
+const char *setting_span(char buffer[static SETTING_SIZE], uint64_t usec) {
+        static const struct {
+                const char *name;
+                uint64_t usec;
+        } steps[] = { { "d", 86400000000 }, { "h", 3600000000 }, { "min", 60000000 },
+                      { "s", 1000000 },     { "ms", 1000 },      { "us", 1 } };
+        size_t used = 0;
+
+        (void)snprintf(buffer, SETTING_SIZE, "0");
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); usec %= steps[i++].usec)
+                if (usec >= steps[i].usec)
+                        used += (size_t)snprintf(buffer + used, SETTING_SIZE - used, "%s%" PRIu64 "%s",
+                                                 used ? " " : "", usec / steps[i].usec, steps[i].name);
+        return buffer;
+}
+
+int setting_parse_switch(const char *text, bool *ret_is_on) {
+        static const char *const words[][2] = {
+                { "no", "yes" }, { "off", "on" }, { "false", "true" }, { "0", "1" }, { "n", "y" }
+        };
+
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                for (int is_on = 0; is_on < 2; is_on++)
+                        if (strcasecmp(text, words[i][is_on]) == 0) {
+                                *ret_is_on = is_on;
+                                return 0;
+                        }
+        return -EINVAL;
+}
+
+/* Those that are on for good, which is what a file says. */
+static bool modules_value(const struct control *control, char *value) {
+        size_t used = 0;
+
+        (void)snprintf(value, SETTING_SIZE, "none");
+        for (size_t i = 0; i < control->n_objects && used < SETTING_SIZE; i++) {
+                const struct control_object *object = &control->objects[i];
+                uint64_t is_enabled = 0, expires = 0;
+
+                if (object->kind != CONTROL_MODULE || !property_number(&object->properties, "Enabled", &is_enabled) ||
+                    !is_enabled || (property_number(&object->properties, "ExpiresUSec", &expires) && expires))
+                        continue;
+                used += (size_t)snprintf(value + used, SETTING_SIZE - used, "%s%s", used ? " " : "", object->name);
+        }
+        return true;
+}
+
+bool setting_value(const struct control *control, const struct setting *setting, char ret_value[static SETTING_SIZE]) {
+        const struct control_object *table;
+        const char *text;
+        uint64_t number;
+
+        switch (setting->kind) {
+        case SETTING_WORD:
+                text = property_text(&control->manager, setting->property);
+                (void)snprintf(ret_value, SETTING_SIZE, "%s", text ? text : "");
+                return text;
+        case SETTING_SPAN:
+                if (!property_number(&control->manager, setting->property, &number))
+                        return false;
+                (void)setting_span(ret_value, number);
+                return true;
+        case SETTING_SWITCH:
+                if (!property_number(&control->manager, setting->property, &number))
+                        return false;
+                (void)snprintf(ret_value, SETTING_SIZE, "%s", number ? "yes" : "no");
+                return true;
+        case SETTING_CAPACITY:
+                table = setting_table(control, setting->key);
+                if (!table || !property_number(&table->properties, "Capacity", &number))
+                        return false;
+                (void)snprintf(ret_value, SETTING_SIZE, "%" PRIu64, number);
+                return true;
+        case SETTING_MODULES:
+                return modules_value(control, ret_value);
+        case SETTING_LOG_LEVEL:
+        case SETTING_AT_START:
+                break;
+        }
+        return false;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLY_SETTING_H
+#define SOCKTALLY_SETTING_H
+/*
+ * The keys of socktally.conf(5) as `set` and `settings` know them: one row says how a key is changed over the bus, and
+ * which words complete it. The daemon judges values. A table that the daemon has is a key too, without a row here.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tools/control.h"
+
+#define SETTING_SIZE 128
+#define SETTING_MODULES_KNOWN "tcp udp" /* where no daemon can be asked */
+
+enum setting_kind {
+        SETTING_WORD,     /* one of the choices, by way of SetX of the property */
+        SETTING_SPAN,     /* of time; the property is in microseconds */
+        SETTING_SWITCH,   /* yes or no */
+        SETTING_CAPACITY, /* of the table of that name */
+        SETTING_MODULES,  /* names of modules that are on, by way of each module */
+        SETTING_LOG_LEVEL,
+        SETTING_AT_START, /* not while the daemon runs */
+};
+
+struct setting {
+        const char *key; /* as the file has it */
+        enum setting_kind kind;
+        const char *property; /* of the Manager */
+        const char *choices;  /* separated by spaces; examples where any value may do */
+};
+
+/* The row after `row`, the first after NULL, NULL after the last. */
+const struct setting *setting_next(const struct setting *row);
+/* Any case, with or without dashes; NULL: there is none. */
+const struct setting *setting_find(const char *key);
+/* The table whose capacity the key is; NULL: there is none. */
+const struct control_object *setting_table(const struct control *control, const char *key);
+/* The key as a person should write it, for a table that has no row: "Processes". Fills and returns buffer. */
+const char *setting_key_of_table(char buffer[static SETTING_SIZE], const struct control_object *table);
+/* What is in force, as a file would have it, from the properties of the daemon; false: it does not tell. */
+bool setting_value(const struct control *control, const struct setting *setting, char ret_value[static SETTING_SIZE]);
+/* "1min 30s", as a file has it. Fills and returns buffer. */
+const char *setting_span(char buffer[static SETTING_SIZE], uint64_t usec);
+/* "yes", "on", "true", "1" and their opposites; -EINVAL. */
+int setting_parse_switch(const char *text, bool *ret_is_on);
+
+#endif

@@ -11,18 +11,6 @@
  */
 #include "bpf/fold.bpf.h"
 
-struct call {
-        struct process_key me;
-        __u64 n;    /* bytes moved */
-        int ret;
-        __u32 dir;
-        __u32 kind;
-        bool is_kernel;     /* the socket belongs to the kernel itself */
-        bool has_row;       /* the caller has a row of its own to be charged in */
-        bool is_owner_gone;
-        bool is_active;     /* a socket that connect() opened */
-};
-
 static __always_inline __u32 kind_of(const struct sock *sk) {
         __u16 family = sk->__sk_common.skc_family, protocol = sk->sk_protocol, type = sk->sk_type;
 
@@ -161,7 +149,7 @@ static __always_inline void overflow_call(const struct call *call) {
 
         __sync_fetch_and_add(&health.sockets_overflowed, 1);
         if (row)
-                charge_call(row, call->kind, call->dir, call->ret, call->n);
+                charge_call(row, call);
 }
 
 /* Two passes old, a look at its open files is older than any call of the owner that is still running. */
@@ -201,8 +189,10 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                         return;
         }
         /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
+        if (call->is_kernel && tp && l)
+                call->n = 0;
         if (row)
-                charge_call(row, call->kind, call->dir, call->ret, call->is_kernel && tp && l ? 0 : call->n);
+                charge_call(row, call);
 }
 
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the

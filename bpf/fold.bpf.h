@@ -127,7 +127,7 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
 
         if (!row || !c)
                 return 0;
-        k = row->counters;
+        k = counters_of(row, &c->owner);
         switch (c->kind) {
         case KIND_TCP:
         case KIND_MPTCP:

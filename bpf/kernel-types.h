@@ -40,6 +40,7 @@ enum { false, true };
 enum bpf_map_type {
         BPF_MAP_TYPE_HASH = 1,
         BPF_MAP_TYPE_ARRAY = 2,
+        BPF_MAP_TYPE_PERCPU_HASH = 5,
         BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
         BPF_MAP_TYPE_SK_STORAGE = 24,
 };

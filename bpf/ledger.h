@@ -31,7 +31,12 @@ struct process_row {
         __u32 pid;                           /* PID as the daemon's own PID namespace shows it; 0: not visible there */
         __u32 exited;                        /* 1 once the last thread is gone */
         __u32 seen_pass;                     /* last fold pass that met a socket of this process */
-        __u32 pad;
+        __u32 is_process;                    /* 0: one of the special rows */
+};
+
+/* What one CPU added to a process row, while there are maps per core. */
+struct core_counters {
+        __u64 counters[SOCKTALLY_N_METRICS];
 };
 
 /* Rows that are no process. Index in the map "specials". */
@@ -49,6 +54,7 @@ enum ledger_switch {
         SWITCH_TCP_CALLS = 1 << 2, /* load modes entry and return */
         SWITCH_ERRORS = 1 << 3,    /* load mode return */
         SWITCH_PARTIAL = 1 << 4,   /* any of the first three is off: what the fast path asks for */
+        SWITCH_PER_CORE = 1 << 5,  /* maps per core */
 };
 
 /* What happened to the bookkeeping itself; shown to users as such. */

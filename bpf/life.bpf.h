@@ -133,6 +133,7 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row;
         struct process_key me;
+        __u64 *counters;
 
         if (!(switches & SWITCH_TCP) || !tp->rcv_nxt || sk->__sk_common.skc_state == TCP_LISTEN || !is_newborn(sk) ||
             task->flags & PF_KTHREAD || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
@@ -141,9 +142,10 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         row = row_of(&me, task) ?: special(SPECIAL_OVERFLOW);
         if (!row)
                 return 0;
-        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
-        add(&row->counters[SOCKTALLY_METRIC_tcp_rx_bytes], tcp_read_in_all(sk, tp));
-        add(&row->counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
+        counters = counters_of(row, &me);
+        add(&counters[SOCKTALLY_METRIC_tcp_closes], 1);
+        add(&counters[SOCKTALLY_METRIC_tcp_rx_bytes], tcp_read_in_all(sk, tp));
+        add(&counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
         return 0;
 }
 
@@ -164,7 +166,7 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
         if (fold(sk, tp, l, &why)) {
                 row = row_of(&why.closer, task) ?: special(SPECIAL_OVERFLOW);
                 if (row)
-                        add(&row->counters[SOCKTALLY_METRIC_tcp_closes], 1);
+                        add(&counters_of(row, &why.closer)[SOCKTALLY_METRIC_tcp_closes], 1);
         }
         if (!tp)
                 __sync_fetch_and_add(&health.sockets_tracked, -1ULL);

@@ -88,6 +88,24 @@ struct {
         __array(values, struct process_table);
 } table SEC(".maps") = { .values = { &processes } };
 
+/* Maps per core: each CPU adds to counters of its own, so no two write to the same cache line. What a process has is
+ * the sum of these and of its row, wherever a call was added: rows without an entry here (made a moment ago, no memory)
+ * are as exact, and a table per core can come and go while the programs run. Who a process is and whether it lives is
+ * in its row alone. The slot is empty while the setting is off. */
+struct core_table {
+        __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+        __uint(max_entries, 1); /* the collector makes the real ones */
+        __type(key, struct process_key);
+        __type(value, struct core_counters);
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __array(values, struct core_table);
+} cores SEC(".maps");
+
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
         __uint(max_entries, N_SPECIALS);

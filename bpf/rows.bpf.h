@@ -61,6 +61,7 @@ static __always_inline void identify(struct process_row *row, struct task_struct
         if (mm)
                 row->exe_inode = mm->exe_file->f_inode->i_ino;
         row->pid = cfg_pidns_inode ? pid_below(leader) : (__u32) leader->tgid;
+        row->is_process = 1;
 }
 
 static __always_inline struct process_row *find_row(const struct process_key *key) {
@@ -72,6 +73,33 @@ static __always_inline struct process_row *find_row(const struct process_key *ke
 
 /* A row is too large for the stack: it goes in empty and is filled in place. */
 static const volatile struct process_row empty_row = {};
+static const volatile struct core_counters empty_counters = {};
+
+static __always_inline void *core_table(void) {
+        __u32 zero = 0;
+
+        return bpf_map_lookup_elem(&cores, &zero);
+}
+
+/* Where this CPU adds for a process. key: whose row it is. */
+static __always_inline __u64 *counters_of(struct process_row *row, const struct process_key *key) {
+        struct core_counters *own = NULL;
+        void *table_per_core;
+
+        if (switches & SWITCH_PER_CORE && row->is_process) {
+                table_per_core = core_table();
+                if (table_per_core)
+                        own = bpf_map_lookup_elem(table_per_core, key);
+        }
+        return own ? own->counters : row->counters;
+}
+
+static __always_inline void make_counters(const struct process_key *key) {
+        void *table_per_core = switches & SWITCH_PER_CORE ? core_table() : NULL;
+
+        if (table_per_core)
+                bpf_map_update_elem(table_per_core, key, (const void *) &empty_counters, BPF_NOEXIST);
+}
 
 /* The row of this process, made when it is not there. NULL: the table is full, which is counted. */
 static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
@@ -87,10 +115,12 @@ static __noinline struct process_row *row_of(const struct process_key *key, stru
                 return row;
         bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
         row = bpf_map_lookup_elem(rows, key);
-        if (row)
-                identify(row, task->group_leader);
-        else
+        if (!row) {
                 __sync_fetch_and_add(&health.rows_overflowed, 1);
+                return NULL;
+        }
+        make_counters(key);
+        identify(row, task->group_leader);
         return row;
 }
 
@@ -112,14 +142,31 @@ static __always_inline bool is_failure(int ret) {
         return ret < 0 && ret != -EAGAIN && ret != -EINTR && !(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK);
 }
 
-/* One call that is not put on a ledger. */
-__attribute__((noinline)) int charge_call(struct process_row *row, __u32 kind, __u32 dir, int ret, __u64 n) {
-        __u64 *c;
+struct call {
+        struct process_key me;
+        __u64 n;    /* bytes moved */
+        int ret;
+        __u32 dir;
+        __u32 kind;
+        bool is_kernel;     /* the socket belongs to the kernel itself */
+        bool has_row;       /* the caller has a row of its own to be charged in */
+        bool is_owner_gone;
+        bool is_active;     /* a socket that connect() opened */
+};
 
-        if (!row)
+/* One call that is not put on a ledger. */
+__attribute__((noinline)) int charge_call(struct process_row *row, const struct call *call) {
+        __u32 dir;
+        __u64 *c, n;
+        int ret;
+
+        if (!row || !call)
                 return 0;
-        c = row->counters;
-        switch (kind) {
+        c = counters_of(row, &call->me);
+        dir = call->dir;
+        ret = call->ret;
+        n = call->n;
+        switch (call->kind) {
         case KIND_TCP:
         case KIND_MPTCP:
                 add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_bytes] : &c[SOCKTALLY_METRIC_tcp_rx_bytes], n);

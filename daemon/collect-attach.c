@@ -286,6 +286,12 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
                 return say(reason, size, r, "the kernel refused the programs", "");
         collect->skeleton->data->switches = collect_switches(&collect->config);
         collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
+        if (!collect->config.is_per_core)
+                return 0;
+        r = cores_create(&collect->cores, collect->config.max_processes);
+        if (r < 0)
+                return say(reason, size, r, "the kernel refused a table per core", "");
+        cores_attach(collect, r);
         return 0;
 }
 
@@ -319,4 +325,5 @@ void collect_detach(struct collect *collect) {
         if (collect->owns_table)
                 close(collect->table_fd);
         collect->owns_table = false;
+        cores_close(&collect->cores);
 }

@@ -29,6 +29,8 @@ uint32_t collect_switches(const struct collect_config *config) {
                 switches |= SWITCH_ERRORS;
         if (config->is_tcp_off || config->is_udp_off || config->load_mode == LOAD_PASSIVE)
                 switches |= SWITCH_PARTIAL;
+        if (config->is_per_core)
+                switches |= SWITCH_PER_CORE;
         return switches;
 }
 
@@ -136,51 +138,123 @@ static void keep_last_rows(struct collect *collect, uint32_t n) {
                 };
 }
 
-static int exchange_tables(struct collect *collect, int fd, uint32_t *ret_left_out) {
+/* The tables that are to take the place of those in force. */
+struct successors {
+        int table_fd, cores_fd; /* cores_fd: -1 if there are no maps per core */
+        uint32_t n_rows;
+};
+
+static void close_successors(const struct successors *next) {
+        if (next->table_fd >= 0)
+                close(next->table_fd);
+        if (next->cores_fd >= 0)
+                close(next->cores_fd);
+}
+
+static int create_successors(struct collect *collect, uint32_t n_rows, bool is_per_core, struct successors *ret_next) {
+        struct successors next = { .table_fd = -1, .cores_fd = -1, .n_rows = n_rows };
+        int r = 0;
+
+        next.table_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "processes", sizeof(struct process_key),
+                                       sizeof(struct process_row), n_rows, NULL);
+        if (next.table_fd < 0)
+                r = -errno;
+        if (r == 0 && is_per_core)
+                r = next.cores_fd = cores_create(&collect->cores, n_rows);
+        if (r < 0) {
+                close_successors(&next);
+                return r;
+        }
+        *ret_next = next;
+        return 0;
+}
+
+/* What the CPUs counted is taken from the programs after the rows: rows made in between are in the new table, and what
+ * they count per core is their last in the old one. */
+static int exchange_tables(struct collect *collect, const struct successors *next, uint32_t *ret_left_out) {
         int outer = bpf_map__fd(collect->skeleton->maps.table), r;
         uint32_t zero = 0, n;
 
         r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
         if (r < 0)
                 return r;
-        (void) seed(collect, fd, n);
+        (void) seed(collect, next->table_fd, n);
         /* Room first: after the exchange nothing may fail. */
-        r = reserve_pending(collect, collect->config.max_processes);
-        if (r == 0 && bpf_map_update_elem(outer, &zero, &fd, BPF_ANY) < 0)
+        r = reserve_pending(collect, 2 * collect->config.max_processes);
+        if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
                 r = -errno;
         if (r < 0)
                 return r;
+        cores_detach(collect);
         r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r == 0)
+                r = cores_add(collect, next->table_fd, &n);
         if (r < 0)
                 return r;
-        *ret_left_out = seed(collect, fd, n);
+        *ret_left_out = seed(collect, next->table_fd, n);
         keep_last_rows(collect, n);
         return 0;
 }
 
-int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
-        uint32_t left_out = 0, old = collect->config.max_processes;
-        int fd, r;
-
-        if (n == old)
-                return 0;
-        r = collect_reserve(collect, n + old + collect->n_pending);
-        if (r < 0)
-                return refuse(ret_reason, size, r, "cannot make room for the rows");
-        fd = bpf_map_create(BPF_MAP_TYPE_HASH, "processes", sizeof(struct process_key), sizeof(struct process_row), n,
-                            NULL);
-        if (fd < 0)
-                return refuse(ret_reason, size, -errno, "the kernel refused a table of that size");
-        r = exchange_tables(collect, fd, &left_out);
-        if (r < 0) {
-                close(fd);
-                return refuse(ret_reason, size, r, "cannot exchange the tables");
-        }
+/* The new tables are in force, the old ones go. */
+static void succeed(struct collect *collect, const struct successors *next) {
         if (collect->owns_table)
                 close(collect->table_fd);
-        collect->table_fd = fd;
+        collect->table_fd = next->table_fd;
         collect->owns_table = true;
-        collect->config.max_processes = n;
+        collect->config.max_processes = next->n_rows;
+        cores_close(&collect->cores);
+        if (next->cores_fd >= 0)
+                cores_attach(collect, next->cores_fd);
+}
+
+static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
+        uint32_t left_out = 0, old = collect->config.max_processes;
+        struct successors next;
+        int r;
+
+        r = collect_reserve(collect, n_rows + 2 * old + collect->n_pending);
+        if (r < 0)
+                return refuse(ret_reason, size, r, "cannot make room for the rows");
+        r = create_successors(collect, n_rows, is_per_core, &next);
+        if (r < 0)
+                return refuse(ret_reason, size, r, "the kernel refused a table of that size");
+        r = exchange_tables(collect, &next, &left_out);
+        if (r < 0) {
+                close_successors(&next);
+                return refuse(ret_reason, size, r, "cannot exchange the tables");
+        }
+        succeed(collect, &next);
         collect->skeleton->bss->is_table_short = left_out > 0;
+        return 0;
+}
+
+int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
+        if (n == collect->config.max_processes)
+                return 0;
+        return replace_tables(collect, n, collect->config.is_per_core, ret_reason, size);
+}
+
+int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size) {
+        struct collect_config config;
+        int r;
+
+        if (is_per_core == collect->config.is_per_core)
+                return 0;
+        if (!is_per_core) {
+                r = replace_tables(collect, collect->config.max_processes, false, ret_reason, size);
+        } else {
+                /* The rows stay, what the CPUs count is added to what they have: there is nothing to hand out. */
+                r = cores_create(&collect->cores, collect->config.max_processes);
+                if (r < 0)
+                        return refuse(ret_reason, size, r, "the kernel refused a table per core");
+                cores_attach(collect, r);
+                r = 0;
+        }
+        if (r < 0)
+                return r;
+        config = collect->config;
+        config.is_per_core = is_per_core;
+        apply(collect, &config);
         return 0;
 }

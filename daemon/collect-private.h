@@ -5,10 +5,22 @@
 #include <bpf/libbpf.h>
 
 #include "daemon/collect.h"
+#include "daemon/lookup.h"
 
 #include "bpf/socktally.skel.h"
 
 #define COLLECT_MAX_LINKS 32
+
+/* The counters of each CPU, while there are maps per core. */
+struct cores {
+        int fd; /* -1: none */
+        uint32_t n_cpus;
+        /* Room for a piece of it, values of each CPU one after the other. */
+        struct process_key *keys;
+        struct core_counters *values;
+        uint32_t n_reserved;
+        struct lookup lookup; /* rows of the process table by key */
+};
 
 struct collect {
         struct collect_config config;
@@ -28,6 +40,7 @@ struct collect {
         /* The process table in force: the skeleton's own, or a descriptor of ours once it was replaced. */
         int table_fd;
         bool owns_table;
+        struct cores cores;
         struct sample_row *pending; /* final rows of a table that was replaced; they come with the next sample */
         uint32_t n_pending;
         uint32_t next_check; /* row at which the next look for missed exits begins */
@@ -48,5 +61,24 @@ int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint3
 /* Room for a read of n_rows, beside what is pending. The old room is given back. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
+
+/* collect-cores.c. */
+void cores_init(struct cores *cores);
+void cores_done(struct cores *cores);
+/* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
+int cores_create(struct cores *cores, uint32_t n_rows);
+/* Gives the programs a table, which is the collector's from then on. */
+void cores_attach(struct collect *collect, int fd);
+/* Takes it from them: when this returns nothing is added to it any more. It can still be read, until it is closed. */
+void cores_detach(struct collect *collect);
+void cores_close(struct cores *cores);
+/* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
+ * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the
+ * CPUs have no counters for get some. */
+int cores_add(struct collect *collect, int table_fd, uint32_t *n);
+/* Drops the entry of a process that is over; its last counters are added to row, unless that is NULL. */
+void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
+/* The least memory that the table takes: some kernels tell it for one CPU. */
+uint64_t cores_bytes(const struct cores *cores, uint32_t n_rows);
 
 #endif

@@ -84,7 +84,11 @@ static bool is_over(const struct collect *collect, const struct process_row *row
 static void take_last(struct collect *collect, struct sample_row *row) {
         int fd = collect->table_fd;
 
-        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &row->row) < 0 && bpf_map_delete_elem(fd, &row->key) < 0)
+        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &row->row) == 0)
+                cores_take(&collect->cores, &row->key, &row->row);
+        else if (bpf_map_delete_elem(fd, &row->key) == 0)
+                cores_take(&collect->cores, &row->key, NULL);
+        else
                 return;
         row->is_last = true;
 }
@@ -162,6 +166,8 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         if (r < 0)
                 return r;
         r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r == 0)
+                r = cores_add(collect, -1, &n);
         if (r < 0)
                 return r;
         for (uint32_t i = 0; i < collect->n_pending; i++)

@@ -171,6 +171,7 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         if (!collect)
                 return -ENOMEM;
         collect->config = *config;
+        cores_init(&collect->cores);
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
         if (r == 0)
@@ -190,6 +191,7 @@ struct collect *collect_stop(struct collect *collect) {
         if (!collect)
                 return NULL;
         collect_detach(collect);
+        cores_done(&collect->cores);
         collect_release(collect);
         free(collect->pending);
         free(collect);
@@ -219,11 +221,19 @@ static uint64_t map_bytes(int fd) {
 }
 
 void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {
+        uint64_t cores, least;
         struct bpf_map *map;
 
         *ret_maps = 0;
         bpf_object__for_each_map(map, collect->skeleton->obj)
                 *ret_maps += map_bytes(bpf_map__fd(map));
+        if (collect->owns_table)
+                *ret_maps += map_bytes(collect->table_fd);
+        if (collect->cores.fd >= 0) {
+                cores = map_bytes(collect->cores.fd);
+                least = cores_bytes(&collect->cores, collect->config.max_processes);
+                *ret_maps += cores > least ? cores : least;
+        }
         /* The ledger and the kernel's own header before it (struct bpf_sk_storage_elem, 64 bytes on 64-bit kernels). */
         *ret_per_socket = bpf_map__value_size(collect->skeleton->maps.ledgers) + 64;
 }

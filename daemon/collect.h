@@ -24,6 +24,7 @@ struct collect_config {
         enum attach_method attach_method;
         uint32_t max_processes; /* rows of the process table */
         uint32_t max_sockets;   /* sockets that get a ledger */
+        bool is_per_core;       /* each CPU has counters of its own for each process */
         bool is_tcp_off, is_udp_off; /* modules; udp includes the other protocols */
         bool debug;             /* print what libbpf says */
 };
@@ -55,6 +56,9 @@ int collect_set_attach_method(struct collect *collect, enum attach_method method
 /* The rows of the old table come as last rows with the next sample; the same key can come again in that sample, with
  * counters from 0. What does not fit into the new one is charged to the overflow row from now on. */
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
+/* Whether each CPU has counters of its own for each process: no cache line is shared, for memory in proportion to CPUs
+ * and rows. What a sample says is the same. */
+int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size);
 /* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
 int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/lookup.h"
 
@@ -52,15 +53,9 @@ static void place(uint64_t *entries, uint32_t size, uint64_t entry) {
         entries[i] = entry;
 }
 
-int lookup_reserve(struct lookup *lookup) {
-        uint32_t size = lookup->size ? lookup->size * 2 : SIZE_MIN;
-        uint64_t *entries;
+static int resize(struct lookup *lookup, uint32_t size) {
+        uint64_t *entries = calloc(size, sizeof *entries);
 
-        if (lookup->used < lookup->size / 4 * 3)
-                return 0;
-        if (size < lookup->size)
-                return -E2BIG;
-        entries = calloc(size, sizeof *entries);
         if (!entries)
                 return -ENOMEM;
         for (uint32_t i = 0; i < lookup->size; i++)
@@ -70,6 +65,27 @@ int lookup_reserve(struct lookup *lookup) {
         lookup->entries = entries;
         lookup->size = size;
         return 0;
+}
+
+int lookup_reserve_all(struct lookup *lookup, uint32_t n) {
+        uint32_t size = lookup->size ? lookup->size : SIZE_MIN;
+
+        while (size / 4 * 3 < n) {
+                if (size * 2 < size)
+                        return -E2BIG;
+                size *= 2;
+        }
+        return size == lookup->size ? 0 : resize(lookup, size);
+}
+
+int lookup_reserve(struct lookup *lookup) {
+        return lookup_reserve_all(lookup, lookup->used + 1);
+}
+
+void lookup_clear(struct lookup *lookup) {
+        if (lookup->used > 0)
+                memset(lookup->entries, 0, lookup->size * sizeof *lookup->entries);
+        lookup->used = 0;
 }
 
 void lookup_add(struct lookup *lookup, uint32_t hash, uint32_t number) {

@@ -27,6 +27,9 @@ uint32_t lookup_find(const struct lookup *lookup, uint32_t hash, lookup_match *m
                      const void *key);
 /* Makes room for one more; after it lookup_add() cannot fail. */
 int lookup_reserve(struct lookup *lookup);
+/* The same for n in all. */
+int lookup_reserve_all(struct lookup *lookup, uint32_t n);
+void lookup_clear(struct lookup *lookup);
 void lookup_add(struct lookup *lookup, uint32_t hash, uint32_t number);
 void lookup_remove(struct lookup *lookup, uint32_t hash, uint32_t number);
 void lookup_done(struct lookup *lookup);

@@ -151,6 +151,14 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
         return r;
 }
 
+int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size) {
+        int r = change(ret_reason, size);
+
+        if (r >= 0)
+                script->config.is_per_core = is_per_core;
+        return r;
+}
+
 size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports) {
         *ret_reports = collect->reports;
         return 2;

@@ -32,7 +32,7 @@ kernel_objects() { # OUTER-PID
 # --- a reader that stays open ---------------------------------------------------------------------------------------
 
 follower_start() {
-        mkfifo "$scratch/follower"
+        rm -f "$scratch/follower" && mkfifo "$scratch/follower"
         nsenter -t "$machine_leader" -a -- reader follow </dev/null >"$scratch/follower" 2>&1 &
         follower=$!
         exec {follower_fd}<"$scratch/follower"
@@ -40,7 +40,8 @@ follower_start() {
 
 follower_stop() {
         [ -z "$follower" ] || { kill "$follower"; wait "$follower"; } 2>/dev/null
-        follower=
+        [ -z "$follower_fd" ] || exec {follower_fd}<&-
+        follower='' follower_fd=''
 }
 
 # Waits until the reader prints a line like this, and prints it; a counter that shrank is an error at any time.

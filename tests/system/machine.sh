@@ -72,7 +72,7 @@ machine_enter_cgroup() {
 # nspawn refuses to clean up in a place that is not on tmpfs, as on a machine without systemd.
 machine_make_room() {
         mkdir -p /run/systemd/nspawn
-        mount -t tmpfs tmpfs /run/systemd/nspawn
+        mountpoint -q /run/systemd/nspawn || mount -t tmpfs tmpfs /run/systemd/nspawn
         mkdir -p /sys/fs/bpf
         mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 }
@@ -97,6 +97,21 @@ machine_boot() {
         done
         sed 's/^/# /' "$scratch/console.log"
         return 1
+}
+
+# Pulls the plug; what was written stays. Then as machine_boot.
+machine_boot_again() {
+        machine_stop
+        exec {machine_events}<&-
+        rm -f "$scratch/events"
+        machine_boot
+}
+
+# Which bus the machine will boot with.
+machine_choose_bus() { # dbus-daemon|dbus-broker
+        rm -f "$machine_root/etc/systemd/system/dbus.service"
+        [ "$1" = dbus-daemon ] ||
+                ln -s /lib/systemd/system/dbus-broker.service "$machine_root/etc/systemd/system/dbus.service"
 }
 
 # Runs a command in the machine, as its root.
@@ -135,4 +150,5 @@ machine_stop() {
         [ -n "$machine_cgroup" ] && [ -d "$machine_cgroup" ] || return 0
         echo "$BASHPID" >"$machine_came_from/cgroup.procs"
         find "$machine_cgroup" -depth -type d | while read -r directory; do rmdir "$directory"; done 2>/dev/null || true
+        machine_cgroup=
 }

@@ -4,7 +4,7 @@
 # The installed service under systemd, in a container of its own: it is started by a reader, shows what services really
 # moved, to those who may see it, survives what is done to it, and leaves nothing. Prints TAP. Run it by ./verify
 # system, or by hand with builddir and srcdir set; SOCKTALLY_TEST_CACHE says where the Debian tree is kept. Arguments
-# choose groups of cases: service, control.
+# choose groups of cases: service, control, boot.
 set -uo pipefail
 exec </dev/null
 export LC_ALL=C.UTF-8 PATH="$PATH:/usr/sbin:/sbin"
@@ -17,7 +17,7 @@ if [ "${1-}" != --in-own-namespace ] && [ "$(id -u)" = 0 ]; then
 fi
 [ "${1-}" != --in-own-namespace ] || shift
 groups=("$@")
-[ $# -gt 0 ] || groups=(service control)
+[ $# -gt 0 ] || groups=(service control boot)
 
 n=0
 failed=0
@@ -29,6 +29,8 @@ ready=$builddir/tests/system/ready
 . "$srcdir/tests/system/cases.sh"
 # shellcheck source=tests/system/control.sh
 . "$srcdir/tests/system/control.sh"
+# shellcheck source=tests/system/boot.sh
+. "$srcdir/tests/system/boot.sh"
 
 # Runs a case; what it prints explains a failure.
 check() { # SENTENCE FUNCTION
@@ -89,6 +91,7 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/socktally-system.XXXXXX")
 machine_make_tree || skip_all "mmdebstrap could not make a Debian tree: $(tail -n 1 "$scratch/mmdebstrap.log")"
 machine_prepare || bail_out "cannot mount the machine's root"
 install_socktally
+machine_choose_bus dbus-daemon
 machine_boot || bail_out "the machine did not boot"
 for group in "${groups[@]}"; do
         "run_${group}_cases"

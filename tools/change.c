@@ -17,6 +17,7 @@
 #include "tools/untrusted.h"
 
 #define MAX_WORDS 32
+#define MAX_KEYS 128
 
 struct change {
         sd_bus *bus;
@@ -124,22 +125,29 @@ static size_t split(char *text, const char *words[static MAX_WORDS]) {
         return n;
 }
 
-static enum exit_status set_word(struct change *change, const struct setting *setting, const char *value) {
-        char member[64], choices[SETTING_SIZE];
+/* Which word of the setting's own may have been meant. */
+static enum exit_status explain_word(struct change *change, const struct setting *setting, const char *value, int r,
+                                     sd_bus_error *error) {
         const char *words[MAX_WORDS];
+        char choices[SETTING_SIZE];
+
+        (void)snprintf(choices, sizeof(choices), "%s", setting->choices ? setting->choices : "");
+        return bus_explain_value(change->what, r, error, nearest_find(value, words, split(choices, words)));
+}
+
+static enum exit_status set_word(struct change *change, const struct setting *setting, const char *value) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
+        char member[SETTING_SIZE + 4];
         int r;
 
         (void)snprintf(member, sizeof(member), "Set%s", setting->property);
         r = CHANGE(change, &error, BUS_PATH, BUS_MANAGER, member, "s", value);
-        (void)snprintf(choices, sizeof(choices), "%s", setting->choices);
-        return r < 0 ? bus_explain_value(change->what, r, &error,
-                                         nearest_find(value, words, split(choices, words))) : STATUS_DONE;
+        return r < 0 ? explain_word(change, setting, value, r, &error) : STATUS_DONE;
 }
 
 static enum exit_status set_span(struct change *change, const struct setting *setting, const char *value) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        char member[64];
+        char member[SETTING_SIZE + 4];
         uint64_t usec;
         int r;
 
@@ -154,7 +162,7 @@ static enum exit_status set_span(struct change *change, const struct setting *se
 
 static enum exit_status set_switch(struct change *change, const struct setting *setting, const char *value) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        char member[64];
+        char member[SETTING_SIZE + 4];
         bool is_on;
         int r;
 
@@ -215,37 +223,23 @@ static enum exit_status set_modules(struct change *change, const char *value) {
 
 static enum exit_status set_log_level(struct change *change, const struct setting *setting, const char *value) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        const char *words[MAX_WORDS];
-        char choices[SETTING_SIZE];
         int r;
 
-        if (change->options->is_saved)
-                return options_refuse("%s: LogLevel is no setting of socktally.conf and cannot be saved; leave out "
-                                      "--save", change->what);
-        (void)snprintf(choices, sizeof(choices), "%s", setting->choices);
         r = CHANGE(change, &error, BUS_LOG_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", BUS_LOG, "LogLevel",
                    "s", value);
-        return r < 0 ? bus_explain_value(change->what, r, &error,
-                                         nearest_find(value, words, split(choices, words))) : STATUS_DONE;
+        return r < 0 ? explain_word(change, setting, value, r, &error) : STATUS_DONE;
 }
 
 static enum exit_status refuse_key(const struct change *change, const char *key) {
-        char made[CONTROL_MAX_OBJECTS][SETTING_SIZE];
-        const char *names[MAX_WORDS + CONTROL_MAX_OBJECTS];
-        size_t n = 0, n_made = 0;
+        const char *keys[MAX_KEYS];
 
-        for (const struct setting *s = setting_next(NULL); s && n < MAX_WORDS; s = setting_next(s))
-                names[n++] = s->key;
-        for (size_t i = 0; i < change->control.n_objects; i++)
-                if (change->control.objects[i].kind == CONTROL_TABLE &&
-                    !setting_find(change->control.objects[i].name))
-                        names[n++] = setting_key_of_table(made[n_made++], &change->control.objects[i]);
-        return nearest_refuse("set", "setting", key, names, n);
+        return nearest_refuse("set", "setting", key, keys, setting_keys(&change->control, keys, MAX_KEYS));
 }
 
-static enum exit_status set_value(struct change *change, const struct setting *setting,
-                                  const struct control_object *table, const char *value) {
-        switch (table ? SETTING_CAPACITY : setting->kind) {
+static enum exit_status set_value(struct change *change, const struct setting *setting, const char *value) {
+        const struct control_object *table = setting_table(&change->control, setting);
+
+        switch (setting->kind) {
         case SETTING_WORD:
                 return set_word(change, setting, value);
         case SETTING_SPAN:
@@ -269,17 +263,12 @@ static enum exit_status set_value(struct change *change, const struct setting *s
 }
 
 /* What the daemon says it is, which need not be what was typed. */
-static void print_setting(const struct change *change, const struct setting *setting,
-                          const struct control_object *table, const char *value, const char *saved) {
-        char now[SETTING_SIZE], key[SETTING_SIZE];
-        uint64_t capacity;
+static void print_setting(const struct change *change, const struct setting *setting, const char *value,
+                          const char *saved) {
+        char now[SETTING_SIZE];
 
-        if (table && property_number(&table->properties, "Capacity", &capacity))
-                (void)printf("%s=%" PRIu64 " is in force%s\n", setting_key_of_table(key, table), capacity, saved);
-        else if (setting && setting_value(&change->control, setting, now))
-                (void)printf("%s=%s is in force%s\n", setting->key, now, saved);
-        else
-                (void)printf("%s=%s is in force%s\n", setting ? setting->key : "it", value, saved);
+        (void)printf("%s=%s is in force%s\n", setting->key,
+                     setting_value(&change->control, setting, now) ? now : value, saved);
 }
 
 static enum exit_status save(struct change *change) {
@@ -294,26 +283,32 @@ static enum exit_status save(struct change *change) {
         return r < 0 ? bus_explain(what, r, &error) : STATUS_DONE;
 }
 
+static enum exit_status look_at_settings(struct change *change) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = control_take_settings(&change->control, change->bus, &error);
+
+        return r < 0 && r != -EOPNOTSUPP ? bus_explain(change->what, r, &error) : STATUS_DONE;
+}
+
 static enum exit_status change_setting(struct change *change) {
         const char *key = change->options->arguments[0];
-        const struct setting *setting = setting_find(key);
-        const struct control_object *table =
-                !setting || setting->kind == SETTING_CAPACITY ? setting_table(&change->control, key) : NULL;
-        enum exit_status status;
+        const struct setting *setting;
+        struct setting_found found;
+        enum exit_status status = look_at_settings(change);
         char value[512];
 
-        if (!setting && !table)
+        if (status != STATUS_DONE)
+                return status;
+        setting = setting_resolve(&change->control, key, &found);
+        if (!setting)
                 return refuse_key(change, key);
-        status = set_value(change, setting, table, join(change->options, value, sizeof(value)));
+        status = set_value(change, setting, join(change->options, value, sizeof(value)));
+        if (status == STATUS_DONE)
+                status = look(change);
         if (status != STATUS_DONE)
                 return status;
-        status = look(change);
-        if (status != STATUS_DONE)
-                return status;
-        table = table ? setting_table(&change->control, key) : NULL;
         status = save(change);
-        print_setting(change, setting, table, value,
-                      change->options->is_saved && status == STATUS_DONE ? " and saved" : "");
+        print_setting(change, setting, value, change->options->is_saved && status == STATUS_DONE ? " and saved" : "");
         return status;
 }
 

@@ -56,6 +56,8 @@ static bool ask(struct control *control) {
 
         if (r >= 0)
                 r = control_take(control, bus, false, &error);
+        if (r >= 0)
+                (void)control_take_settings(control, bus, &error);
         sd_bus_error_free(&error);
         (void)sd_bus_flush_close_unref(bus);
         return r >= 0;
@@ -76,43 +78,38 @@ static void offer_modules(const struct unfinished *line) {
 }
 
 static void offer_keys(const struct unfinished *line) {
-        struct control control;
-        bool is_there = ask(&control);
-        char text[SETTING_SIZE];
+        struct control control = { .n_objects = 0 };
+        struct setting_found found;
+        const char *keys[128];
+        size_t n;
 
-        for (const struct setting *s = setting_next(NULL); s; s = setting_next(s))
-                if (s->kind != SETTING_AT_START)
-                        offer(line, s->key, is_there && setting_value(&control, s, text) ? text : NULL);
-        for (size_t i = 0; is_there && i < control.n_objects; i++)
-                if (control.objects[i].kind == CONTROL_TABLE && !setting_find(control.objects[i].name))
-                        offer(line, setting_key_of_table(text, &control.objects[i]), NULL);
-        if (is_there)
-                control_done(&control);
+        (void)ask(&control);
+        n = setting_keys(&control, keys, sizeof(keys) / sizeof(keys[0]));
+        for (size_t i = 0; i < n; i++) {
+                const struct setting *setting = setting_resolve(&control, keys[i], &found);
+                char value[SETTING_SIZE];
+
+                if (setting && setting->kind != SETTING_AT_START)
+                        offer(line, keys[i], control.n_objects > 0 && setting_value(&control, setting, value) ? value :
+                                                                                                                NULL);
+        }
+        control_done(&control);
 }
 
 static void offer_values(const struct unfinished *line) {
+        struct control control = { .n_objects = 0 };
+        struct setting_found found;
         const struct setting *setting = line->key ? setting_find(line->key) : NULL;
 
-        if (!setting)
-                return;
-        switch (setting->kind) {
-        case SETTING_MODULES:
+        if (!setting && line->key && ask(&control))
+                setting = setting_resolve(&control, line->key, &found);
+        if (setting && setting->kind == SETTING_MODULES) {
                 if (line->n_arguments == 1)
                         offer(line, "none", NULL);
                 offer_modules(line);
-                break;
-        case SETTING_SWITCH:
-                offer_choices(line, "yes no");
-                break;
-        case SETTING_WORD:
-        case SETTING_SPAN:
-        case SETTING_CAPACITY:
-        case SETTING_LOG_LEVEL:
-                offer_choices(line, setting->choices);
-                break;
-        case SETTING_AT_START:
-                break;
-        }
+        } else if (setting && line->n_arguments == 1)
+                offer_choices(line, setting->kind == SETTING_SWITCH ? "yes no" : setting->choices);
+        control_done(&control);
 }
 
 static void offer_columns(const struct unfinished *line) {

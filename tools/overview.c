@@ -6,7 +6,6 @@
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -207,17 +206,18 @@ static void add_setting(struct settings_output *output, const char *key, const c
 }
 
 /* A daemon that does not say where settings come from still says most of what is in force. */
-static void add_settings(struct settings_output *output, const struct control *control, sd_bus *bus) {
-        char value[SETTING_SIZE], *level = NULL;
+static void add_known_settings(struct settings_output *output, const struct control *control) {
+        char value[SETTING_SIZE];
 
+        for (const struct setting *s = setting_next(NULL); s; s = setting_next(s))
+                add_setting(output, s->key, setting_value(control, s, value) ? value : NULL, NULL);
+}
+
+static void add_settings(struct settings_output *output, const struct control *control) {
         for (size_t i = 0; i < control->n_settings; i++)
                 add_setting(output, control->settings[i].key, control->settings[i].value, control->settings[i].source);
-        for (const struct setting *s = setting_next(NULL); s && control->n_settings == 0; s = setting_next(s))
-                if (s->kind != SETTING_LOG_LEVEL)
-                        add_setting(output, s->key, setting_value(control, s, value) ? value : NULL, NULL);
-        (void)sd_bus_get_property_string(bus, BUS_NAME, BUS_LOG_PATH, BUS_LOG, "LogLevel", NULL, &level);
-        add_setting(output, "LogLevel", level, NULL);
-        free(level);
+        if (control->n_settings == 0)
+                add_known_settings(output, control);
 }
 
 static enum exit_status print_settings(struct control *control, sd_bus *bus, const struct options *options) {
@@ -235,7 +235,7 @@ static enum exit_status print_settings(struct control *control, sd_bus *bus, con
                 output.array = json_object_new_array();
         else
                 output.grid = grid_new(columns, 3, options);
-        add_settings(&output, control, bus);
+        add_settings(&output, control);
         return options->is_json ? print_json(control, "settings", output.array) : grid_print(output.grid);
 }
 

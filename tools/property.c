@@ -43,7 +43,7 @@ static int read_variant(struct properties *properties, sd_bus_message *message, 
                 return -ENOMEM;
         properties->list = list;
         property = &list[properties->n++];
-        *property = (struct property){ .name = strdup(name) };
+        *property = (struct property){ .name = strdup(name), .type = contents[0] };
         if (!property->name)
                 return -ENOMEM;
         r = sd_bus_message_enter_container(message, 'v', contents);
@@ -85,6 +85,12 @@ static const struct property *find(const struct properties *properties, const ch
                 if (strcmp(properties->list[i].name, name) == 0)
                         return &properties->list[i];
         return NULL;
+}
+
+char property_type(const struct properties *properties, const char *name) {
+        const struct property *property = find(properties, name);
+
+        return property ? property->type : 0;
 }
 
 const char *property_text(const struct properties *properties, const char *name) {

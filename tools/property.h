@@ -12,6 +12,7 @@
 
 struct property {
         char *name;
+        char type;       /* on the bus: s, t, u or b */
         char *text;      /* NULL: it is a number */
         uint64_t number; /* booleans are 0 and 1 */
 };
@@ -24,6 +25,8 @@ struct properties {
 /* Reads an array a{sv}; values that are neither text nor unsigned numbers nor booleans are left out. */
 int properties_read(struct properties *properties, sd_bus_message *message);
 void properties_done(struct properties *properties);
+/* 0: unknown. */
+char property_type(const struct properties *properties, const char *name);
 /* NULL: unknown, or no text. */
 const char *property_text(const struct properties *properties, const char *name);
 /* false: unknown, or no number. */

@@ -13,10 +13,13 @@ static const struct setting rows[] = {
         { "IdleInterval", SETTING_SPAN, "IdleIntervalUSec", "1s 10s 1min 5min" },
         { "LoadMode", SETTING_WORD, "LoadMode", "passive entry return" },
         { "AttachMethod", SETTING_WORD, "AttachMethod", "auto tracepoint trampoline" },
-        { "Processes", SETTING_CAPACITY, NULL, "1024 4096 16384 65536" },
+        { "Processes", SETTING_CAPACITY, "processes", "1024 4096 16384 65536" },
         { "Sockets", SETTING_AT_START, NULL, NULL },
-        { "Services", SETTING_CAPACITY, NULL, "1024 4096 16384" },
+        { "ServiceRows", SETTING_CAPACITY, "services", "1024 4096 16384" },
         { "Modules", SETTING_MODULES, NULL, NULL },
+        { "MapsPerCore", SETTING_SWITCH, "MapsPerCore", NULL },
+        { "Services", SETTING_SWITCH, "Services", NULL },
+        { "Apps", SETTING_SWITCH, "Apps", NULL },
         { "LogLevel", SETTING_LOG_LEVEL, NULL, "emerg alert crit err warning notice info debug" },
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -43,19 +46,67 @@ const struct setting *setting_find(const char *key) {
         return NULL;
 }
 
-const struct control_object *setting_table(const struct control *control, const char *key) {
-        for (size_t i = 0; i < control->n_objects; i++)
-                if (control->objects[i].kind == CONTROL_TABLE && is_same(control->objects[i].name, key))
-                        return &control->objects[i];
+static bool is_table_of_row(const char *name) {
+        for (size_t i = 0; i < N_ROWS; i++)
+                if (rows[i].kind == SETTING_CAPACITY && strcmp(rows[i].property, name) == 0)
+                        return true;
+        return false;
+}
+
+static const struct setting *found_as(struct setting_found *found, const char *key, enum setting_kind kind,
+                                      const char *property) {
+        (void)snprintf(found->key, sizeof(found->key), "%s", key);
+        (void)snprintf(found->property, sizeof(found->property), "%s", property);
+        found->setting = (struct setting){ found->key, kind, found->property, NULL };
+        return &found->setting;
+}
+
+/* A key that the daemon lists among its settings has a property of its name; the type says what it is. */
+static const struct setting *resolve_property(const struct control *control, const char *key,
+                                              struct setting_found *found) {
+        char usec[SETTING_SIZE];
+
+        (void)snprintf(usec, sizeof(usec), "%.100sUSec", key);
+        if (property_type(&control->manager, usec) == 't')
+                return found_as(found, key, SETTING_SPAN, usec);
+        if (property_type(&control->manager, key) == 's')
+                return found_as(found, key, SETTING_WORD, key);
+        if (property_type(&control->manager, key) == 'b')
+                return found_as(found, key, SETTING_SWITCH, key);
         return NULL;
 }
 
-const char *setting_key_of_table(char buffer[static SETTING_SIZE], const struct control_object *table) {
-        const struct setting *setting = setting_find(table->name);
+const struct setting *setting_resolve(const struct control *control, const char *key, struct setting_found *found) {
+        const struct setting *setting = setting_find(key);
 
-        (void)snprintf(buffer, SETTING_SIZE, "%s", setting ? setting->key : table->name);
-        buffer[0] = (char)toupper((unsigned char)buffer[0]);
-        return buffer;
+        for (size_t i = 0; !setting && i < control->n_settings; i++)
+                if (is_same(control->settings[i].key, key))
+                        setting = resolve_property(control, control->settings[i].key, found);
+        for (size_t i = 0; !setting && i < control->n_objects; i++)
+                if (control->objects[i].kind == CONTROL_TABLE && is_same(control->objects[i].name, key) &&
+                    !is_table_of_row(control->objects[i].name))
+                        setting = found_as(found, control->objects[i].name, SETTING_CAPACITY, control->objects[i].name);
+        return setting;
+}
+
+const struct control_object *setting_table(const struct control *control, const struct setting *setting) {
+        return setting->kind == SETTING_CAPACITY ? control_find(control, CONTROL_TABLE, setting->property) : NULL;
+}
+
+size_t setting_keys(const struct control *control, const char *keys[], size_t n_max) {
+        struct setting_found found;
+        size_t n = 0;
+
+        for (size_t i = 0; i < N_ROWS && n < n_max; i++)
+                keys[n++] = rows[i].key;
+        for (size_t i = 0; i < control->n_settings && n < n_max; i++)
+                if (!setting_find(control->settings[i].key) &&
+                    resolve_property(control, control->settings[i].key, &found))
+                        keys[n++] = control->settings[i].key;
+        for (size_t i = 0; i < control->n_objects && n < n_max; i++)
+                if (control->objects[i].kind == CONTROL_TABLE && !is_table_of_row(control->objects[i].name))
+                        keys[n++] = control->objects[i].name;
+        return n;
 }
 
 const char *setting_span(char buffer[static SETTING_SIZE], uint64_t usec) {
@@ -126,7 +177,7 @@ bool setting_value(const struct control *control, const struct setting *setting,
                 (void)snprintf(ret_value, SETTING_SIZE, "%s", number ? "yes" : "no");
                 return true;
         case SETTING_CAPACITY:
-                table = setting_table(control, setting->key);
+                table = setting_table(control, setting);
                 if (!table || !property_number(&table->properties, "Capacity", &number))
                         return false;
                 (void)snprintf(ret_value, SETTING_SIZE, "%" PRIu64, number);

@@ -59,7 +59,7 @@ static struct json_object *parse(struct stage *stage, const char *command) {
         assert_int_equal(json_object_get_int64(get(object, "sequence")), stage->script->sequence);
         assert_true(json_object_get_int64(get(object, "time_ns")) > 0);
         assert_int_equal(json_object_get_int64(get(object, "interval_ns")),
-                         stage->script->number[CONTROL_INTERVAL] * 1000);
+                         stage->script->settings.interval_usec * 1000);
         assert_null(get(object, "view"));
         return object;
 }
@@ -126,15 +126,14 @@ static void settings_tell_where_they_came_from(void **state) {
 
         DONE(stage, "set", "LoadMode", "passive");
         object = parse(stage, "settings");
-        row = json_object_array_get_idx(get(object, "settings"), 0);
+        row = json_object_array_get_idx(get(object, "settings"), SETTING_LOAD_MODE);
         assert_string_equal(json_object_get_string(get(row, "key")), "LoadMode");
         assert_string_equal(json_object_get_string(get(row, "value")), "passive");
         assert_string_equal(json_object_get_string(get(row, "source")), "run time");
         json_object_put(object);
         DONE(stage, "settings");
-        tool_stage_expect(said.out, "LoadMode passive   run time\n");
-        tool_stage_expect(said.out, "Interval 1000000us default\n");
-        tool_stage_expect(said.out, "LogLevel info      -\n");
+        tool_stage_expect(said.out, "LoadMode     passive run time\n");
+        tool_stage_expect(said.out, "Interval     1s      default\n");
 }
 
 static void enabling_says_until_when(void **state) {
@@ -168,19 +167,23 @@ static void every_key_is_set_in_its_own_way(void **state) {
 
         DONE(stage, "set", "interval", "250ms");
         assert_string_equal(said.out, "Interval=250ms is in force\n");
-        assert_int_equal(stage->script->number[CONTROL_INTERVAL], 250000);
+        assert_int_equal(stage->script->settings.interval_usec, 250000);
         DONE(stage, "set", "idle-interval", "1min", "30s");
         assert_string_equal(said.out, "IdleInterval=1min 30s is in force\n");
-        assert_int_equal(stage->script->number[CONTROL_IDLE_INTERVAL], 90000000);
+        assert_int_equal(stage->script->settings.idle_interval_usec, 90000000);
         DONE(stage, "set", "LoadMode", "return");
-        assert_string_equal(stage->script->text[CONTROL_LOAD_MODE], "return");
+        assert_int_equal(stage->script->settings.load_mode, LOAD_RETURN);
         DONE(stage, "set", "ATTACHMETHOD", "tracepoint");
-        assert_string_equal(stage->script->text[CONTROL_ATTACH_METHOD], "tracepoint");
+        assert_int_equal(stage->script->settings.attach_method, ATTACH_TRACEPOINT);
         DONE(stage, "set", "Processes", "32768");
         assert_string_equal(said.out, "Processes=32768 is in force\n");
         assert_int_equal(stage->script->capacity[0], 32768);
-        DONE(stage, "set", "services", "2048");
+        DONE(stage, "set", "service-rows", "2048");
+        assert_string_equal(said.out, "ServiceRows=2048 is in force\n");
         assert_int_equal(stage->script->capacity[1], 2048);
+        DONE(stage, "set", "Services", "off");
+        assert_string_equal(said.out, "Services=no is in force\n");
+        assert_false(stage->script->settings.has_services);
         DONE(stage, "set", "Modules", "udp");
         assert_string_equal(said.out, "Modules=udp is in force\n");
         assert_false(stage->script->is_enabled[0]);
@@ -198,8 +201,8 @@ static void a_bad_key_or_value_is_refused_with_what_is_allowed(void **state) {
         struct stage *stage = *state;
 
         REFUSED(2, stage, "there is no setting 'Inteval'; did you mean 'Interval'?", "set", "Inteval", "2s");
-        REFUSED(2, stage, "There is no pasive; did you mean 'passive'?", "set", "LoadMode", "pasive");
-        REFUSED(2, stage, "5000 is not 0.1 s to 1 h", "set", "Interval", "5ms");
+        REFUSED(2, stage, "must be passive, entry or return; did you mean 'passive'?", "set", "LoadMode", "pasive");
+        REFUSED(2, stage, "must be a time span from 100ms to 1h", "set", "Interval", "5ms");
         REFUSED(2, stage, "'5parsec' is no time; allowed are", "set", "Interval", "5parsec");
         REFUSED(2, stage, "is too long; allowed are", "set", "Interval", "4000000000w");
         REFUSED(2, stage, "allowed are 16 to 1048576", "set", "Processes", "0");
@@ -207,7 +210,8 @@ static void a_bad_key_or_value_is_refused_with_what_is_allowed(void **state) {
         REFUSED(2, stage, "'many' is no number; allowed are 16 to 1048576 rows", "set", "Processes", "many");
         REFUSED(2, stage, "there is no module 'upd'; did you mean 'udp'?", "set", "Modules", "tcp", "upd");
         REFUSED(2, stage, "did you mean 'debug'?", "set", "LogLevel", "debuk");
-        REFUSED(2, stage, "cannot be saved", "set", "LogLevel", "debug", "--save");
+        REFUSED(2, stage, "'2048' is neither; allowed are yes and no", "set", "Services", "2048");
+        REFUSED(1, stage, "this version has one table", "set", "MapsPerCore", "yes");
         REFUSED(2, stage, "systemctl restart socktally", "set", "Sockets", "1000");
         assert_int_equal(stage->script->n_sets, 0);
 }
@@ -218,7 +222,7 @@ static void saving_comes_after_the_change(void **state) {
         DONE(stage, "set", "Interval", "2s", "--save");
         assert_string_equal(said.out, "Interval=2s is in force and saved\n");
         assert_int_equal(stage->script->n_saves, 1);
-        REFUSED(2, stage, "0.1 s to 1 h", "set", "--save", "Interval", "2h");
+        REFUSED(2, stage, "from 100ms to 1h", "set", "--save", "Interval", "2h");
         assert_int_equal(stage->script->n_saves, 1);
 }
 

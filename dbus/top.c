@@ -106,7 +106,7 @@ static const sd_bus_vtable facts[] = {
         SD_BUS_PROPERTY("EffectiveMethods", "a{ss}", get_methods, 0, CHANGES),
         SD_BUS_PROPERTY("Readers", "u", NULL, FACT(readers), CHANGES),
         SD_BUS_PROPERTY("Incarnation", "t", NULL, FACT(incarnation), CHANGES),
-        SD_BUS_PROPERTY("KernelMemoryBytes", "t", NULL, FACT(kernel_memory), CHANGES),
+        SD_BUS_PROPERTY("KernelMemoryBytes", "t", NULL, FACT(kernel_memory), 0),
         SD_BUS_PROPERTY("Sequence", "t", NULL, FACT(sequence), 0),
         SD_BUS_PROPERTY("CostNSec", "t", NULL, FACT(cost_ns), 0),
         SD_BUS_PROPERTY("SocketsTracked", "t", NULL, FACT(sockets_tracked), 0),
@@ -130,7 +130,6 @@ static const struct watched watched[] = {
         { "EffectiveMethods", 'm', 0 },
         { "Readers", 'u', offsetof(struct control_facts, readers) },
         { "Incarnation", 't', offsetof(struct control_facts, incarnation) },
-        { "KernelMemoryBytes", 't', offsetof(struct control_facts, kernel_memory) },
 };
 
 #define N(array) (sizeof array / sizeof array[0])

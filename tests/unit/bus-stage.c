@@ -149,7 +149,7 @@ int stage_run(const struct CMUnitTest *cases, size_t n, size_t n_root) {
         return _cmocka_run_group_tests("cases", cases, n, NULL, NULL);
 }
 
-int stage_open(void **state) {
+int stage_open_with(void **state, int (*run)(const char *address, struct stage_script *script)) {
         struct stage *stage = calloc(1, sizeof *stage);
 
         assert_non_null(stage);
@@ -161,11 +161,15 @@ int stage_open(void **state) {
         assert_int_equal(chmod(stage->directory, 0755), 0);
         snprintf(stage->address, sizeof stage->address, "unix:path=%s/bus", stage->directory);
         start_broker(stage);
-        stage->daemon = start(stage, bus_daemon_run);
+        stage->daemon = start(stage, run);
         stage->bus = stage_connect(stage);
         wait_for_name(stage, STAGE_NAME);
         *state = stage;
         return 0;
+}
+
+int stage_open(void **state) {
+        return stage_open_with(state, bus_daemon_run);
 }
 
 void stage_start_polkit(struct stage *stage, enum stage_polkit polkit) {

@@ -55,6 +55,8 @@ struct stage {
 /* The main of a test whose last n_root cases need root; without, they are left out, and that is said. */
 int stage_run(const struct CMUnitTest *cases, size_t n, size_t n_root);
 int stage_open(void **state);
+/* With another daemon: what it returns is judged by stage_close(). */
+int stage_open_with(void **state, int (*run)(const char *address, struct stage_script *script));
 /* Fails when the daemon leaked or crashed. */
 int stage_close(void **state);
 void stage_start_polkit(struct stage *stage, enum stage_polkit polkit);

@@ -75,6 +75,10 @@ static int apply_attach_method(struct daemon *d, const struct settings *wanted, 
         return collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
 }
 
+static int apply_maps_per_core(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        return collect_set_maps_per_core(d->collect, wanted->is_per_core, reason, size);
+}
+
 static int refuse_sockets(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
         snprintf(reason, size, "takes effect when the service starts again");
         return -EOPNOTSUPP;
@@ -133,6 +137,7 @@ static const struct {
         [SETTING_SOCKETS] = { refuse_sockets, NULL },
         [SETTING_SERVICE_ROWS] = { resize_services, daemon_publish_soon },
         [SETTING_MODULES] = { apply_modules, publish_now },
+        [SETTING_MAPS_PER_CORE] = { apply_maps_per_core, daemon_publish_soon },
         [SETTING_SERVICES] = { apply_services, publish_now },
         [SETTING_LOG_LEVEL] = { apply_log_level, NULL },
 };

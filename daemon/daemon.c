@@ -311,6 +311,7 @@ static int start_collect(struct daemon *d) {
                 .attach_method = d->settings.attach_method,
                 .max_processes = d->settings.max_processes,
                 .max_sockets = d->settings.max_sockets,
+                .is_per_core = d->settings.is_per_core,
                 .is_tcp_off = !d->modules[MODULE_TCP].is_enabled,
                 .is_udp_off = !d->modules[MODULE_UDP].is_enabled,
                 .debug = d->settings.log_level == LOG_DEBUG,

@@ -82,7 +82,7 @@ static void values_out_of_range_change_nothing(void **state) {
                 "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
                 "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
                 "Sockets=1.5", "ServiceRows=1048577", "Modules=icmp", "Modules=tcp,udp", "Services=4096", "Apps=yes",
-                "MapsPerCore=yes", "LogLevel=loud", "LogLevel=8",
+                "MapsPerCore=2", "LogLevel=loud", "LogLevel=8",
         };
         struct settings defaults = settings_default();
 

@@ -67,6 +67,26 @@ a_disabled_service_can_be_called() {
                 expect "socktally.socket" "$(unit_property ActiveState socktally.socket)" inactive && property Version
 }
 
+# As a package does it: files, user, directories; the bus and systemd are told that there is something new.
+installed_while_the_machine_runs() {
+        ! inside getent group socktally || { echo "it was not removed before"; return 1; }
+        make -C "$builddir" install DESTDIR="$machine_root" >"$scratch/install.log" 2>&1 ||
+                { tail -n 3 "$scratch/install.log"; return 1; }
+        inside ldconfig && inside systemd-sysusers && inside systemd-tmpfiles --create && inside systemctl daemon-reload &&
+                inside busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig || return
+        property Version && inside busctl call "${manager[@]}" Save &&
+                expect "socktally.service" "$(unit_property ActiveState)" active && nothing_failed
+}
+
+nothing_stays_after_uninstalling() {
+        local left
+        inside systemctl stop socktally.socket socktally.service
+        make -C "$builddir" uninstall DESTDIR="$machine_root" >"$scratch/uninstall.log" 2>&1 ||
+                { tail -n 3 "$scratch/uninstall.log"; return 1; }
+        left=$(find "$machine_root/usr" "$machine_root/etc" -xdev -name '*socktally*' ! -path '*/include/*' ! -type d)
+        expect "files" "$left" ""
+}
+
 run_boot_cases() {
         early_ones_come
         inside systemctl disable --quiet socktally.service socktally.socket
@@ -83,5 +103,9 @@ run_boot_cases() {
         inside systemctl disable --quiet socktally.service socktally.socket
         boot_with dbus-daemon
         check "dbus-daemon: disabled, a call starts it all the same" a_disabled_service_can_be_called
+        check "uninstalling leaves no file" nothing_stays_after_uninstalling
+        inside userdel socktally
+        boot_with dbus-daemon
+        check "installed while the machine runs, a call starts it and it can save" installed_while_the_machine_runs
         inside systemctl enable --quiet socktally.socket
 }

@@ -68,16 +68,16 @@ cleanup() {
 # What a package's installation does.
 install_socktally() {
         local log=$scratch/install.log name
-        make -C "$builddir" tests/system/ready tests/system/traffic tests/system/reader >"$log" 2>&1 &&
+        make -C "$builddir" tests/system/ready tests/system/traffic tests/system/reader tests/bench/bench-bus >"$log" 2>&1 &&
                 make -C "$builddir" install DESTDIR="$machine_root" >>"$log" 2>&1 ||
                 bail_out "make install: $(grep -m 1 -E '([Ee]rror|cannot)' "$log")"
         systemd-sysusers --root="$machine_root" >>"$log" 2>&1 || bail_out "systemd-sysusers: $(tail -n 1 "$log")"
         ldconfig -r "$machine_root"
         systemctl --root="$machine_root" enable socktally.socket >>"$log" 2>&1 ||
                 bail_out "systemctl enable socktally.socket: $(tail -n 1 "$log")"
-        for name in traffic reader; do
-                "$builddir/libtool" --quiet --mode=install install "$builddir/tests/system/$name" \
-                        "$machine_root/usr/local/bin/$name" >>"$log" 2>&1 || bail_out "cannot install $name"
+        for name in system/traffic system/reader bench/bench-bus; do
+                "$builddir/libtool" --quiet --mode=install install "$builddir/tests/$name" \
+                        "$machine_root/usr/local/bin/${name#*/}" >>"$log" 2>&1 || bail_out "cannot install $name"
         done
 }
 

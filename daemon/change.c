@@ -109,7 +109,7 @@ static void publish_now(struct daemon *d) {
 }
 
 static void report_and_publish(struct daemon *d) {
-        daemon_log_reports(d);
+        control_modules_log(d);
         (void) daemon_run_interval(d);
 }
 

@@ -33,6 +33,7 @@ struct reading {
         configuration_report *report;
         void *userdata;
         unsigned line, n_reports;
+        int error;
         enum { SECTION_NONE, SECTION_OURS, SECTION_IGNORED } section;
 };
 
@@ -53,7 +54,7 @@ static void say(struct reading *reading, const char *format, ...) {
                 vsnprintf(line + n, sizeof line - n, format, ap);
                 va_end(ap);
         }
-        reading->report(reading->userdata, line);
+        reading->report(reading->userdata, line, reading->error);
 }
 
 static char *trim(char *text) {
@@ -154,10 +155,13 @@ static int read_whole(const char *path, char **ret_text) {
 }
 
 static void say_unreadable(struct reading *reading, int error) {
+        reading->error = error;
         if (error == -EFBIG || error == -EILSEQ)
                 say(reading, "this is not a configuration file, ignoring all of it");
         else if (error == -EISDIR)
                 say(reading, "not a regular file, ignoring it");
+        else if (error == -E2BIG)
+                say(reading, "more than %d drop-ins, ignoring the others", DROPINS_MAX);
         else
                 say(reading, "cannot be read: %s, ignoring it", strerror(-error));
 }
@@ -229,20 +233,42 @@ static bool is_dropin(const char *name) {
         return n > 5 && name[0] != '.' && strcmp(name + n - 5, ".conf") == 0;
 }
 
-static void list_directory(struct dropins *dropins, const char *directory) {
+static int add_dropin(struct dropins *dropins, const char *directory, const char *name) {
+        if (!is_dropin(name) || has_name(dropins, name))
+                return 0;
+        if (dropins->n == DROPINS_MAX)
+                return -E2BIG;
+        if (asprintf(&dropins->paths[dropins->n], "%s/%s", directory, name) < 0)
+                return -ENOMEM;
+        dropins->n++;
+        return 0;
+}
+
+/* A directory that is not there has no drop-in; one that cannot be read might have. */
+static int list_directory(struct dropins *dropins, const char *directory, configuration_report *report,
+                          void *userdata) {
+        struct reading reading = { .report = report, .userdata = userdata };
         char path[4096];
         struct dirent *entry;
         DIR *stream;
+        int r = 0;
 
         snprintf(path, sizeof path, "%s/socktally.conf.d", directory);
+        reading.path = path;
         stream = opendir(path);
+        if (!stream && errno == ENOENT)
+                return 0;
         if (!stream)
-                return;
-        while ((entry = readdir(stream)))
-                if (is_dropin(entry->d_name) && !has_name(dropins, entry->d_name) && dropins->n < DROPINS_MAX &&
-                    asprintf(&dropins->paths[dropins->n], "%s/%s", path, entry->d_name) >= 0)
-                        dropins->n++;
-        closedir(stream);
+                r = -errno;
+        while (r >= 0 && (errno = 0, entry = readdir(stream)))
+                r = add_dropin(dropins, path, entry->d_name);
+        if (r >= 0 && errno > 0)
+                r = -errno;
+        if (r < 0)
+                say_unreadable(&reading, r);
+        if (stream)
+                closedir(stream);
+        return r;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -276,14 +302,17 @@ int configuration_load_except(struct settings *settings, const char *const direc
         int result, r;
 
         result = load_main(settings, directories, report, userdata);
-        for (size_t i = 0; directories[i]; i++)
-                list_directory(&dropins, directories[i]);
+        for (size_t i = 0; directories[i]; i++) {
+                r = list_directory(&dropins, directories[i], report, userdata);
+                if (r < 0 && result >= 0)
+                        result = r;
+        }
         qsort(dropins.paths, dropins.n, sizeof dropins.paths[0], compare_names);
         for (size_t i = 0; i < dropins.n; i++) {
                 const char *path = dropins.paths[i];
 
                 r = is_mask(path) || (name && strcmp(name_of(path), name) == 0) ? 0 :
-                                                                     load(settings, path, report, userdata);
+                                                configuration_load_file(settings, path, report, userdata);
                 if (r < 0 && result >= 0)
                         result = r;
                 free(dropins.paths[i]);
@@ -299,9 +328,11 @@ int configuration_load(struct settings *settings, const char *const directories[
 const char *const *configuration_directories(void) {
         static const char *const directories[] = {
                 "/etc/socktally",
-                SYSCONFDIR "/socktally", /* of an installation below /usr/local; else the same again */
+                SYSCONFDIR "/socktally", /* of an installation below another prefix; else the same again */
                 "/run/socktally",
+                "/usr/local/lib/socktally",
                 VENDORDIR "/socktally",
+                "/usr/lib/socktally",
                 NULL,
         };
 

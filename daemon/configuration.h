@@ -7,8 +7,9 @@
  */
 #include "daemon/settings.h"
 
-/* Gets one line per problem; nothing is fatal, what is wrong is left out. */
-typedef void configuration_report(void *userdata, const char *line);
+/* Gets one line per problem; nothing is fatal, what is wrong is left out. error: why a whole file or directory cannot
+ * be read, as a negative errno; 0 for a line in it. */
+typedef void configuration_report(void *userdata, const char *line, int error);
 
 /* directories: those that may hold `socktally.conf` and `socktally.conf.d`, most important first, NULL at the end. All
  * files are tried; the first error of one that cannot be read is returned, 0 if there was none. */

@@ -135,7 +135,7 @@ int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, s
         if (lifetime_usec > CONTROL_LIFETIME_MAX_USEC)
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ERANGE,
                                     "A lifetime of %" PRIu64 " us: must be 0 (for good) or up to %" PRIu64
-                                    " us (10 years)", lifetime_usec, CONTROL_LIFETIME_MAX_USEC);
+                                    " us (365 days)", lifetime_usec, CONTROL_LIFETIME_MAX_USEC);
         r = plan_end(d, number, lifetime_usec, &source);
         if (r < 0)
                 return control_fail(ret_error, CONTROL_NO_MEMORY, r, "Cannot plan the end of module %s: %s",
@@ -205,4 +205,27 @@ void control_modules_start(struct daemon *d) {
 void control_modules_stop(struct daemon *d) {
         for (size_t i = 0; i < N_MODULES; i++)
                 forget_end(&d->modules[i]);
+}
+
+static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
+        return a->is_running == b->is_running && a->method == b->method && strcmp(a->reason, b->reason) == 0;
+}
+
+/* Modules mostly share their method and its reason: then one line is enough. */
+void control_modules_log(const struct daemon *d) {
+        const struct collect_report *reports;
+        size_t n = collect_reports(d->collect, &reports);
+        bool is_shared = n > 1;
+
+        for (size_t i = 1; i < n; i++)
+                is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
+        for (size_t i = 0; i < (is_shared ? 1 : n); i++) {
+                const char *module = is_shared ? "traffic" : reports[i].module, *reason = reports[i].reason;
+
+                if (reports[i].is_running)
+                        log_line(LOG_INFO, "Counting %s by %s%s%s", module, attach_method_name(reports[i].method),
+                                 reason[0] ? ": " : "", reason);
+                else
+                        log_line(LOG_WARNING, "Not counting %s%s%s", module, reason[0] ? ": " : "", reason);
+        }
 }

@@ -50,6 +50,9 @@ struct control_facts {
         gid_t full_group;             /* whose members may have the view "full"; 0 is root's own group */
 };
 
+/* Longer than any temporary thing, and no sum with a clock overflows. */
+#define CONTROL_LIFETIME_MAX_USEC (UINT64_C(365) * 24 * 3600 * 1000000)
+
 struct control_module {
         const char *name;      /* tcp, udp */
         bool is_enabled;

@@ -16,8 +16,6 @@
 #include "daemon/publish.h"
 #include "daemon/readers.h"
 
-#define CONTROL_LIFETIME_MAX_USEC (UINT64_C(3650) * 86400 * 1000000) /* ten years */
-
 struct module_state {
         struct daemon *daemon;
         bool is_enabled;
@@ -66,7 +64,6 @@ int daemon_run_interval(struct daemon *daemon);
 void daemon_publish_soon(struct daemon *daemon);
 /* After a change of intervals. */
 void daemon_reschedule(struct daemon *daemon);
-void daemon_log_reports(const struct daemon *daemon);
 
 /* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
@@ -87,6 +84,8 @@ int control_module_disable(void *daemon, size_t number, struct control_error *re
 int control_modules_set(struct daemon *daemon, uint32_t modules, struct control_error *ret_error);
 void control_modules_start(struct daemon *daemon);
 void control_modules_stop(struct daemon *daemon);
+/* What runs, by which method and why. */
+void control_modules_log(const struct daemon *daemon);
 
 /* reload.c */
 /* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */

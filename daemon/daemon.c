@@ -240,7 +240,7 @@ static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) 
         return identify_is_alive(d->identify, pid, start_time);
 }
 
-static void report_problem(void *userdata, const char *line) {
+static void report_problem(void *userdata, const char *line, int error) {
         log_line(LOG_WARNING, "%s", line);
 }
 
@@ -272,29 +272,6 @@ static void choose_group(struct daemon *d) {
         log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
 }
 
-static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
-        return a->is_running == b->is_running && a->method == b->method && strcmp(a->reason, b->reason) == 0;
-}
-
-/* Modules mostly share their method and its reason: then one line is enough. */
-void daemon_log_reports(const struct daemon *d) {
-        const struct collect_report *reports;
-        size_t n = collect_reports(d->collect, &reports);
-        bool is_shared = n > 1;
-
-        for (size_t i = 1; i < n; i++)
-                is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
-        for (size_t i = 0; i < (is_shared ? 1 : n); i++) {
-                const char *module = is_shared ? "traffic" : reports[i].module, *reason = reports[i].reason;
-
-                if (reports[i].is_running)
-                        log_line(LOG_INFO, "Counting %s by %s%s%s", module, attach_method_name(reports[i].method),
-                                 reason[0] ? ": " : "", reason);
-                else
-                        log_line(LOG_WARNING, "Not counting %s%s%s", module, reason[0] ? ": " : "", reason);
-        }
-}
-
 /* Asked first, so that who runs it without privilege hears of that and not of what follows from it. */
 static int check_privilege(void) {
         char missing[64];
@@ -321,7 +298,7 @@ static int start_collect(struct daemon *d) {
 
         r = collect_start(&d->collect, &config, reason, sizeof reason);
         if (r >= 0) {
-                daemon_log_reports(d);
+                control_modules_log(d);
                 return 0;
         }
         log_line(LOG_ERR, "Cannot count: %s", reason[0] ? reason : strerror(-r));
@@ -537,14 +514,16 @@ static void on_changed(void *userdata) {
         bus_changed(((struct daemon *) userdata)->bus, BUS_ALL);
 }
 
-/* A daemon with a runtime directory of its own is somebody's experiment and leaves the system bus alone. */
+/* A daemon with a runtime directory of its own is somebody's experiment and leaves the system bus alone, unless
+ * it is told otherwise. */
 static void start_bus(struct daemon *d) {
         const struct control_operations *operations = control_operations();
+        const char *bus = d->options.bus;
         int r;
 
-        if (!d->options.bus_address && strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
+        if (bus ? strcmp(bus, "none") == 0 : strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
                 return;
-        r = bus_new(&d->bus, d->options.bus_address, d->event, operations, d);
+        r = bus_new(&d->bus, bus, d->event, operations, d);
         if (r < 0)
                 log_line(LOG_WARNING, "Cannot serve org.socktally1 on the bus, ignoring: %s", strerror(-r));
         else

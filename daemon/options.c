@@ -32,7 +32,7 @@ static void print_help(void) {
                "Counts socket traffic per process in the kernel and publishes it in shared memory.\n\n"
                "  --config=FILE            read this file instead of socktally.conf and its drop-ins\n"
                "  --runtime-directory=DIR  where segments and the readers' socket are (/run/socktally)\n"
-               "  --bus=ADDRESS            serve org.socktally1 on this bus instead of the system bus\n");
+               "  --bus=BUS                system, session, none or an address: where org.socktally1 is served\n");
         for (size_t i = 0; i < n; i++)
                 printf("  --%s=VALUE%*s%s\n", settings[i].option, (int) (17 - strlen(settings[i].option)), "",
                        settings[i].allowed);
@@ -75,23 +75,37 @@ static int take_setting(struct options *options, size_t number, const char *valu
         return OPTIONS_RUN;
 }
 
-static int take_text(const char **path, const char *name, const char *what, const char *value, char *message,
-                     size_t size) {
+static int take_path(const char **path, const char *name, const char *value, char *message, size_t size) {
         if (value[0] == '\0') {
-                snprintf(message, size, "--%s= needs %s", name, what);
+                snprintf(message, size, "--%s= needs a path", name);
                 return -EINVAL;
         }
         *path = value;
         return OPTIONS_RUN;
 }
 
+static int take_bus(const char **bus, const char *value, char *message, size_t size) {
+        static const char *const words[] = { "system", "session", "none" };
+        bool is_word = false;
+
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+                is_word = is_word || strcmp(value, words[i]) == 0;
+        if (!is_word && !strchr(value, ':')) {
+                snprintf(message, size, "--bus=%s: must be system, session, none or an address such as "
+                         "unix:path=/run/dbus/system_bus_socket", value);
+                return -EINVAL;
+        }
+        *bus = value;
+        return OPTIONS_RUN;
+}
+
 static int take_option(struct options *options, int c, const char *value, char *message, size_t size) {
         if (c == OPTION_CONFIG)
-                return take_text(&options->config_path, "config", "a path", value, message, size);
+                return take_path(&options->config_path, "config", value, message, size);
         if (c == OPTION_RUNTIME_DIRECTORY)
-                return take_text(&options->runtime_directory, "runtime-directory", "a path", value, message, size);
+                return take_path(&options->runtime_directory, "runtime-directory", value, message, size);
         if (c == OPTION_BUS)
-                return take_text(&options->bus_address, "bus", "an address of D-Bus", value, message, size);
+                return take_bus(&options->bus, value, message, size);
         if (c == OPTION_DEBUG) {
                 options->debug = true;
                 return OPTIONS_RUN;

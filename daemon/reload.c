@@ -21,7 +21,7 @@
 
 /* What was wrong: everything is logged, the first is told. */
 struct problems {
-        char first[256];
+        char first[256], unreadable[256]; /* unreadable: the first of these */
         enum control_failure failure; /* of the first */
         unsigned n;
 };
@@ -34,11 +34,15 @@ static void take_problem(struct problems *problems, enum control_failure failure
         problems->failure = failure;
 }
 
-static void on_problem(void *userdata, const char *line) {
-        take_problem(userdata, CONTROL_INVALID_ARGUMENT, line);
+static void on_problem(void *userdata, const char *line, int error) {
+        struct problems *problems = userdata;
+
+        take_problem(problems, CONTROL_INVALID_ARGUMENT, line);
+        if (error < 0 && !problems->unreadable[0])
+                snprintf(problems->unreadable, sizeof problems->unreadable, "%.200s", line);
 }
 
-static void ignore_problem(void *userdata, const char *line) {
+static void ignore_problem(void *userdata, const char *line, int error) {
 }
 
 /* Each is allowed, both together are not: the idle interval is then what it would be if nobody had set it. */
@@ -53,7 +57,7 @@ static void settle(struct settings *settings, configuration_report *report, void
         settings_format(settings, SETTING_IDLE_INTERVAL, idle);
         snprintf(line, sizeof line, "%s: IdleInterval=%s: must be at least Interval=%s (%s), ignoring it",
                  settings->sources[SETTING_IDLE_INTERVAL], idle, interval, settings->sources[SETTING_INTERVAL]);
-        report(userdata, line);
+        report(userdata, line, 0);
         (void) settings_set(settings, SETTING_IDLE_INTERVAL, table[SETTING_IDLE_INTERVAL].initial, "default");
 }
 
@@ -96,13 +100,14 @@ static int tell_problems(const struct problems *problems, struct control_error *
         return control_fail(ret_error, problems->failure, -EINVAL, "%s%s", problems->first, more);
 }
 
-static int refuse_files(struct problems *problems, int error, struct control_error *ret_error) {
-        char *end = strstr(problems->first, ", ignoring");
+static int refuse_files(struct problems *problems, int error, enum control_failure failure, const char *what,
+                        struct control_error *ret_error) {
+        char *end = strstr(problems->unreadable, ", ignoring");
 
         if (end)
                 *end = '\0';
-        log_line(LOG_ERR, "The configuration was not reloaded, nothing has changed");
-        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, error, "%s; nothing was changed", problems->first);
+        log_line(LOG_ERR, "The configuration was not %s, nothing has changed", what);
+        return control_fail(ret_error, failure, error, "%s; nothing was changed", problems->unreadable);
 }
 
 static int reload(struct daemon *d, struct control_error *ret_error) {
@@ -112,7 +117,7 @@ static int reload(struct daemon *d, struct control_error *ret_error) {
 
         r = reload_read(d, &wanted, on_problem, &problems);
         if (r < 0)
-                return refuse_files(&problems, r, ret_error);
+                return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
         apply_all(d, &wanted, &problems);
         if (d->changed)
                 d->changed(d->changed_userdata);
@@ -189,6 +194,7 @@ static void adopt_sources(struct daemon *d) {
 
 int control_save(void *daemon, struct control_error *ret_error) {
         struct settings others = settings_default();
+        struct problems problems = { .n = 0 };
         struct daemon *d = daemon;
         char text[2048];
         unsigned n;
@@ -198,7 +204,9 @@ int control_save(void *daemon, struct control_error *ret_error) {
                 return control_fail(ret_error, CONTROL_NOT_SUPPORTED, -EOPNOTSUPP,
                                     "Started with --config=%s, which is never written; put the settings there",
                                     d->options.config_path);
-        (void) configuration_load_except(&others, d->directories, RUNTIME_FILE, ignore_problem, NULL);
+        r = configuration_load_except(&others, d->directories, RUNTIME_FILE, on_problem, &problems);
+        if (r < 0)
+                return refuse_files(&problems, r, CONTROL_FAILED, "saved", ret_error);
         r = compose(d, &others, text, sizeof text, &n, ret_error);
         if (r < 0)
                 return r;

@@ -5,10 +5,12 @@
  * from the daemon's tables, and outlive connections.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "dbus/bus-private.h"
@@ -218,13 +220,29 @@ static int make_objects(struct bus *bus) {
         return r < 0 ? r : announce_nothing_of_now(bus);
 }
 
-static const char *system_address(void) {
-        const char *address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
+/* Where systemd's user instances put it when nobody says. */
+static char *session_address(void) {
+        const char *address = secure_getenv("DBUS_SESSION_BUS_ADDRESS"), *directory = secure_getenv("XDG_RUNTIME_DIR");
+        char *made;
 
-        return address ? address : SYSTEM_BUS;
+        if (address)
+                return strdup(address);
+        if (!directory)
+                return asprintf(&made, "unix:path=/run/user/%u/bus", (unsigned) geteuid()) < 0 ? NULL : made;
+        return asprintf(&made, "unix:path=%s/bus", directory) < 0 ? NULL : made;
 }
 
-int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
+static char *find_address(const char *which) {
+        const char *address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
+
+        if (which && strcmp(which, "session") == 0)
+                return session_address();
+        if (which && strcmp(which, "system") != 0)
+                return strdup(which);
+        return strdup(address ? address : SYSTEM_BUS);
+}
+
+int bus_new(struct bus **ret_bus, const char *which, struct sd_event *event,
             const struct control_operations *operations, void *daemon) {
         struct bus *bus = calloc(1, sizeof *bus);
         int r;
@@ -234,7 +252,7 @@ int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
         bus->operations = operations;
         bus->daemon = daemon;
         bus->event = sd_event_ref(event);
-        bus->address = strdup(address ? address : system_address());
+        bus->address = find_address(which);
         r = bus->address ? announce_start(bus) : -ENOMEM;
         if (r >= 0)
                 r = settings_make(bus);

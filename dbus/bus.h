@@ -19,9 +19,9 @@ enum {
         BUS_ALL = BUS_MANAGER | BUS_MODULES | BUS_TABLES
 };
 
-/* address: of the bus, NULL for the system bus. operations and daemon must outlive the bus face. -errno: nothing is
- * left, and a daemon can do without. A bus that is not there is no error. */
-int bus_new(struct bus **ret_bus, const char *address, struct sd_event *event,
+/* which: system (or NULL), session, or the address of a bus. operations and daemon must outlive the bus face. -errno:
+ * nothing is left, and a daemon can do without. A bus that is not there is no error. */
+int bus_new(struct bus **ret_bus, const char *which, struct sd_event *event,
             const struct control_operations *operations, void *daemon);
 /* Tells what callers still wait for that the daemon ends. Takes NULL. */
 struct bus *bus_free(struct bus *bus);

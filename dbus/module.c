@@ -5,9 +5,6 @@
 #include "dbus/bus-private.h"
 #include "dbus/caller.h"
 
-/* Longer than any temporary thing, and no sum with the clock overflows. */
-#define MAX_LIFETIME_USEC (UINT64_C(365) * 24 * 3600 * 1000000)
-
 static int look(struct object *object) {
         object->record.module = (struct control_module) {};
         return object->bus->operations->module(object->bus->daemon, object->number, &object->record.module);
@@ -28,10 +25,10 @@ static int on_enable(sd_bus_message *message, void *userdata, sd_bus_error *erro
         r = sd_bus_message_read(message, "t", &lifetime_usec);
         if (r < 0)
                 return r;
-        if (lifetime_usec > MAX_LIFETIME_USEC)
+        if (lifetime_usec > CONTROL_LIFETIME_MAX_USEC)
                 return failure_say(error, CONTROL_INVALID_ARGUMENT, "A lifetime of %" PRIu64 " microseconds is too "
                                    "long; allowed are 1 to %" PRIu64 " (365 days), and 0 for good", lifetime_usec,
-                                   MAX_LIFETIME_USEC);
+                                   CONTROL_LIFETIME_MAX_USEC);
         r = caller_authorise(bus, message, CALLER_MAY_CONFIGURE, on_enable, userdata, error);
         if (r <= 0)
                 return r < 0 ? r : 1;

@@ -195,7 +195,8 @@ static void expect_belief(struct stage *stage, struct listener *listener) {
 }
 
 static void change_setting(struct stage *stage) {
-        static const uint64_t spans[] = { 0, 100000, 100000, 200000, 1000000, 1000000, 10000000, 3600000000, UINT64_MAX };
+        static const uint64_t spans[] = { 0,       100000,   100000,     200000,    1000000,
+                                          1000000, 10000000, 3600000000, UINT64_MAX };
         static const char *const modes[] = { "passive", "entry", "return", "entry", "all" };
         static const char *const methods[] = { "auto", "tracepoint", "trampoline", "best" };
         static const char *const switches[] = { "SetServices", "SetServices", "SetApps", "SetMapsPerCore" };
@@ -270,6 +271,35 @@ static void whoever_believes_what_is_announced_knows_everything(void **state) {
         free(listener);
 }
 
+static int count(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        ++*(unsigned *) userdata;
+        return 0;
+}
+
+/* The readers' idle interval begins after ten seconds; this takes less than one. */
+static void asking_for_what_is_so_already_succeeds_and_tells_nobody(void **state) {
+        struct stage *stage = *state;
+        unsigned n_told = 0;
+        char error[128];
+
+        assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, NULL, NULL, NULL, count, &n_told) >= 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", error, "s", "entry"), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetAttachMethod", error, "s", "auto"), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIntervalUSec", error, "t",
+                                    (uint64_t) 1000000), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIdleIntervalUSec", error, "t",
+                                    (uint64_t) 10000000), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetServices", error, "b", 1), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetApps", error, "b", 0), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetMapsPerCore", error, "b", 0), 0);
+        assert_int_equal(stage_call(stage->bus, objects[1].path, STAGE_MODULE, "Enable", error, "t", (uint64_t) 0), 0);
+        assert_int_equal(stage_call(stage->bus, objects[3].path, STAGE_TABLE, "SetCapacity", error, "u", 16384), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "Reload", error, NULL), 0);
+        while (sd_bus_process(stage->bus, NULL) > 0)
+                ;
+        assert_int_equal(n_told, 0);
+}
+
 static int open_real(void **state) {
         return stage_open_with(state, run_daemon);
 }
@@ -278,6 +308,8 @@ int main(void) {
         static const struct CMUnitTest cases[] = {
                 cmocka_unit_test_setup_teardown(whoever_believes_what_is_announced_knows_everything, open_real,
                                                 stage_close),
+                cmocka_unit_test_setup_teardown(asking_for_what_is_so_already_succeeds_and_tells_nobody, open_real,
+                                                stage_close),
         };
         char missing[64];
 
@@ -285,5 +317,5 @@ int main(void) {
                 printf("1..0 # SKIP the daemon would not start without %s\n", missing);
                 return 0;
         }
-        return stage_run(cases, 1, 1);
+        return stage_run(cases, 2, 2);
 }

@@ -25,7 +25,7 @@ struct said {
         unsigned n;
 };
 
-static void listen(void *userdata, const char *line) {
+static void listen(void *userdata, const char *line, int error) {
         struct said *said = userdata;
         size_t used = strlen(said->lines);
 
@@ -218,6 +218,57 @@ static void a_dropin_hides_those_of_its_name_further_down(void **state) {
         assert_int_equal(s.max_services, settings_default().max_services);
 }
 
+static void an_empty_file_hides_like_dev_null(void **state) {
+        struct said said;
+        struct settings s;
+
+        tree_file(*state, "run/socktally.conf.d/a.conf", "");
+        tree_file(*state, "usr/socktally.conf.d/a.conf", "[Socktally]\nProcesses=200\n");
+        tree_file(*state, "etc/socktally.conf", "");
+        tree_file(*state, "usr/socktally.conf", "[Socktally]\nSockets=300\n");
+        s = load_tree(*state, &said);
+        assert_int_equal(said.n, 0);
+        assert_int_equal(s.max_processes, settings_default().max_processes);
+        assert_int_equal(s.max_sockets, settings_default().max_sockets);
+        unlink(tree_path(*state, "etc/socktally.conf"));
+        assert_int_equal(symlink("/dev/null", tree_path(*state, "etc/socktally.conf")), 0);
+        s = load_tree(*state, &said);
+        assert_int_equal(s.max_sockets, settings_default().max_sockets);
+}
+
+static void directories_come_in_the_order_of_systemd(void **state) {
+        static const char *const expected[] = { "/etc/socktally", "/run/socktally", "/usr/local/lib/socktally",
+                                                "/usr/lib/socktally" };
+        const char *const *directories = configuration_directories();
+        size_t n = 0;
+
+        for (size_t i = 0; directories[i] && n < 4; i++)
+                n += strcmp(directories[i], expected[n]) == 0;
+        assert_int_equal(n, 4);
+}
+
+static void dropins_that_cannot_be_read_are_named(void **state) {
+        char path[64], expected[256];
+        struct said said;
+
+        tree_file(*state, "run/socktally.conf.d", "no directory");
+        tree_file(*state, "usr/socktally.conf.d/z.conf", "[Socktally]\nProcesses=200\n");
+        tree_directory(*state, "etc/socktally.conf.d");
+        assert_int_equal(symlink("nowhere", tree_path(*state, "etc/socktally.conf.d/a.conf")), 0);
+        assert_int_equal(load_tree(*state, &said).max_processes, 200);
+        assert_int_equal(said.n, 2);
+        snprintf(expected, sizeof expected, "%s: cannot be read: Not a directory, ignoring it\n",
+                 tree_path(*state, "run/socktally.conf.d"));
+        assert_non_null(strstr(said.lines, expected));
+        assert_non_null(strstr(said.lines, "a.conf: cannot be read: No such file or directory, ignoring it\n"));
+        for (unsigned i = 0; i < 260; i++) {
+                snprintf(path, sizeof path, "usr/socktally.conf.d/n%u.conf", i);
+                tree_file(*state, path, "");
+        }
+        (void) load_tree(*state, &said);
+        assert_non_null(strstr(said.lines, "more than 256 drop-ins, ignoring the others"));
+}
+
 static void the_shipped_file_changes_nothing(void **state) {
         struct settings defaults = settings_default(), s = settings_default();
         const char *top = getenv("srcdir");
@@ -287,6 +338,9 @@ int main(void) {
                 CASE(nothing_at_all_is_fine),
                 CASE(dropins_come_after_the_main_file_in_the_order_of_their_names),
                 CASE(a_dropin_hides_those_of_its_name_further_down),
+                CASE(an_empty_file_hides_like_dev_null),
+                CASE(directories_come_in_the_order_of_systemd),
+                CASE(dropins_that_cannot_be_read_are_named),
                 CASE(the_shipped_file_changes_nothing),
                 CASE(the_shipped_file_shows_every_default),
                 CASE(the_manual_pages_name_every_setting_and_option),

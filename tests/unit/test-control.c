@@ -5,133 +5,15 @@
  */
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <syslog.h>
 
 #include <cmocka.h>
 
-#include "daemon/daemon-private.h"
-#include "daemon/privilege.h"
-#include "libclient/socktally.h"
-#include "tests/unit/script-collect.h"
-#include "tests/unit/tree.h"
-
-#define MAIN_FILE "etc/socktally.conf"
-#define RUNTIME_FILE "etc/socktally.conf.d/90-runtime.conf"
-
-struct stage {
-        struct tree *tree;
-        struct script script;
-        struct daemon *daemon;
-        const struct control_operations *ops;
-        struct socktally *reader;
-        struct control_error error;
-        const char *directories[2];
-        unsigned n_told;
-};
-
-static int setup(void **state) {
-        struct stage *stage = calloc(1, sizeof *stage);
-        char missing[64];
-
-        if (privilege_missing(missing, sizeof missing) > 0) {
-                free(stage);
-                *state = NULL; /* the daemon would not start */
-                return 0;
-        }
-        tree_setup((void **) &stage->tree);
-        stage->directories[0] = strdup(tree_directory(stage->tree, "etc"));
-        stage->ops = control_operations();
-        script_use(&stage->script);
-        *state = stage;
-        return 0;
-}
-
-static int teardown(void **state) {
-        struct stage *stage = *state;
-
-        if (!stage)
-                return 0;
-        socktally_close(stage->reader);
-        daemon_free(stage->daemon);
-        free((char *) stage->directories[0]);
-        tree_teardown((void **) &stage->tree);
-        free(stage);
-        return 0;
-}
-
-static struct stage *start(void **state, const char *option) {
-        char directory[256], config[256], message[256];
-        char *argv[] = { (char *) "socktallyd", directory, config, (char *) option, NULL };
-        struct stage *stage = *state;
-        struct options options;
-
-        if (!stage)
-                skip();
-        snprintf(directory, sizeof directory, "--runtime-directory=%s", tree_path(stage->tree, "run"));
-        snprintf(config, sizeof config, "--config=%s", tree_file(stage->tree, "empty.conf", ""));
-        assert_int_equal(options_parse(option ? 4 : 3, argv, &options, message, sizeof message), OPTIONS_RUN);
-        assert_int_equal(daemon_new(&stage->daemon, &options), 0);
-        stage->daemon->directories = stage->directories;
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        return stage;
-}
-
-static int set_text(struct stage *stage, size_t setting, const char *text) {
-        return stage->ops->set(stage->daemon, setting, &(struct control_value) { .text = text }, &stage->error);
-}
-
-static int set_number(struct stage *stage, size_t setting, uint64_t number) {
-        return stage->ops->set(stage->daemon, setting, &(struct control_value) { .number = number }, &stage->error);
-}
-
-static uint64_t get_number(struct stage *stage, size_t setting) {
-        struct control_value value;
-
-        assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
-        return value.number;
-}
-
-static const char *get_text(struct stage *stage, size_t setting) {
-        struct control_value value;
-
-        assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
-        return value.text;
-}
-
-static void assert_error(struct stage *stage, int r, enum control_failure failure, const char *message) {
-        assert_true(r < 0);
-        assert_int_equal(stage->error.failure, failure);
-        assert_non_null(strstr(stage->error.message, message));
-}
-
-static struct control_settings_row row_of(struct stage *stage, const char *key) {
-        struct control_settings_row row = { 0 };
-
-        for (size_t i = 0; i < stage->ops->n_settings; i++) {
-                assert_int_equal(stage->ops->settings_row(stage->daemon, i, &row), 0);
-                if (strcmp(row.key, key) == 0)
-                        return row;
-        }
-        fail_msg("there is no setting %s", key);
-        return row;
-}
-
-static void assert_row(struct stage *stage, const char *key, const char *value, const char *source) {
-        struct control_settings_row row = row_of(stage, key);
-
-        assert_string_equal(row.value, value);
-        if (source[0] == ':') /* a line of a file */
-                assert_true(strlen(row.source) > strlen(source) &&
-                            strcmp(row.source + strlen(row.source) - strlen(source), source) == 0);
-        else
-                assert_string_equal(row.source, source);
-}
+#include "tests/unit/control-stage.h"
 
 static void turn_until_published(struct stage *stage) {
         uint64_t next = publish_next(stage->daemon->publish);
@@ -162,7 +44,7 @@ static int read_bytes(struct stage *stage, enum socktally_table table, uint32_t 
 }
 
 static void a_setting_takes_effect_and_says_where_it_came_from(void **state) {
-        struct stage *stage = start(state, "--idle-interval=5s");
+        struct stage *stage = control_start(state, "--idle-interval=5s");
 
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "IdleInterval", "5s", "command line");
@@ -181,7 +63,7 @@ static void a_setting_takes_effect_and_says_where_it_came_from(void **state) {
 }
 
 static void an_interval_moves_the_next_publication(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_facts facts;
         uint64_t before = stage->daemon->published_usec;
 
@@ -196,7 +78,7 @@ static void an_interval_moves_the_next_publication(void **state) {
 }
 
 static void bad_values_are_named_with_what_is_allowed_and_change_nothing(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         char hostile[5000];
 
         assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "all"), CONTROL_INVALID_ARGUMENT,
@@ -223,8 +105,120 @@ static void bad_values_are_named_with_what_is_allowed_and_change_nothing(void **
         assert_int_equal(stage->script.n_changes, 0);
 }
 
+static void a_value_is_judged_before_it_is_applied(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_error(stage, stage->ops->check(stage->daemon, SETTING_LOAD_MODE,
+                                              &(struct control_value) { .text = "all" }, &stage->error),
+                     CONTROL_INVALID_ARGUMENT, "must be passive, entry or return");
+        assert_error(stage, stage->ops->check(stage->daemon, SETTING_APPS, &(struct control_value) { 1, NULL },
+                                              &stage->error),
+                     CONTROL_NOT_SUPPORTED, "Apps=yes: must be no; this version does not add processes up to apps");
+        assert_int_equal(stage->ops->check(stage->daemon, SETTING_INTERVAL, &(struct control_value) { 2000000, NULL },
+                                           &stage->error), 0);
+        assert_row(stage, "Interval", "1s", "default");
+        assert_int_equal(set_number(stage, SETTING_APPS, 0), 0);
+        assert_int_equal(stage->script.n_changes, 0);
+}
+
+static void an_idle_interval_that_nobody_set_follows_the_interval(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 20000000), 0);
+        assert_int_equal(get_number(stage, SETTING_IDLE_INTERVAL), 20000000);
+        assert_row(stage, "IdleInterval", "20s", "default");
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 1000000), 0);
+        assert_row(stage, "IdleInterval", "10s", "default");
+}
+
+static void an_interval_that_contradicts_a_set_idle_interval_is_refused(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 3000000), 0);
+        assert_error(stage, set_number(stage, SETTING_INTERVAL, 4000000), CONTROL_INVALID_ARGUMENT,
+                     "Interval=4s: must be at least 100ms and at most the idle interval, 3s (run time)");
+        assert_error(stage, set_number(stage, SETTING_IDLE_INTERVAL, 999999), CONTROL_INVALID_ARGUMENT,
+                     "IdleInterval=999ms 999us: must be at least the interval, 1s, and at most 1h");
+        assert_row(stage, "Interval", "1s", "default");
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 3000000), 0);
+}
+
+static void what_is_so_already_is_no_change(void **state) {
+        struct stage *stage = control_start(state, "--interval=500ms");
+
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 500000), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
+        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "auto"), 0);
+        assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 16384, &stage->error), 0);
+        assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 0, &stage->error), 0);
+        assert_int_equal(stage->ops->set_log_level(stage->daemon, 6, &stage->error), 0);
+        assert_row(stage, "Interval", "500ms", "command line");
+        assert_row(stage, "LoadMode", "entry", "default");
+        assert_row(stage, "Processes", "16384", "default");
+        assert_row(stage, "Modules", "tcp udp", "default");
+        assert_row(stage, "LogLevel", "info", "default");
+        assert_int_equal(stage->script.n_changes, 0);
+}
+
+static uint64_t read_services(struct stage *stage, int *ret_answer) {
+        struct socktally_column column;
+        struct socktally_row row;
+        uint64_t n = 0;
+
+        refresh(stage);
+        assert_int_equal(socktally_row(stage->reader, SOCKTALLY_TABLE_HOST, 0, &row), 0);
+        assert_int_equal(socktally_column(stage->reader, SOCKTALLY_TABLE_HOST, "services", &column), 0);
+        *ret_answer = socktally_value(&row, &column, &n);
+        return socktally_count(stage->reader, SOCKTALLY_TABLE_SERVICES);
+}
+
+static void services_that_are_not_kept_are_unknown_and_come_back_whole(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        struct socktally_column column;
+        struct socktally_row row;
+        struct control_table table;
+        uint64_t bytes;
+        double rate;
+        int answer;
+
+        atomic_store(&stage->script.n_rows, 1);
+        atomic_store(&stage->script.bytes, 50);
+        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(set_number(stage, SETTING_SERVICES, 0), 0);
+        assert_int_equal(read_services(stage, &answer), 0);
+        assert_int_equal(answer, SOCKTALLY_NOT_TRACKED);
+        assert_int_equal(stage->ops->table(stage->daemon, 1, &table), 0);
+        assert_int_equal(table.used, 0);
+        atomic_store(&stage->script.bytes, 70);
+        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        refresh(stage);
+        assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_VALUE);
+        assert_int_equal(bytes, 70);
+        assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
+        assert_int_equal(read_services(stage, &answer), N_SERVICE_SPECIALS);
+        assert_int_equal(answer, SOCKTALLY_VALUE);
+        assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_SERVICES, SERVICE_NO_UNIT, &bytes), SOCKTALLY_VALUE);
+        assert_int_equal(bytes, 70);
+        assert_int_equal(socktally_row(stage->reader, SOCKTALLY_TABLE_SERVICES, SERVICE_NO_UNIT, &row), 0);
+        assert_int_equal(socktally_column(stage->reader, SOCKTALLY_TABLE_SERVICES, "tcp_tx_bytes", &column), 0);
+        assert_int_equal(socktally_rate(&row, &column, &rate), SOCKTALLY_NOT_TRACKED); /* not 70 in one interval */
+}
+
+static void the_level_of_the_log_changes_and_is_a_setting(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(stage->ops->log_level(stage->daemon), 6);
+        assert_int_equal(stage->ops->set_log_level(stage->daemon, 3, &stage->error), 0);
+        assert_int_equal(stage->ops->log_level(stage->daemon), 3);
+        assert_row(stage, "LogLevel", "err", "run time");
+        assert_int_equal(setlogmask(0), LOG_UPTO(LOG_ERR));
+        assert_int_equal(stage->ops->set_log_level(stage->daemon, 7, &stage->error), 0);
+        assert_int_equal(setlogmask(0), LOG_UPTO(LOG_DEBUG));
+}
+
 static void what_the_kernel_refuses_changes_nothing(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_module module;
 
         atomic_store(&stage->script.change_error, -EOPNOTSUPP);
@@ -242,7 +236,7 @@ static void what_the_kernel_refuses_changes_nothing(void **state) {
 }
 
 static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_module module;
         uint64_t bytes;
 
@@ -271,7 +265,7 @@ static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
 }
 
 static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_module module;
         uint64_t now = daemon_clock_usec(CLOCK_REALTIME);
 
@@ -292,12 +286,12 @@ static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
 
 static void a_lifetime_that_does_not_fit_is_refused(void **state) {
         static const uint64_t lifetimes[] = { CONTROL_LIFETIME_MAX_USEC + 1, UINT64_MAX / 2, UINT64_MAX };
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_module module;
 
         for (size_t i = 0; i < 3; i++)
                 assert_error(stage, stage->ops->module_enable(stage->daemon, MODULE_TCP, lifetimes[i], &stage->error),
-                             CONTROL_INVALID_ARGUMENT, "up to 315360000000000 us (10 years)");
+                             CONTROL_INVALID_ARGUMENT, "up to 31536000000000 us (365 days)");
         assert_int_equal(stage->ops->module(stage->daemon, MODULE_TCP, &module), 0);
         assert_int_equal(module.expires_usec, 0);
         assert_error(stage, stage->ops->module_enable(stage->daemon, N_MODULES, 0, &stage->error),
@@ -308,7 +302,7 @@ static void a_lifetime_that_does_not_fit_is_refused(void **state) {
 }
 
 static void the_end_of_a_lifetime_is_tried_again_when_the_kernel_refuses(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
 
         assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 1, &stage->error), 0);
         atomic_store(&stage->script.change_error, -EIO);
@@ -337,7 +331,7 @@ static void check_table(struct stage *stage, uint64_t host_bytes) {
 }
 
 static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_table table;
 
         atomic_store(&stage->script.n_rows, 60);
@@ -371,7 +365,7 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
 
 static void capacities_out_of_range_are_refused(void **state) {
         static const uint32_t capacities[] = { 0, 15, 1048577, UINT32_MAX };
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
 
         for (size_t number = 0; number < stage->ops->n_tables; number++)
                 for (size_t i = 0; i < 4; i++)
@@ -388,7 +382,7 @@ static void tell(void *userdata) {
 }
 
 static void sync_publishes_now_and_tells_the_sequence(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         struct control_facts facts;
         uint64_t first, second, bytes;
 
@@ -410,7 +404,7 @@ static void sync_publishes_now_and_tells_the_sequence(void **state) {
 }
 
 static void segments_are_handed_out_by_name(void **state) {
-        struct stage *stage = start(state, NULL);
+        struct stage *stage = control_start(state, NULL);
         int full, public, other = -7;
 
         assert_int_equal(stage->ops->open_segment(stage->daemon, "full", &full, &stage->error), 0);
@@ -421,158 +415,19 @@ static void segments_are_handed_out_by_name(void **state) {
         assert_int_equal(other, -7);
 }
 
-static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\nProcesses=100\nModules=tcp\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(get_number(stage, SETTING_INTERVAL), 2000000);
-        assert_row(stage, "Interval", "2s", ":2");
-        assert_row(stage, "Processes", "100", ":3");
-        assert_row(stage, "LoadMode", "entry", "default");
-        assert_row(stage, "Modules", "tcp", ":4");
-        assert_int_equal(stage->script.config.load_mode, LOAD_ENTRY);
-        assert_int_equal(stage->script.config.max_processes, 100);
-        assert_true(stage->script.config.is_udp_off);
-        assert_int_equal(stage->script.n_changes, 4);
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(stage->script.n_changes, 4); /* nothing differs */
-}
-
-static void reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=soon\nLoadMode=return\nSockets=-1\n");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
-                     "socktally.conf:2: Interval=soon: must be a time span from 100ms to 1h");
-        assert_non_null(strstr(stage->error.message, "and 1 more"));
-        assert_row(stage, "Interval", "2s", ":2");
-        assert_row(stage, "LoadMode", "return", ":3");
-}
-
-static void reload_with_a_file_that_cannot_be_read_changes_nothing(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
-        tree_directory(stage->tree, "etc/socktally.conf.d/50-a.conf");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
-                     "50-a.conf: not a regular file; nothing was changed");
-        assert_row(stage, "LoadMode", "entry", "default");
-        assert_int_equal(stage->script.n_changes, 0);
-}
-
-static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\nInterval=3s\nSockets=100\n");
-        atomic_store(&stage->script.change_error, -EOPNOTSUPP);
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED,
-                     "LoadMode=return: the script refuses");
-        assert_row(stage, "LoadMode", "entry", "default");
-        assert_row(stage, "Interval", "3s", ":3");
-        assert_row(stage, "Sockets", "262144", "default");
-}
-
-static void a_hangup_signal_reloads(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
-        kill(getpid(), SIGHUP);
-        while (stage->script.n_changes == 0)
-                assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
-        assert_row(stage, "LoadMode", "return", ":2");
-}
-
-static void assert_saved(struct stage *stage, const char *wanted) {
-        FILE *file = fopen(tree_path(stage->tree, RUNTIME_FILE), "r");
-        char text[1024];
-
-        assert_non_null(file);
-        text[fread(text, 1, sizeof text - 1, file)] = '\0';
-        fclose(file);
-        assert_int_equal(text[0], '#');
-        assert_string_equal(text + strcspn(text, "\n") + 1, wanted);
-}
-
-static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
-        struct stage *stage = start(state, "--interval=500ms");
-        struct settings next = settings_default();
-
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServiceRows=50\nIdleInterval=20s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 1500001), 0);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 60, &stage->error), 0);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 50, &stage->error), 0); /* as the file says */
-        assert_int_equal(stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp\n");
-        assert_row(stage, "LoadMode", "return", ":4");
-        assert_row(stage, "ServiceRows", "50", ":2");
-        assert_row(stage, "Interval", "500ms", "command line");
-        assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
-        assert_int_equal(next.load_mode, LOAD_RETURN);
-        assert_int_equal(next.idle_interval_usec, 1500001);
-        assert_int_equal(next.modules, 1 << MODULE_TCP);
-        /* What was saved stays with the next save; what is as before leaves. */
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp\n");
-}
-
-static void save_removes_its_file_when_nothing_differs(void **state) {
-        struct stage *stage = start(state, NULL);
-        struct stat st;
-
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), 0);
-        assert_int_equal(st.st_mode & 0777, 0644);
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
-        assert_row(stage, "LoadMode", "entry", "default");
-}
-
-static void save_names_the_file_that_would_win(void **state) {
-        struct stage *stage = start(state, NULL);
-        struct stat st;
-
-        tree_file(stage->tree, "etc/socktally.conf.d/95-local.conf", "[Socktally]\nLoadMode=passive\n");
-        tree_file(stage->tree, "etc/socktally.conf.d/10-first.conf", "[Socktally]\nInterval=3s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_int_equal(set_number(stage, SETTING_INTERVAL, 2000000), 0);
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "95-local.conf:2");
-        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
-        assert_saved(stage, "[Socktally]\nInterval=2s\n");
-}
-
-static void save_says_why_it_cannot(void **state) {
-        struct stage *stage = start(state, NULL);
-
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        tree_file(stage->tree, "etc/socktally.conf.d", "not a directory");
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "Not a directory");
-        assert_row(stage, "LoadMode", "return", "run time");
-        stage->daemon->directories = NULL;
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED, "--config=");
-}
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, control_setup, control_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(a_setting_takes_effect_and_says_where_it_came_from),
                 CASE(an_interval_moves_the_next_publication),
                 CASE(bad_values_are_named_with_what_is_allowed_and_change_nothing),
+                CASE(a_value_is_judged_before_it_is_applied),
+                CASE(an_idle_interval_that_nobody_set_follows_the_interval),
+                CASE(an_interval_that_contradicts_a_set_idle_interval_is_refused),
+                CASE(what_is_so_already_is_no_change),
+                CASE(services_that_are_not_kept_are_unknown_and_come_back_whole),
+                CASE(the_level_of_the_log_changes_and_is_a_setting),
                 CASE(what_the_kernel_refuses_changes_nothing),
                 CASE(a_module_that_is_off_is_unknown_and_comes_back),
                 CASE(a_lifetime_ends_by_itself_and_can_be_extended),
@@ -582,15 +437,6 @@ int main(void) {
                 CASE(capacities_out_of_range_are_refused),
                 CASE(sync_publishes_now_and_tells_the_sequence),
                 CASE(segments_are_handed_out_by_name),
-                CASE(reload_applies_what_differs_and_takes_back_what_was_not_saved),
-                CASE(reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest),
-                CASE(reload_with_a_file_that_cannot_be_read_changes_nothing),
-                CASE(a_change_that_fails_in_a_reload_is_told_and_the_rest_applied),
-                CASE(a_hangup_signal_reloads),
-                CASE(save_writes_what_differs_and_the_next_start_has_it),
-                CASE(save_removes_its_file_when_nothing_differs),
-                CASE(save_names_the_file_that_would_win),
-                CASE(save_says_why_it_cannot),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

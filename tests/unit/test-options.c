@@ -36,7 +36,7 @@ static void without_options_the_defaults_run(void **state) {
 
         assert_int_equal(parse((const char *const[]) { NULL }, &options, message), OPTIONS_RUN);
         assert_null(options.config_path);
-        assert_null(options.bus_address);
+        assert_null(options.bus);
         assert_string_equal(options.runtime_directory, "/run/socktally");
         assert_false(options.debug);
         options_apply(&options, &settings);
@@ -56,7 +56,7 @@ static void every_option_arrives(void **state) {
         options_apply(&options, &settings);
         assert_string_equal(options.config_path, "/c");
         assert_string_equal(options.runtime_directory, "/r");
-        assert_string_equal(options.bus_address, "unix:path=/b");
+        assert_string_equal(options.bus, "unix:path=/b");
         assert_true(options.debug);
         assert_int_equal(settings.interval_usec, 200000);
         assert_int_equal(settings.idle_interval_usec, 60000000);
@@ -93,7 +93,8 @@ static void each_mistake_gets_its_one_line(void **state) {
                 { { "-x" }, "unknown option -x; --help lists them" },
                 { { "--debug=yes" }, "unknown option --debug=yes; --help lists them" },
                 { { "--config=" }, "--config= needs a path" },
-                { { "--bus=" }, "--bus= needs an address of D-Bus" },
+                { { "--bus=user" }, "--bus=user: must be system, session, none or an address such as "
+                                    "unix:path=/run/dbus/system_bus_socket" },
                 { { "now" }, "unexpected argument now; --help lists the options" },
                 { { "--debug", "now" }, "unexpected argument now; --help lists the options" },
         };

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files say and what runs: Reload takes it over, Save writes what was changed at run time. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/control-stage.h"
+
+static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\nProcesses=100\nModules=tcp\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(get_number(stage, SETTING_INTERVAL), 2000000);
+        assert_row(stage, "Interval", "2s", ":2");
+        assert_row(stage, "Processes", "100", ":3");
+        assert_row(stage, "LoadMode", "entry", "default");
+        assert_row(stage, "Modules", "tcp", ":4");
+        assert_int_equal(stage->script.config.load_mode, LOAD_ENTRY);
+        assert_int_equal(stage->script.config.max_processes, 100);
+        assert_true(stage->script.config.is_udp_off);
+        assert_int_equal(stage->script.n_changes, 4);
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->script.n_changes, 4); /* nothing differs */
+}
+
+static void reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=soon\nLoadMode=return\nSockets=-1\n");
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "socktally.conf:2: Interval=soon: must be a time span from 100ms to 1h");
+        assert_non_null(strstr(stage->error.message, "and 1 more"));
+        assert_row(stage, "Interval", "2s", ":2");
+        assert_row(stage, "LoadMode", "return", ":3");
+}
+
+static void reload_with_a_file_that_cannot_be_read_changes_nothing(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
+        tree_directory(stage->tree, "etc/socktally.conf.d/50-a.conf");
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "50-a.conf: not a regular file; nothing was changed");
+        assert_row(stage, "LoadMode", "entry", "default");
+        assert_int_equal(stage->script.n_changes, 0);
+}
+
+static void the_file_that_cannot_be_read_is_named_not_the_line_before_it(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=soon\nLoadMode=return\n");
+        tree_directory(stage->tree, "etc/socktally.conf.d");
+        assert_int_equal(symlink("nowhere", tree_path(stage->tree, "etc/socktally.conf.d/50-a.conf")), 0);
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "50-a.conf: cannot be read: No such file or directory; nothing was changed");
+        assert_row(stage, "LoadMode", "entry", "default");
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
+        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "50-a.conf");
+        assert_row(stage, "LoadMode", "passive", "run time");
+}
+
+static void settings_of_files_that_contradict_each_other_are_named(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=30s\nIdleInterval=20s\nLoadMode=return\n");
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "socktally.conf:3: IdleInterval=20s: must be at least Interval=30s");
+        assert_row(stage, "Interval", "30s", ":2");
+        assert_row(stage, "IdleInterval", "30s", "default");
+        assert_row(stage, "LoadMode", "return", ":4");
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=40s\nIdleInterval=50s\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "IdleInterval", "50s", ":3");
+}
+
+static void every_new_setting_comes_from_the_file_and_goes_back_to_one(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        struct settings next = settings_default();
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServices=no\nApps=no\nMapsPerCore=on\nLogLevel=4\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "Services", "no", ":2");
+        assert_row(stage, "MapsPerCore", "yes", ":4");
+        assert_row(stage, "LogLevel", "warning", ":5");
+        assert_true(stage->script.config.is_per_core);
+        assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
+        assert_int_equal(set_number(stage, SETTING_MAPS_PER_CORE, 0), 0);
+        assert_int_equal(stage->ops->set_log_level(stage->daemon, 5, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
+        assert_true(next.has_services);
+        assert_false(next.is_per_core);
+        assert_int_equal(next.log_level, 5);
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "Services", "yes", ":4");
+}
+
+static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\nInterval=3s\nSockets=100\n");
+        atomic_store(&stage->script.change_error, -EOPNOTSUPP);
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED,
+                     "LoadMode=return: the script refuses");
+        assert_row(stage, "LoadMode", "entry", "default");
+        assert_row(stage, "Interval", "3s", ":3");
+        assert_row(stage, "Sockets", "262144", "default");
+}
+
+static void a_hangup_signal_reloads(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
+        kill(getpid(), SIGHUP);
+        while (stage->script.n_changes == 0)
+                assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
+        assert_row(stage, "LoadMode", "return", ":2");
+}
+
+static void assert_saved(struct stage *stage, const char *wanted) {
+        FILE *file = fopen(tree_path(stage->tree, RUNTIME_FILE), "r");
+        char text[1024];
+
+        assert_non_null(file);
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+        assert_int_equal(text[0], '#');
+        assert_string_equal(text + strcspn(text, "\n") + 1, wanted);
+}
+
+static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
+        struct stage *stage = control_start(state, "--interval=500ms");
+        struct settings next = settings_default();
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServiceRows=50\nIdleInterval=20s\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
+        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 1500001), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 60, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 50, &stage->error), 0); /* as the file says */
+        assert_int_equal(stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp\n");
+        assert_row(stage, "LoadMode", "return", ":4");
+        assert_row(stage, "ServiceRows", "50", ":2");
+        assert_row(stage, "Interval", "500ms", "command line");
+        assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
+        assert_int_equal(next.load_mode, LOAD_RETURN);
+        assert_int_equal(next.idle_interval_usec, 1500001);
+        assert_int_equal(next.modules, 1 << MODULE_TCP);
+        /* What was saved stays with the next save; what is as before leaves. */
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp\n");
+}
+
+static void save_removes_its_file_when_nothing_differs(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        struct stat st;
+
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0644);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
+        assert_row(stage, "LoadMode", "entry", "default");
+}
+
+static void save_names_the_file_that_would_win(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        struct stat st;
+
+        tree_file(stage->tree, "etc/socktally.conf.d/95-local.conf", "[Socktally]\nLoadMode=passive\n");
+        tree_file(stage->tree, "etc/socktally.conf.d/10-first.conf", "[Socktally]\nInterval=3s\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 2000000), 0);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
+        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "95-local.conf:2");
+        assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_saved(stage, "[Socktally]\nInterval=2s\n");
+}
+
+static void save_says_why_it_cannot(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
+        tree_file(stage->tree, "etc/socktally.conf.d", "not a directory");
+        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "Not a directory");
+        assert_row(stage, "LoadMode", "return", "run time");
+        stage->daemon->directories = NULL;
+        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED, "--config=");
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, control_setup, control_teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(reload_applies_what_differs_and_takes_back_what_was_not_saved),
+                CASE(reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest),
+                CASE(reload_with_a_file_that_cannot_be_read_changes_nothing),
+                CASE(the_file_that_cannot_be_read_is_named_not_the_line_before_it),
+                CASE(settings_of_files_that_contradict_each_other_are_named),
+                CASE(every_new_setting_comes_from_the_file_and_goes_back_to_one),
+                CASE(a_change_that_fails_in_a_reload_is_told_and_the_rest_applied),
+                CASE(a_hangup_signal_reloads),
+                CASE(save_writes_what_differs_and_the_next_start_has_it),
+                CASE(save_removes_its_file_when_nothing_differs),
+                CASE(save_names_the_file_that_would_win),
+                CASE(save_says_why_it_cannot),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

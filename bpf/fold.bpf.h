@@ -62,8 +62,9 @@ static __always_inline __s64 release(const struct ledger *l, __s64 unexplained, 
         return unexplained;
 }
 
-static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
-                                     const struct occasion *why) {
+static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
+                                           const struct occasion *why) {
+        __s64 unexplained;
         __u64 total;
 
         if (!(l->flags & LEDGER_READY)) {
@@ -73,7 +74,10 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         }
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         c->bytes[TX] = exchange(&l->bytes[TX]);
-        c->bytes[TX] += release(l, total - l->base[TX] - c->bytes[TX], why);
+        unexplained = total - l->base[TX] - c->bytes[TX];
+        if (unexplained == -1 && !why->is_final && is_fin_queued(sk->__sk_common.skc_state))
+                unexplained = 0; /* the FIN itself, which is not queued yet: tcp_written() is too early */
+        c->bytes[TX] += release(l, unexplained, why);
         l->base[TX] += c->bytes[TX];
 
         c->bytes[RX] = exchange(&l->bytes[RX]);
@@ -86,6 +90,17 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         }
         c->bytes[RX] += release(l, total - l->base[RX] - c->bytes[RX], why);
         l->base[RX] += c->bytes[RX];
+}
+
+/* Nothing is written or read any more once the last descriptor is gone, but the FIN that the kernel then queues would
+ * for a moment look like a byte less; and nobody looks again who could give it back. */
+static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
+                                     const struct occasion *why) {
+        catch_up(tp, l, sk->__sk_common.skc_state);
+        if (!(l->flags & LEDGER_CLOSED))
+                take_tcp_bytes(sk, tp, l, c, why);
+        if (!(l->flags & LEDGER_READY))
+                return;
         c->retransmits = tp->total_retrans - l->retransmits;
         l->retransmits += c->retransmits;
 }
@@ -160,6 +175,7 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
 /* The socket leaves old_state for TCP_CLOSE: nothing can be written any more, and connect(AF_UNSPEC) may now spoil the
  * counters. Under the lock. */
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
+        catch_up(tp, l, old_state);
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
         l->settled[TX] = tcp_written(sk, tp, l, old_state);

@@ -137,7 +137,9 @@ static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock
         if (has_calls(l))
                 return false;
         if (!(l->flags & LEDGER_READY))
-                return true;
+                return !is_connected(sk->__sk_common.skc_state);
+        if (l->flags & LEDGER_CLOSED)
+                return tp->total_retrans == l->retransmits;
         return (l->flags & LEDGER_SETTLED || tcp_written(sk, tp, l, 0) == l->base[TX]) &&
                tcp_read(sk, tp, l) == l->base[RX] && tp->total_retrans == l->retransmits &&
                (!(l->flags & LEDGER_SETTLED) || l->settled[TX] == l->base[TX]);

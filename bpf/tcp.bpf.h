@@ -60,4 +60,21 @@ static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *t
         l->flags |= LEDGER_READY;
 }
 
+#define CONNECTED_STATES (FIN_STATES | 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT)
+
+static __always_inline bool is_connected(__u32 state) {
+        return CONNECTED_STATES >> (state & 31) & 1;
+}
+
+/* The program at TCP_ESTABLISHED runs before the state is stored. A ledger that is made in between, by a call or a scan
+ * that still sees TCP_SYN_SENT, comes too late for it and too early for the keys. Under the lock. */
+static __always_inline void catch_up(const struct tcp_sock *tp, struct ledger *l, __u32 state) {
+        if (l->flags & LEDGER_READY || !is_connected(state))
+                return;
+        take_keys(l, tp);
+        l->flags |= LEDGER_CONNECTED;
+        if (l->flags & LEDGER_ACTIVE && tp->bytes_acked)
+                l->flags |= LEDGER_SYN_COUNTED;
+}
+
 #endif

@@ -54,7 +54,8 @@ static int file_path(const struct socktally *reader, const char *name, char path
         return n >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
-/* The files of the views that would do. */
+/* The files of the views that would do, the best first. Who reads it already, of a daemon that is only late, stays with
+ * it: the next one says less. */
 static int attach_files(struct socktally *reader) {
         char path[PATH_SIZE];
         int result = -ENOENT;
@@ -67,7 +68,7 @@ static int attach_files(struct socktally *reader) {
                 r = file_path(reader, files[i].name, path);
                 if (r >= 0)
                         r = attach_file(reader, path, false);
-                if (r >= 0)
+                if (r >= 0 || (r == -EALREADY && reader_would_take(reader->attachment)))
                         return r;
                 if (result == -ENOENT)
                         result = r;

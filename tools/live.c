@@ -28,6 +28,7 @@
 struct live {
         struct socktally *reader;
         const struct options *options;
+        WINDOW *keys; /* a pad: reading a key from it does not bring half a picture to the screen first */
         enum socktally_table table;
         struct listing listing, host;
         struct choice choice;
@@ -162,6 +163,8 @@ static void sort_key(struct live *live, int key) {
 }
 
 static void handle_key(struct live *live, int key) {
+        if (key == KEY_RESIZE) /* our own word to curses */
+                return;
         live->notice = NULL;
         if (live->has_help && key != 'q') {
                 live->has_help = false;
@@ -290,7 +293,7 @@ static void turn(struct live *live, int signal_fd) {
                 handle_signal(live, signal_fd);
         if (r > 0 && fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
                 live->is_done = true;
-        while (!live->is_done && (key = getch()) != ERR)
+        while (!live->is_done && (key = wgetch(live->keys)) != ERR)
                 handle_key(live, key);
         if (!live->is_paused && !live->is_done && ((r > 0 && fds[2].revents) || now_msec() >= live->deadline_msec))
                 refresh_reader(live, r > 0 && fds[2].revents);
@@ -321,8 +324,8 @@ static bool wants_color(const struct options *options) {
 static void loop(struct live *live, int signal_fd) {
         (void)cbreak();
         (void)noecho();
-        (void)keypad(stdscr, TRUE);
-        (void)nodelay(stdscr, TRUE);
+        (void)keypad(live->keys, TRUE);
+        (void)nodelay(live->keys, TRUE);
         (void)set_escdelay(25);
         (void)curs_set(0);
         screen_init(wants_color(live->options));
@@ -353,8 +356,14 @@ enum exit_status live_run(struct socktally *reader, enum socktally_table table, 
                 err(STATUS_FAILED, "cannot receive signals");
         screen = newterm(NULL, stdout, stdin);
         if (screen) {
-                loop(&live, signal_fd);
+                live.keys = newpad(1, 1);
+                if (live.keys)
+                        loop(&live, signal_fd);
+                else
+                        (void)endwin();
                 delscreen(screen);
+                if (!live.keys)
+                        errx(STATUS_FAILED, "out of memory");
         } else
                 warnx("the terminal '%s' (TERM) is not known here; use --once", terminal ? terminal : "");
         listing_done(&live.listing);

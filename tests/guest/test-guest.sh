@@ -56,7 +56,7 @@ check_run_guest() {
         code=0
         "$guest/make-initramfs" -o "$work/bare" >&2
         # shellcheck disable=SC2016  # for the guest's shell
-        "$guest/run-guest" "$kernel" --initrd "$work/bare" --timeout 60 -- \
+        "$guest/run-guest" "$kernel" --initrd "$work/bare" --timeout 300 -- \
                 sh -c 'printf "<%s>" "$@"; exit 42' sh "two words" "it's" '$HOME' '' >"$work/console" || code=$?
         if [ "$code" = 42 ] && grep -qF "<two words><it's><\$HOME><>" "$work/console"; then
                 report ok "run-guest gives the command its arguments and returns its exit code"
@@ -109,10 +109,11 @@ renumber() {
 run_live() {
         label=$1 kernel=$2 method=$3
         console=$consoles/$suite-$method.console
+        settings="SOCKTALLY_LIVE_TIMEOUT=400 SOCKTALLYD=daemon/socktallyd SOCKTALLY_ATTACH_METHOD=$method"
         {
                 code=0
-                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 360 -- \
-                        sh -c "cd /build && SOCKTALLYD=daemon/socktallyd SOCKTALLY_ATTACH_METHOD=$method exec tests/live/live" 2>&1 || code=$?
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 1500 -- \
+                        sh -c "cd /build && export $settings && exec tests/live/live" 2>&1 || code=$?
                 echo "guest-exit $code"
         } | tee "$console" | renumber "$label"
 }
@@ -124,7 +125,7 @@ run_churn() {
         console=$consoles/$suite-churn.console
         {
                 code=0
-                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 180 \
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 600 \
                         --kernel-option oops=panic --kernel-option slub_debug=P,UDP,UDPv6,RAW,RAWv6,PING -- \
                         /build/tests/live/churn 5 2>&1 || code=$?
                 echo "guest-exit $code"

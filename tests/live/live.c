@@ -47,7 +47,7 @@ static int print_help(void) {
              "  --dry-run         no daemon: only check that the players move what the scenarios say\n"
              "  --list            print the scenarios' sentences\n\n"
              "Environment: SOCKTALLY_LOAD_MODE (entry), SOCKTALLY_ATTACH_METHOD (auto), SOCKTALLY_LIVE_SCALE (1: bulk\n"
-             "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (30: seconds for one scenario).");
+             "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (120: seconds for one scenario).");
         return EXIT_SUCCESS;
 }
 
@@ -128,7 +128,7 @@ static const char *attend(struct run *run, int pidfd) {
                 uint64_t now = now_msec();
 
                 if (now >= deadline)
-                        return "its time is over: killed";
+                        return "its time is over: killed (SOCKTALLY_LIVE_TIMEOUT)";
                 if (poll(pollers, 3, (int) (deadline - now < 100 ? deadline - now : 100)) < 0 && errno != EINTR)
                         return "poll failed";
                 if (pollers[2].revents & POLLIN) {
@@ -228,7 +228,7 @@ static void prepare_run(struct run *run) {
                                         .scale = (uint32_t) atoi(environment("SOCKTALLY_LIVE_SCALE", "1")) };
         if (run->bill.scale == 0)
                 run->bill.scale = 1;
-        run->scene_timeout_msec = 1000 * atoi(environment("SOCKTALLY_LIVE_TIMEOUT", "30"));
+        run->scene_timeout_msec = 1000 * atoi(environment("SOCKTALLY_LIVE_TIMEOUT", "120"));
 }
 
 int main(int argc, char **argv) {

@@ -22,6 +22,9 @@ enum { SECOND_PORT = PORT + 1 };
 #define BIG_BUFFER (16 << 20)
 #define N_CHURNERS 4
 #define CHURN_SOCKETS 3500
+#define N_ENDERS 3
+#define END_SOCKETS 300
+#define END_ROUNDS 6
 
 static const char bytes[SEND_SIZE];
 
@@ -265,6 +268,40 @@ void many_churn(struct scene *scene, int unused) {
                 player_start_numbered(scene, "lv-churn", i, churner);
         scene_wait_done(scene);
         expect(&scene->players[0], udp_tx_bytes, 3 * CHURN_SOCKETS * 10);
+}
+
+/* Ends hundreds of connections at a time, one side by shutdown() first, while the daemon folds all of them. */
+static void ender(struct player *player) {
+        static int fds[END_SOCKETS], peers[END_SOCKETS];
+        uint64_t port;
+        int listener = tcp_listener(player, FLAVOUR_V4, &port);
+
+        allow_descriptors(player, 2 * END_SOCKETS + 64);
+        for (int round = 0; round < END_ROUNDS; round++) {
+                for (int i = 0; i < END_SOCKETS; i++) {
+                        fds[i] = tcp_dial(player, FLAVOUR_V4, port);
+                        peers[i] = tcp_answer(player, listener);
+                        send_all(player, fds[i], 1);
+                        send_all(player, peers[i], 2);
+                        recv_exactly(player, peers[i], 1);
+                }
+                for (int i = 0; i < END_SOCKETS; i++) {
+                        if (i % 2 == 0)
+                                NEED(player, shutdown(fds[i], SHUT_WR));
+                        tcp_hang_up(player, peers[i]);
+                }
+                for (int i = 0; i < END_SOCKETS; i++)
+                        tcp_hang_up(player, fds[i]);
+        }
+}
+
+void many_endings(struct scene *scene, int unused) {
+        scene_own_network(scene);
+        for (unsigned int i = 0; i < N_ENDERS; i++)
+                player_start_numbered(scene, "lv-ender", i, ender);
+        scene_wait_done(scene);
+        expect(&scene->players[0], tcp_tx_bytes, END_ROUNDS * END_SOCKETS * 3);
+        expect(&scene->players[0], tcp_closes, END_ROUNDS * END_SOCKETS * 2);
 }
 
 /* Talks to itself over TCP and UDP for a while, on fresh and on old sockets, in sizes that differ with each process. */

@@ -251,7 +251,7 @@ static void zerocopy_receiver(struct player *player) {
 void pages_zerocopy_receive(struct scene *scene, int unused) {
         struct player *receiver = player_start(scene, "lv-zcrecv-rx", zerocopy_receiver);
 
-        scene->patience_msec = 15000;
+        scene->patience_msec = 60000;
         player_start(scene, "lv-zcrecv-tx", zerocopy_sender);
         scene_wait_done(scene);
         expect(receiver, tcp_rx_bytes, PARTS * ZEROCOPY_PART);

@@ -27,7 +27,7 @@ scenario_function udp_connected_talk, udp_unconnected_talk, udp_empty_datagrams,
 
 /* many.c */
 scenario_function many_threads_one_tcp, many_threads_one_udp, many_threads_own_sockets, many_sockets,
-        many_churn, many_processes;
+        many_churn, many_endings, many_processes;
 
 /* share.c */
 enum passing { PASSED_UNUSED, PASSED_USED, PASSED_LATE };

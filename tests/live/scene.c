@@ -27,7 +27,7 @@
 #include "tests/live/scene.h"
 
 /* A player outlives neither its scene nor, whatever happens to the others, this many seconds. */
-#define PLAYER_LIFE_SECONDS 300
+#define PLAYER_LIFE_SECONDS 1200
 #define LOOK_AROUND_NSEC 200000000
 
 struct scene *scene_new(const struct playbill *bill) {

@@ -23,8 +23,8 @@
 #include "tests/live/service.h"
 
 #define MAX_ARGUMENTS 16
-#define READY_TIMEOUT_MSEC 60000
-#define STOP_TIMEOUT_MSEC 30000
+#define READY_TIMEOUT_MSEC 300000
+#define STOP_TIMEOUT_MSEC 120000
 
 static int __attribute__((format(printf, 3, 4))) complain(char *problem, size_t size, const char *format, ...) {
         va_list arguments;

@@ -44,6 +44,7 @@ const struct scenario scenarios[] = {
         { "64 threads with sockets of their own", many_threads_own_sockets, 0 },
         { "more than 2,000 sockets in one process", many_sockets, 0 },
         { "thousands of sockets that come and go at once", many_churn, 0 },
+        { "thousands of connections that end while they are counted", many_endings, 0 },
         { "16 processes that talk in every way at once", many_processes, 2 },
         { "a TCP connection shared by 2 processes more charges each for its own calls", share_tcp, 2 },
         { "a TCP connection shared by 8 processes more charges each for its own calls", share_tcp, 8 },

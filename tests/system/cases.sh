@@ -318,7 +318,7 @@ a_garbage_file_stops_nothing() {
 # The kernel frees what nobody holds any more a little later and tells nobody when, so this asks again for a while.
 is_gone_from_kernel() { # KIND ID
         local attempt
-        for attempt in {1..50}; do
+        for attempt in {1..600}; do
                 bpftool "$1" show id "$2" >/dev/null 2>&1 || return 0
                 sleep 0.1
         done

@@ -116,7 +116,7 @@ machine_choose_bus() { # dbus-daemon|dbus-broker
 
 # Runs a command in the machine, as its root.
 inside() { # COMMAND...
-        timeout --foreground 60 nsenter -t "$machine_leader" -a -- "$@" </dev/null
+        timeout --foreground 300 nsenter -t "$machine_leader" -a -- "$@" </dev/null
 }
 
 # The same as an ordinary user, with one more group if it is not empty.

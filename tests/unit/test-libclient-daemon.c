@@ -19,7 +19,7 @@
 
 #include "tests/unit/fake-daemon.h"
 
-#define PATIENCE_USEC 20000000 /* far more than anything here takes */
+#define PATIENCE_USEC 120000000 /* far more than anything here takes */
 
 struct state {
         struct fixture *f;
@@ -310,7 +310,7 @@ static void a_refresh_never_waits_for_a_daemon(void **state) {
         clock_gettime(CLOCK_MONOTONIC, &since);
         for (int i = 0; i < 100; i++)
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
-        assert_true(seconds_since(&since) < 1);
+        assert_true(seconds_since(&since) < 1.9); /* one that waits does so for two */
         while (fake_daemon_hellos(&s->daemon) == 0) /* it takes its time to read */
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 1);

@@ -24,7 +24,7 @@
 
 #include "tests/unit/fixture.h"
 
-#define PATIENCE_USEC 20000000 /* far more than anything here takes */
+#define PATIENCE_USEC 120000000 /* far more than anything here takes */
 
 static struct socktally_info info_of(const struct fixture *f) {
         struct socktally_info info = { .size = sizeof(info) };
@@ -438,7 +438,7 @@ static void every_waiting_reader_learns_at_once_that_the_writer_died(void **stat
                 assert_int_equal(status, 0);
         }
         /* Without the death word they would sleep for 3 s, and then some. */
-        assert_true(seconds_since(&start) < 2);
+        assert_true(seconds_since(&start) < 2.9);
 }
 
 static void a_successor_that_is_there_already_is_found_by_the_first_refresh(void **state) {
@@ -471,7 +471,7 @@ static void a_successor_that_comes_late_is_found_soon_all_the_same(void **state)
         fixture_publish(f, 3);
         assert_int_equal(socktally_wait(f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
         print_message("# found after %.0f ms\n", seconds_since(&start) * 1e3);
-        assert_true(seconds_since(&start) < 0.5);
+        assert_true(seconds_since(&start) < 0.9); /* a second is what a long absence costs */
 }
 
 static void a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goes_on(void **state) {
@@ -494,6 +494,45 @@ static void a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goe
         assert_int_equal(info_of(f).freshness, SOCKTALLY_FRESH);
         assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
         assert_int_equal(info_of(f).freshness, SOCKTALLY_FRESH);
+}
+
+/* The public file of the same daemon would be there, and says less. */
+static void a_late_writer_keeps_the_readers_of_its_full_view(void **state) {
+        struct fixture *f = *state;
+        struct segment_config config = f->config;
+        struct socktally_options options = { .size = sizeof(options) };
+        char socket_path[128], public_path[128];
+        struct segment *public = NULL;
+        struct segment_fill fill;
+        struct timespec start;
+
+        (void) snprintf(socket_path, sizeof(socket_path), "%s/readers", f->directory);
+        (void) snprintf(public_path, sizeof(public_path), "%s/public", f->directory);
+        options.socket_path = socket_path;
+        config.name = "public";
+        config.view = SOCKTALLY_VIEW_PUBLIC;
+        config.capacity[LAYOUT_TABLE_PROCESSES] = 0;
+        assert_int_equal(segment_new(&public, &config), 0);
+        segment_begin(public, &fill);
+        assert_int_equal(segment_publish(public, &fill), 0);
+        fixture_fill(f, 2);
+        f->fill.facts->interval_ns = FIXTURE_SECOND / 10;
+        assert_int_equal(segment_publish(f->segment, &f->fill), 0);
+
+        assert_int_equal(socktally_open(&f->reader, &options), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        while (info_of(f).freshness == SOCKTALLY_FRESH && seconds_since(&start) < 20)
+                assert_int_equal(socktally_wait(f->reader, 10000), SOCKTALLY_UNCHANGED);
+        assert_int_equal(socktally_wait(f->reader, 50000), SOCKTALLY_UNCHANGED);
+        assert_int_equal(info_of(f).freshness, SOCKTALLY_STALE);
+        assert_int_equal(info_of(f).view, SOCKTALLY_VIEW_FULL);
+        fixture_publish(f, 2);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        assert_int_equal(info_of(f).view, SOCKTALLY_VIEW_FULL);
+        check_snapshot(f);
+        (void) segment_free(public, false);
+        (void) unlink(public_path);
 }
 
 static void do_nothing(int signal) {
@@ -551,6 +590,7 @@ int main(void) {
                 CASE(a_successor_that_is_there_already_is_found_by_the_first_refresh),
                 CASE(a_successor_that_comes_late_is_found_soon_all_the_same),
                 CASE(a_frozen_writer_is_stale_after_three_intervals_and_fresh_when_it_goes_on),
+                CASE(a_late_writer_keeps_the_readers_of_its_full_view),
                 CASE(a_signal_ends_a_wait),
                 CASE(the_descriptor_of_a_reader_without_a_daemon_ticks),
         };

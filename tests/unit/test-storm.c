@@ -32,7 +32,7 @@
 #define N_KILLS 1000
 #define LONGEST_LIFE_NS 12000000
 #define NOBODY 65534
-#define PATIENCE_NS (UINT64_C(20) * 1000000000)
+#define PATIENCE_NS (UINT64_C(120) * 1000000000)
 
 /* What a reader found; its own, until it ends. */
 struct tally {

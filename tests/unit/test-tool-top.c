@@ -23,8 +23,11 @@
 
 #include "tests/unit/tool-fixture.h"
 
-#define PATIENCE_SECONDS 20
+#define PATIENCE_SECONDS 120
 #define LEAVE_SCREEN "\033[?1049l" /* what xterm's rmcup sends */
+#define CLEAR_SCREEN "\033[H\033[2J"
+#define NARROW 100 /* wide enough for every text that is waited for, whichever of the two sizes the command meets */
+#define WIDE 110
 
 struct terminal {
         struct fixture *fixture;
@@ -37,7 +40,7 @@ struct terminal {
 };
 
 static void open_terminal(struct terminal *terminal, struct fixture *fixture, const char *term) {
-        struct winsize size = { .ws_row = 24, .ws_col = 80 };
+        struct winsize size = { .ws_row = 24, .ws_col = NARROW };
         int fd, slave;
 
         assert_int_equal(openpty(&fd, &slave, NULL, NULL, &size), 0);
@@ -58,7 +61,7 @@ static void open_terminal(struct terminal *terminal, struct fixture *fixture, co
 }
 
 static void make_it_repaint(struct terminal *terminal) {
-        struct winsize size = { .ws_row = 24, .ws_col = terminal->is_wide ? 80 : 90 };
+        struct winsize size = { .ws_row = 24, .ws_col = terminal->is_wide ? NARROW : WIDE };
 
         terminal->is_wide = !terminal->is_wide;
         (void)ioctl(terminal->fd, TIOCSWINSZ, &size);
@@ -262,6 +265,39 @@ static void no_size_of_the_terminal_is_too_small(void **state) {
         fixture_done(&fixture);
 }
 
+static size_t occurrences(const char *text, const char *what) {
+        size_t n = 0;
+
+        for (text = strstr(text, what); text; text = strstr(text + 1, what))
+                n++;
+        return n;
+}
+
+/* Not the old picture first and then, in pieces, where the new one differs. */
+static void a_new_size_brings_one_whole_picture(void **state) {
+        const time_t end = time(NULL) + PATIENCE_SECONDS;
+        struct fixture fixture;
+        struct terminal terminal;
+        char *picture, *next;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        while (occurrences(terminal.seen, CLEAR_SCREEN) < 7 && time(NULL) <= end)
+                assert_true(look(&terminal));
+        picture = strstr(terminal.seen, CLEAR_SCREEN);
+        for (int i = 0; i < 6; i++, picture = next) {
+                assert_non_null(picture);
+                next = strstr(picture + 1, CLEAR_SCREEN);
+                assert_non_null(next);
+                *next = '\0';
+                assert_int_equal(occurrences(picture, "by traffic/s"), 1);
+                *next = *CLEAR_SCREEN;
+        }
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
 static void a_terminal_that_is_not_known_is_named(void **state) {
         struct fixture fixture;
         struct terminal terminal;
@@ -294,6 +330,7 @@ int main(void) {
                 cmocka_unit_test(help_pause_columns_and_order_answer_to_their_keys),
                 cmocka_unit_test(a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh),
                 cmocka_unit_test(no_size_of_the_terminal_is_too_small),
+                cmocka_unit_test(a_new_size_brings_one_whole_picture),
                 cmocka_unit_test(a_terminal_that_is_not_known_is_named),
                 cmocka_unit_test(a_terminal_that_cannot_move_its_cursor_gets_text),
         };

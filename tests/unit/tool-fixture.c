@@ -19,6 +19,8 @@
 #include "libclient/socktally.h"
 #include "tests/unit/tool-fixture.h"
 
+#define PAUSE_MSEC 50 /* publishes whenever the command has had nothing to say for so long */
+
 static const struct {
         uint32_t pid, uid, kind, exited;
         const char *comm, *service, *app, *container;
@@ -64,7 +66,7 @@ uint64_t fixture_counter(uint32_t table, size_t row, size_t metric, uint64_t seq
 }
 
 uint64_t fixture_time_ns(const struct fixture *fixture, uint64_t sequence) {
-        return fixture->base_ns + sequence * FIXTURE_INTERVAL_NS;
+        return fixture->base_ns + sequence * FIXTURE_STEP_NS;
 }
 
 static void fill_counters(uint64_t *counters, uint32_t table, size_t row, uint64_t sequence) {
@@ -259,7 +261,7 @@ static void collect_all(struct fixture *fixture, int out, int err, struct outcom
         outcome->out = strdup("");
         outcome->err = strdup("");
         while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-                int r = poll(fds, 2, (int)(FIXTURE_INTERVAL_NS / 1000000 / 2));
+                int r = poll(fds, 2, PAUSE_MSEC);
 
                 assert_true(r >= 0 || errno == EINTR);
                 if (r == 0)

@@ -12,7 +12,8 @@
 
 #include "daemon/segment.h"
 
-#define FIXTURE_INTERVAL_NS UINT64_C(100000000)
+#define FIXTURE_STEP_NS UINT64_C(100000000)      /* from one sample to the next */
+#define FIXTURE_INTERVAL_NS UINT64_C(1000000000) /* promised: a fixture that was not run for three of it is stale */
 #define FIXTURE_N_PROCESSES 6
 #define FIXTURE_N_SERVICES 4
 /* Not counted in this fixture. */

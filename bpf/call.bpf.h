@@ -167,6 +167,8 @@ static __always_inline bool is_owner_gone(const struct ledger *l, const struct p
                 return false;
         if (has_let_go(l))
                 return true;
+        if (is_table_short)
+                return false;
         row = find_row(&owner);
         return !row || row->exited;
 }

@@ -128,6 +128,9 @@ volatile __u32 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
 volatile bool is_table_short = false;
 
+/* Set by the collector for a scan after which every process that holds a socket of its own shall have a row again. */
+volatile bool is_row_wanted = false;
+
 /* Set by the collector when the first scan is over: an unknown TCP socket is then one that was born since. */
 bool is_scanned = false;
 

@@ -87,6 +87,10 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                 fold_drops(sk, l);
         if (l && l->owner.tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime) {
                 l->owner_pass = pass_number;
+                if (is_row_wanted) { /* the owner's own calls do not ask for one */
+                        key = l->owner;
+                        row_of(&key, task);
+                }
                 return 0;
         }
         kind = kind_of(sk);

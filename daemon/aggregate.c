@@ -154,6 +154,7 @@ static void process_merge(struct aggregate *a, uint32_t number, uint32_t into) {
         for (uint32_t i = from->first_part, next; i != LOOKUP_NONE; i = next) {
                 next = a->parts.slots[i].next;
                 a->parts.slots[i].process = into;
+                a->parts.slots[i].stays = true;
                 a->parts.slots[i].next = LOOKUP_NONE;
         }
         if (!from->is_hidden)
@@ -234,6 +235,18 @@ static void part_drop(struct aggregate *a, struct part *part) {
                 process->n_exited -= part->has_exited;
         }
         parts_remove(&a->parts, part);
+}
+
+static bool has_room(const struct aggregate *a) {
+        return a->processes.n_used < a->processes.max;
+}
+
+/* The process got no row when it was first seen, the table was full. What it moves from now on is its own. */
+static bool part_move_out(struct aggregate *a, struct part *part, const struct sample_row *row) {
+        if (part->process != PROCESS_OVERFLOW || part->stays || row->is_last || row->row.exited || !has_room(a))
+                return false;
+        process_add_part(a, process_get(a, &part->key, part->service), part);
+        return part->process != PROCESS_OVERFLOW;
 }
 
 static struct part *part_new(struct aggregate *a, const struct sample_row *row) {
@@ -317,6 +330,7 @@ static void take_row(struct aggregate *a, const struct sample_row *row) {
                         take_homeless(a, row);
                 return;
         }
+        is_new |= part_move_out(a, part, row);
         number = part->process;
         service = a->config.is_without_services ? LOOKUP_NONE : part->service;
         part_seen(a, part, row);

@@ -103,19 +103,77 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
         return 0;
 }
 
-/* Puts the processes of the n rows that were just read into a table, without what they moved. Returns how many did not
- * fit; those that are there already stay as they are. */
+/* Puts a process into a table, without what it moved, unless it is there. One whose row was just being made has no name
+ * yet: it gets a row like those that are left out. */
+static int put(int fd, const struct process_key *key, const struct process_row *row) {
+        struct process_row empty = *row;
+
+        if (!row->is_process)
+                return -EAGAIN;
+        memset(empty.counters, 0, sizeof(empty.counters));
+        return bpf_map_update_elem(fd, key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* The processes of the n rows that were just read. Returns how many did not fit. */
 static uint32_t seed(const struct collect *collect, int fd, uint32_t n) {
         uint32_t n_left_out = 0;
 
-        for (uint32_t i = 0; i < n; i++) {
-                struct process_row row = collect->values[i];
-
-                memset(row.counters, 0, sizeof(row.counters));
-                if (bpf_map_update_elem(fd, &collect->keys[i], &row, BPF_NOEXIST) < 0 && errno != EEXIST)
-                        n_left_out++;
-        }
+        for (uint32_t i = 0; i < n; i++)
+                n_left_out += put(fd, &collect->keys[i], &collect->values[i]) < 0;
         return n_left_out;
+}
+
+struct candidate {
+        uint64_t moved;
+        uint32_t number;
+};
+
+static int compare_candidates(const void *a, const void *b) {
+        const struct candidate *one = a, *other = b;
+
+        return one->moved == other->moved ? 0 : one->moved > other->moved ? -1 : 1;
+}
+
+static uint64_t moved(const struct process_row *row) {
+        const __u64 *c = row->counters;
+
+        if (row->exited)
+                return 0;
+        return 1 + c[SOCKTALLY_METRIC_tcp_tx_bytes] + c[SOCKTALLY_METRIC_tcp_rx_bytes] +
+               c[SOCKTALLY_METRIC_udp_tx_bytes] + c[SOCKTALLY_METRIC_udp_rx_bytes] +
+               c[SOCKTALLY_METRIC_other_tx_bytes] + c[SOCKTALLY_METRIC_other_rx_bytes];
+}
+
+static int read_rows(struct collect *collect, int table_fd, uint32_t *ret_n) {
+        int r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, ret_n);
+
+        return r < 0 ? r : cores_add(collect, table_fd, ret_n);
+}
+
+/* Not all can have a row: those that move most come first, those that are gone last. What they moved until now is on
+ * the sockets and must be folded. From here on who has no row is charged to the overflow row, not to that of processes
+ * that are gone. */
+static int seed_busiest(struct collect *collect, int fd) {
+        struct candidate *candidates;
+        uint32_t n;
+        int r;
+
+        r = collect_walk(collect->fold_link);
+        if (r == 0)
+                r = read_rows(collect, -1, &n);
+        if (r < 0)
+                return r;
+        candidates = reallocarray(NULL, n + 1, sizeof(*candidates));
+        if (!candidates)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < n; i++)
+                candidates[i] = (struct candidate) { moved(&collect->values[i]), i };
+        qsort(candidates, n, sizeof(*candidates), compare_candidates);
+        for (uint32_t i = 0; i < n; i++)
+                (void) put(fd, &collect->keys[candidates[i].number], &collect->values[candidates[i].number]);
+        free(candidates);
+        collect->skeleton->bss->is_table_short = true;
+        return 0;
 }
 
 static int reserve_pending(struct collect *collect, uint32_t n) {
@@ -176,9 +234,12 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         uint32_t zero = 0, n;
 
         r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r == 0 && n > next->n_rows)
+                r = seed_busiest(collect, next->table_fd);
+        else if (r == 0)
+                (void) seed(collect, next->table_fd, n);
         if (r < 0)
                 return r;
-        (void) seed(collect, next->table_fd, n);
         /* Room first: after the exchange nothing may fail. */
         r = reserve_pending(collect, 2 * collect->config.max_processes);
         if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
@@ -186,9 +247,7 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         if (r < 0)
                 return r;
         cores_detach(collect);
-        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
-        if (r == 0)
-                r = cores_add(collect, next->table_fd, &n);
+        r = read_rows(collect, next->table_fd, &n);
         if (r < 0)
                 return r;
         *ret_left_out = seed(collect, next->table_fd, n);
@@ -225,7 +284,8 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
                 return refuse(ret_reason, size, r, "cannot exchange the tables");
         }
         succeed(collect, &next);
-        collect->skeleton->bss->is_table_short = left_out > 0;
+        if (left_out > 0)
+                collect->skeleton->bss->is_table_short = true;
         return 0;
 }
 

@@ -43,6 +43,7 @@ struct collect {
         struct cores cores;
         struct sample_row *pending; /* final rows of a table that was replaced; they come with the next sample */
         uint32_t n_pending;
+        uint32_t n_used; /* rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
         uint64_t least_excess; /* sockets that the last n_excess passes did not meet */
         uint32_t n_excess;

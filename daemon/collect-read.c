@@ -37,6 +37,21 @@ static void correct_tracked(struct collect *collect, uint64_t before) {
         collect->n_excess = 0;
 }
 
+/* The owner of a socket does not ask for a row with each call. Who lost his because the table was too small gets one
+ * again from this look at the open files, when there is room. */
+static int scan(struct collect *collect) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t before = __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED);
+        int r;
+
+        bss->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
+        r = collect_walk(collect->scan_link);
+        if (r == 0 && bss->is_row_wanted && __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED) == before)
+                bss->is_table_short = false;
+        bss->is_row_wanted = false;
+        return r;
+}
+
 static int fold_all(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t tracked = __atomic_load_n(&bss->health.sockets_tracked, __ATOMIC_RELAXED);
@@ -46,7 +61,7 @@ static int fold_all(struct collect *collect) {
         bss->pass_sockets = 0;
         bss->last_seen = (struct process_key) { 0 };
         bss->health.passes++;
-        r = collect_walk(collect->scan_link);
+        r = scan(collect);
         if (r < 0)
                 return r;
         r = collect_walk(collect->fold_link);
@@ -170,6 +185,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
                 r = cores_add(collect, -1, &n);
         if (r < 0)
                 return r;
+        collect->n_used = n;
         for (uint32_t i = 0; i < collect->n_pending; i++)
                 collect->rows[i] = collect->pending[i];
         for (uint32_t i = 0; i < n; i++) {

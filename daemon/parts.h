@@ -17,6 +17,7 @@ struct part {
         uint32_t next;                       /* in its process's list, or in that of free slots */
         uint32_t pid;                        /* as /proc here has it; 0: it does not */
         bool is_used, has_exited;
+        bool stays;     /* its process had a row and lost it: it feeds a special row for good */
         bool is_orphan; /* of a live process that the kernel has no row of now; the next one begins at 0 */
 };
 

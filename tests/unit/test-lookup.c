@@ -76,12 +76,36 @@ static void removing_what_is_not_there_is_harmless(void **state) {
         lookup_done(&lookup);
 }
 
+static void with_room_for_all_nothing_moves_while_they_are_added(void **state) {
+        struct lookup lookup = LOOKUP_NULL;
+        const uint64_t *entries;
+        uint32_t keys[N];
+
+        assert_int_equal(lookup_reserve_all(&lookup, N), 0);
+        entries = lookup.entries;
+        for (unsigned round = 0; round < 2; round++) {
+                lookup_clear(&lookup);
+                assert_int_equal(lookup.used, 0);
+                for (uint32_t i = 0; i < N; i++) {
+                        keys[i] = i * 7919 + round;
+                        assert_int_equal(lookup_find(&lookup, i, match, keys, &keys[i]), LOOKUP_NONE);
+                        assert_int_equal(lookup_reserve(&lookup), 0);
+                        lookup_add(&lookup, i, i);
+                }
+        }
+        assert_ptr_equal(lookup.entries, entries);
+        for (uint32_t i = 0; i < N; i++)
+                assert_int_equal(lookup_find(&lookup, i, match, keys, &keys[i]), i);
+        lookup_done(&lookup);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_finds_exactly_what_was_added_and_not_removed),
                 cmocka_unit_test(collisions_change_nothing),
                 cmocka_unit_test(an_empty_one_finds_nothing),
                 cmocka_unit_test(removing_what_is_not_there_is_harmless),
+                cmocka_unit_test(with_room_for_all_nothing_moves_while_they_are_added),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

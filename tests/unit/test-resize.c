@@ -252,6 +252,36 @@ static void with_less_room_the_quietest_go_to_overflow_and_stay_there(void **sta
         assert_int_equal(overflow_bytes(stage), 55 - 3 - 9 + 100 + 100 + 9);
 }
 
+static void a_process_that_never_had_a_row_gets_one_when_there_is_room(void **state) {
+        struct stage *stage = *state;
+
+        open_tables(stage, 2, 10, true);
+        for (uint32_t pid = 1; pid <= 4; pid++)
+                scene_row(&stage->scene, pid, 1, 10);
+        step(stage);
+        assert_null(find(stage, 3));
+        assert_int_equal(overflow_bytes(stage), 20);
+        for (uint32_t pid = 1; pid <= 4; pid++)
+                scene_row(&stage->scene, pid, 1, 11);
+        step(stage);
+        assert_int_equal(overflow_bytes(stage), 22);
+        resize(stage, 4, 10);
+        for (uint32_t pid = 1; pid <= 4; pid++)
+                scene_row(&stage->scene, pid, 1, 15);
+        step(stage);
+        assert_int_equal(overflow_bytes(stage), 22); /* what it got before stays there */
+        assert_int_equal(bytes_of(stage, 3), 4);
+        assert_int_equal(bytes_of(stage, 4), 4);
+        for (uint32_t pid = 1; pid <= 4; pid++)
+                last_row(stage, pid, 1, 16);
+        step(stage);
+        for (uint32_t pid = 1; pid <= 4; pid++)
+                stage->is_gone[pid] = true;
+        for (unsigned i = 0; i < 20; i++)
+                step(stage);
+        assert_int_equal(stage->result.n_processes, N_PROCESS_SPECIALS);
+}
+
 static void what_has_ended_makes_room_first(void **state) {
         struct stage *stage = *state;
         struct sample_row *row;
@@ -387,6 +417,7 @@ int main(void) {
                 CASE(a_row_that_ends_and_begins_anew_in_one_sample_goes_on),
                 CASE(a_process_that_the_kernel_has_no_row_of_stays_until_it_is_gone),
                 CASE(with_less_room_the_quietest_go_to_overflow_and_stay_there),
+                CASE(a_process_that_never_had_a_row_gets_one_when_there_is_room),
                 CASE(what_has_ended_makes_room_first),
                 CASE(closed_services_do_not_come_again),
                 CASE(a_long_run_of_changes_adds_up_and_nothing_goes_backwards),

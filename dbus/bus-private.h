@@ -96,6 +96,7 @@ int announce_start(struct bus *bus);
 
 /* log-control.c */
 int log_control_add(struct bus *bus);
+int log_control_check(const char *property, const char *value, sd_bus_error *error);
 int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error);
 
 /* sync.c */

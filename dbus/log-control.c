@@ -49,24 +49,29 @@ int log_control_add(struct bus *bus) {
                                         log_control_vtable, bus);
 }
 
-static int set_level(struct bus *bus, const char *value, sd_bus_error *error) {
-        struct control_error failure = { .failure = CONTROL_FAILED };
+/* Before anybody is asked who calls. */
+int log_control_check(const char *property, const char *value, sd_bus_error *error) {
         int level;
 
-        if (!bus->operations->set_log_level)
-                return failure_say(error, CONTROL_NOT_SUPPORTED, "The level of the log cannot be changed at run time");
-        if (log_level_parse(value, &level) < 0)
+        if (strcmp(property, "LogLevel") == 0 && log_level_parse(value, &level) < 0)
                 return failure_say(error, CONTROL_INVALID_ARGUMENT, "LogLevel=%.40s: must be " LOG_LEVELS, value);
-        if (bus->operations->set_log_level(bus->daemon, level, &failure) < 0)
-                return failure_set(error, &failure);
-        return 0;
+        if (strcmp(property, "LogLevel") == 0 || strcmp(value, target()) == 0 || strcmp(value, "auto") == 0)
+                return 0;
+        return failure_say(error, CONTROL_NOT_SUPPORTED, "LogTarget=%.40s: is always \"%s\": the daemon writes to its "
+                           "standard error, and StandardError= of its unit says where that leads", value, target());
 }
 
 int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error) {
-        if (strcmp(property, "LogLevel") == 0)
-                return set_level(bus, value, error);
-        if (strcmp(value, target()) == 0 || strcmp(value, "auto") == 0)
-                return 0;
-        return failure_say(error, CONTROL_NOT_SUPPORTED, "LogTarget is always \"%s\": the daemon writes to its "
-                           "standard error, and StandardError= of its unit says where that leads", target());
+        struct control_error failure = { .failure = CONTROL_FAILED };
+        int level;
+
+        if (strcmp(property, "LogLevel") != 0)
+                return 0; /* the target is what it is */
+        if (!bus->operations->set_log_level)
+                return failure_say(error, CONTROL_NOT_SUPPORTED, "The level of the log cannot be changed at run time");
+        if (log_level_parse(value, &level) < 0)
+                return -EINVAL;
+        if (bus->operations->set_log_level(bus->daemon, level, &failure) < 0)
+                return failure_set(error, &failure);
+        return 0;
 }

@@ -163,6 +163,9 @@ static int set_log(struct bus *bus, sd_bus_message *message, const char *propert
         r = sd_bus_message_read(message, "v", "s", &value);
         if (r < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is of type s", property);
+        r = log_control_check(property, value, error);
+        if (r < 0)
+                return r;
         r = caller_authorise(bus, message, CALLER_IS_ROOT, setting_on_message, bus, error);
         if (r <= 0)
                 return r < 0 ? r : 1;

@@ -151,6 +151,47 @@ static void the_tree_leads_to_every_object(void **state) {
         free(xml);
 }
 
+/* A line "busctl VERB org.socktally1 PATH INTERFACE NAME", with arguments behind or not. */
+static bool has_example(const char *page, const char *verb, const char *interface, const char *name) {
+        char start[64], member[300];
+        size_t n = (size_t) snprintf(start, sizeof start, "\nbusctl %s org.socktally1 ", verb);
+
+        snprintf(member, sizeof member, " org.socktally1.%s %s", interface, name);
+        for (const char *line = strstr(page, start); line; line = strstr(line + n, start)) {
+                const char *found = strstr(line + n, member), *end = strchr(line + n, '\n');
+
+                if (found && found < end && strchr(" \n", found[strlen(member)]))
+                        return true;
+        }
+        return false;
+}
+
+/* A property is read, and written where that is possible; a method is called. */
+static void expect_examples(const char *page, const char *interface, const char *xml, const char *end) {
+        char name[128], writable[160];
+
+        for (const char *at = xml; (at = next_name(at, "<property name=\"", name)) && at < end;) {
+                if (!has_example(page, "get-property", interface, name))
+                        fail_msg("org.socktally1(5) has no example that reads %s of %s", name, interface);
+                snprintf(writable, sizeof writable, "%s\" type=\"%c\" access=\"readwrite\"", name,
+                         at[strlen(name) + strlen("\" type=\"")]);
+                if (strncmp(at, writable, strlen(writable)) == 0 && !has_example(page, "set-property", interface, name))
+                        fail_msg("org.socktally1(5) has no example that writes %s of %s", name, interface);
+        }
+        for (const char *at = xml; (at = next_name(at, "<method name=\"", name)) && at < end;)
+                if (!has_example(page, "call", interface, name))
+                        fail_msg("org.socktally1(5) has no example that calls %s of %s", name, interface);
+}
+
+static void every_member_has_an_example(void **state) {
+        char *xml = read_source("dbus/org.socktally1.xml"), *page = read_source("man/org.socktally1.5"), name[128];
+
+        for (const char *at = xml; (at = next_name(at, "<interface name=\"org.socktally1.", name));)
+                expect_examples(page, name, at, strstr(at, "</interface>"));
+        free(page);
+        free(xml);
+}
+
 /* The lines between .EX and .EE, as they stand there, with the test's bus in the place of the system's. */
 static int run_examples(struct stage *stage, char *page) {
         int n = 0;
@@ -203,6 +244,7 @@ int main(int argc, char *argv[]) {
                 CASE(the_installed_xml_is_what_the_code_says),
                 CASE(the_manual_page_has_every_member),
                 CASE(the_manual_page_has_no_other_member),
+                CASE(every_member_has_an_example),
                 CASE(the_tree_leads_to_every_object),
                 /* These need root. */
                 CASE(the_examples_of_the_manual_page_work),

@@ -211,7 +211,7 @@ static void a_bad_key_or_value_is_refused_with_what_is_allowed(void **state) {
         REFUSED(2, stage, "there is no module 'upd'; did you mean 'udp'?", "set", "Modules", "tcp", "upd");
         REFUSED(2, stage, "did you mean 'debug'?", "set", "LogLevel", "debuk");
         REFUSED(2, stage, "'2048' is neither; allowed are yes and no", "set", "Services", "2048");
-        REFUSED(1, stage, "this version has one table", "set", "MapsPerCore", "yes");
+        REFUSED(1, stage, "this version does not add", "set", "Apps", "yes");
         REFUSED(2, stage, "systemctl restart socktally", "set", "Sockets", "1000");
         assert_int_equal(stage->script->n_sets, 0);
 }

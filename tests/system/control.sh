@@ -131,6 +131,16 @@ all_at_once_start_one_daemon() {
         expect "how often it started" "$(unit_property NRestarts)" 0
 }
 
+masked_nobody_starts_it() {
+        local status=0
+        inside systemctl mask --quiet --runtime --now socktally.socket socktally.service || return
+        ! as_guest busctl --timeout=20 get-property "${manager[@]}" Version || status=1
+        inside_as nobody '' socktally status --json || [ $? = 3 ] || status=1
+        expect "socktally.service" "$(unit_property ActiveState)" inactive || status=1
+        inside systemctl unmask --quiet --runtime socktally.socket socktally.service &&
+                inside systemctl start socktally.socket socktally.service && return $status
+}
+
 # --- an administrator -----------------------------------------------------------------------------------------------
 
 # As they stand in the manual, one after the other. What they change they change back, or to what it was.
@@ -247,6 +257,18 @@ every_method_is_refused() { # ERROR
 
 without_a_rule_an_ordinary_user_changes_nothing() {
         let_polkit_say '' && nothing_changes every_change_is_refused
+}
+
+# Without polkit: the bus knows the caller's groups.
+the_group_opens_the_full_view() {
+        let_polkit_say 'return polkit.Result.NO' && inside_as guest socktally busctl call "${manager[@]}" OpenSegment s full &&
+                is_refused $denied guest_calls /org/socktally1 org.socktally1.Manager.OpenSegment string:full
+}
+
+# All it has is the bus.
+a_sandbox_opens_the_public_view() {
+        inside systemd-run --quiet --wait --pipe -p User=nobody -p PrivateNetwork=yes -p InaccessiblePaths=/run/socktally \
+                busctl call "${manager[@]}" OpenSegment s public
 }
 
 a_rule_that_forbids_is_told() {
@@ -460,6 +482,14 @@ the_bus_may_go_and_come_back() {
                 inside busctl set-property "${manager[@]}" IntervalUSec t 1000000
 }
 
+a_bus_that_stands_still_holds_up_nothing() {
+        local status=0
+        inside systemctl kill --signal=STOP dbus.service || return
+        follower_survives inside systemctl restart socktally.service && next_publication || status=1
+        inside systemctl kill --signal=CONT dbus.service && [ $status = 0 ] || return
+        wait_for "the name on the bus" 60 inside busctl --auto-start=no --timeout=5 get-property "${manager[@]}" Version
+}
+
 it_starts_without_a_bus_and_finds_it_later() {
         inside systemctl stop dbus.socket dbus.service && follower_survives inside systemctl restart socktally.service || return
         inside systemctl start dbus.socket dbus.service &&
@@ -522,6 +552,7 @@ run_control_cases() { # [PREFIX of the sentences]
         check "${prefix}the first call of an ordinary user starts the daemon" a_call_of_an_ordinary_user_starts_it
         check "${prefix}systemctl start brings the name and the readers' socket" systemctl_starts_it_with_name_and_socket
         check "${prefix}callers and readers at the same moment start one daemon" all_at_once_start_one_daemon
+        check "${prefix}masked as socktallyd(8) says, nobody starts it" masked_nobody_starts_it
         check "${prefix}busctl tree and introspect show it" tree_shows_all_objects
         check "${prefix}every example of org.socktally1(5) runs" examples_of_the_manual_run
         check "${prefix}listeners hear of a change" listeners_hear_of_a_change
@@ -530,6 +561,8 @@ run_control_cases() { # [PREFIX of the sentences]
         check "${prefix}root writes properties" root_writes_properties
         check "${prefix}without a rule an ordinary user changes nothing" without_a_rule_an_ordinary_user_changes_nothing
         check "${prefix}everybody reads, syncs and opens the public view" everybody_reads_and_opens_the_public_view
+        check "${prefix}a member of group socktally opens the full view" the_group_opens_the_full_view
+        check "${prefix}a program in a sandbox opens the public view" a_sandbox_opens_the_public_view
         check "${prefix}a rule that forbids is told" a_rule_that_forbids_is_told
         check "${prefix}a rule allows to configure, and no more" a_rule_allows_to_configure_and_no_more
         check "${prefix}a rule allows the full view, and no more" a_rule_allows_the_full_view_and_no_more
@@ -546,6 +579,7 @@ run_control_cases() { # [PREFIX of the sentences]
         sed 's/^/# /' "$scratch/figures"
         follower_start
         check "${prefix}the bus may go and come back" the_bus_may_go_and_come_back
+        check "${prefix}a bus that stands still holds up nothing" a_bus_that_stands_still_holds_up_nothing
         check "${prefix}it starts without a bus and finds it later" it_starts_without_a_bus_and_finds_it_later
         check "${prefix}an upgrade in place keeps readers" an_upgrade_in_place_keeps_readers
         follower_stop

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/check.h"
 #include "daemon/daemon.h"
 
 int main(int argc, char *argv[]) {
@@ -18,6 +19,8 @@ int main(int argc, char *argv[]) {
                 fprintf(stderr, "socktallyd: %s\n", message);
                 return 2;
         }
+        if (options.is_check)
+                return check_run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         r = daemon_new(&daemon, &options);
         if (r >= 0)
                 r = daemon_run(daemon);

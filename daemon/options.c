@@ -16,13 +16,14 @@ enum {
         OPTION_CONFIG = 256,
         OPTION_RUNTIME_DIRECTORY,
         OPTION_BUS,
+        OPTION_CHECK,
         OPTION_DEBUG,
         OPTION_HELP,
         OPTION_VERSION,
         OPTION_SETTING
 };
 
-#define N_OWN 6
+#define N_OWN 7
 
 static void print_help(void) {
         const struct setting *settings;
@@ -36,7 +37,8 @@ static void print_help(void) {
         for (size_t i = 0; i < n; i++)
                 printf("  --%s=VALUE%*s%s\n", settings[i].option, (int) (17 - strlen(settings[i].option)), "",
                        settings[i].allowed);
-        printf("  --debug                  say more\n"
+        printf("  --check                  try each attach method, print what the kernel says, and exit\n"
+               "  --debug                  say more\n"
                "  --help                   print this and exit\n"
                "  --version                print the version and exit\n\n"
                "See socktallyd(8) and socktally.conf(5).\n");
@@ -47,6 +49,7 @@ static void build_table(struct option table[]) {
                 { "config", required_argument, NULL, OPTION_CONFIG },
                 { "runtime-directory", required_argument, NULL, OPTION_RUNTIME_DIRECTORY },
                 { "bus", required_argument, NULL, OPTION_BUS },
+                { "check", no_argument, NULL, OPTION_CHECK },
                 { "debug", no_argument, NULL, OPTION_DEBUG },
                 { "help", no_argument, NULL, OPTION_HELP },
                 { "version", no_argument, NULL, OPTION_VERSION },
@@ -106,6 +109,10 @@ static int take_option(struct options *options, int c, const char *value, char *
                 return take_path(&options->runtime_directory, "runtime-directory", value, message, size);
         if (c == OPTION_BUS)
                 return take_bus(&options->bus, value, message, size);
+        if (c == OPTION_CHECK) {
+                options->is_check = true;
+                return OPTIONS_RUN;
+        }
         if (c == OPTION_DEBUG) {
                 options->debug = true;
                 return OPTIONS_RUN;

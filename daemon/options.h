@@ -10,6 +10,7 @@ struct options {
         const char *config_path;       /* NULL: the usual places */
         const char *runtime_directory;
         const char *bus;               /* system, session, none, an address; NULL: see daemon.c */
+        bool is_check;                 /* only try what the kernel allows */
         bool debug;                    /* the same as --log-level=debug */
         const char *values[N_SETTINGS]; /* by number in the table of settings; NULL: not given */
 };

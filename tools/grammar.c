@@ -5,6 +5,7 @@
 
 #include "tools/change.h"
 #include "tools/completion.h"
+#include "tools/doctor.h"
 #include "tools/grammar.h"
 #include "tools/list.h"
 #include "tools/options.h"
@@ -35,6 +36,7 @@ static const struct grammar_command commands[N_COMMANDS] = {
                               change_run },
         [COMMAND_SET] = { "set", "KEY VALUE", "change a setting while the daemon runs",
                           { { WORD_KEY, NULL }, { WORD_VALUE, NULL } }, 2, 64, change_run },
+        [COMMAND_DOCTOR] = { "doctor", "", "looks for what is wrong, and says what to do", {}, 0, 0, doctor_run },
         [COMMAND_SEGMENT_DUMP] = { "segment dump", "FILE", "everything that a shared segment holds",
                                    { { WORD_FILE, NULL } }, 1, 1, segment_view_dump },
         [COMMAND_SEGMENT_VERIFY] = { "segment verify", "FILE", "check a shared segment: 'ok' or one line per fault",
@@ -62,7 +64,7 @@ static const struct grammar_option rows[] = {
         { OPTION_NO_LEGEND, "no-legend", NULL, WORD_NONE, NULL, "no line of titles",
           C(TOP) | LISTS | OVERVIEWS | C(SEGMENT_DUMP), GROUP_FORMAT },
         { OPTION_JSON, "json", NULL, WORD_NONE, NULL, "JSON; one object per line with top",
-          READERS | OVERVIEWS | C(SEGMENT_DUMP) | C(SEGMENT_VERIFY), GROUP_FORMAT },
+          READERS | OVERVIEWS | C(DOCTOR) | C(SEGMENT_DUMP) | C(SEGMENT_VERIFY), GROUP_FORMAT },
         { OPTION_COLOR, "color", "WHEN", WORD_CHOICE, "auto always never", "auto (default), always, never", 0,
           GROUP_FORMAT },
         { OPTION_FOR, "for", "TIME", WORD_SPAN, "1min 5min 1h 1d", "enable: how long, up to 365d: 300, 5min, 1h 30min",
@@ -72,7 +74,7 @@ static const struct grammar_option rows[] = {
         { OPTION_VIEW, "view", "public|full", WORD_CHOICE, "public full",
           "what to ask for; default is the most that is granted", READERS, GROUP_SOURCE },
         { OPTION_RUNTIME_DIRECTORY, "runtime-directory", "DIR", WORD_DIRECTORY, NULL,
-          "of the daemon, default /run/socktally", READERS, GROUP_SOURCE },
+          "of the daemon, default /run/socktally", READERS | C(DOCTOR), GROUP_SOURCE },
         { 'h', "help", NULL, WORD_NONE, NULL, "this text", 0, GROUP_GENERAL },
         { OPTION_VERSION, "version", NULL, WORD_NONE, NULL, "the version", 0, GROUP_GENERAL },
 };

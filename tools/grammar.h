@@ -23,6 +23,7 @@ enum command {
         COMMAND_ENABLE,
         COMMAND_DISABLE,
         COMMAND_SET,
+        COMMAND_DOCTOR,
         COMMAND_SEGMENT_DUMP,
         COMMAND_SEGMENT_VERIFY,
         COMMAND_HELP,

@@ -165,7 +165,7 @@ static struct json_object *json_rows(const struct control *control, enum control
         return rows;
 }
 
-static enum exit_status print_json(const struct control *control, const char *name, struct json_object *rows) {
+struct json_object *overview_frame(const struct control *control, const char *name, struct json_object *rows) {
         struct json_object *object = json_object_new_object();
         struct timespec now;
         uint64_t number;
@@ -181,7 +181,7 @@ static enum exit_status print_json(const struct control *control, const char *na
                                              json_object_new_uint64(number * 1000) : NULL);
         (void)json_object_object_add(object, "view", NULL);
         (void)json_object_object_add(object, name, rows);
-        return json_print(object, false);
+        return object;
 }
 
 static struct json_object *json_setting(const char *key, const char *value, const char *source) {
@@ -236,7 +236,9 @@ static enum exit_status print_settings(struct control *control, sd_bus *bus, con
         else
                 output.grid = grid_new(columns, 3, options);
         add_settings(&output, control);
-        return options->is_json ? print_json(control, "settings", output.array) : grid_print(output.grid);
+        if (options->is_json)
+                return json_print(overview_frame(control, "settings", output.array), false);
+        return grid_print(output.grid);
 }
 
 static enum exit_status print(struct control *control, sd_bus *bus, const struct options *options) {
@@ -245,7 +247,7 @@ static enum exit_status print(struct control *control, sd_bus *bus, const struct
         if (options->command == COMMAND_SETTINGS)
                 return print_settings(control, bus, options);
         if (options->is_json)
-                return print_json(control, lists[kind].name, json_rows(control, kind));
+                return json_print(overview_frame(control, lists[kind].name, json_rows(control, kind)), false);
         return print_grid(control, kind, options);
 }
 

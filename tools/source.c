@@ -109,13 +109,26 @@ static bool is_absence(int error) {
         return error == ENOENT || error == ECONNREFUSED || error == ENOTDIR || error == ESTALE;
 }
 
+static void use_directory(const struct options *options) {
+        if (options->runtime_directory && setenv("SOCKTALLY_RUNTIME_DIRECTORY", options->runtime_directory, 1) < 0)
+                err(STATUS_FAILED, "cannot use --runtime-directory %s", options->runtime_directory);
+}
+
+int source_try(struct socktally **ret_reader, const struct options *options, enum socktally_view view) {
+        const struct socktally_options how = { .size = sizeof(how), .view = view };
+        int r;
+
+        use_directory(options);
+        r = socktally_open(ret_reader, &how);
+        return r < 0 ? r : 0;
+}
+
 enum exit_status source_open(struct socktally **ret_reader, const struct options *options) {
         struct socktally_options how = { .size = sizeof(how), .view = options->view };
         struct socktally *reader = NULL;
         int r;
 
-        if (options->runtime_directory && setenv("SOCKTALLY_RUNTIME_DIRECTORY", options->runtime_directory, 1) < 0)
-                err(STATUS_FAILED, "cannot use --runtime-directory %s", options->runtime_directory);
+        use_directory(options);
         r = socktally_open(&reader, &how);
         if (r < 0 && (!is_absence(-r) || open_leftover(&reader, options) < 0))
                 return explain(-r, options);

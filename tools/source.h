@@ -14,6 +14,8 @@
 
 /* Opens a reader that has a first snapshot. It may be stale; source_require_fresh() is for those who mind. */
 enum exit_status source_open(struct socktally **ret_reader, const struct options *options);
+/* Opens a reader for one view and says nothing: 0 or a negative errno. */
+int source_try(struct socktally **ret_reader, const struct options *options, enum socktally_view view);
 /* What a daemon that is gone left behind is no data. */
 enum exit_status source_require_fresh(const struct socktally *reader);
 /* Whether this view has the table. */

@@ -39,6 +39,7 @@ static void without_options_the_defaults_run(void **state) {
         assert_null(options.bus);
         assert_string_equal(options.runtime_directory, "/run/socktally");
         assert_false(options.debug);
+        assert_false(options.is_check);
         options_apply(&options, &settings);
         assert_same(&settings, &before);
 }
@@ -50,7 +51,7 @@ static void every_option_arrives(void **state) {
 
         assert_int_equal(PARSE(&options, message, "--config=/c", "--runtime-directory=/r", "--interval=200ms",
                                "--idle-interval", "1min", "--load-mode=passive", "--attach-method=trampoline",
-                               "--max-processes=99", "--max-sockets=98", "--max-services=97", "--debug",
+                               "--max-processes=99", "--max-sockets=98", "--max-services=97", "--check", "--debug",
                                "--bus=unix:path=/b"),
                          OPTIONS_RUN);
         options_apply(&options, &settings);
@@ -58,6 +59,7 @@ static void every_option_arrives(void **state) {
         assert_string_equal(options.runtime_directory, "/r");
         assert_string_equal(options.bus, "unix:path=/b");
         assert_true(options.debug);
+        assert_true(options.is_check);
         assert_int_equal(settings.interval_usec, 200000);
         assert_int_equal(settings.idle_interval_usec, 60000000);
         assert_int_equal(settings.load_mode, LOAD_PASSIVE);

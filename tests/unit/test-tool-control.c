@@ -184,6 +184,8 @@ static void every_key_is_set_in_its_own_way(void **state) {
         DONE(stage, "set", "Services", "off");
         assert_string_equal(said.out, "Services=no is in force\n");
         assert_false(stage->script->settings.has_services);
+        DONE(stage, "set", "maps-per-core", "yes");
+        assert_true(stage->script->settings.is_per_core);
         DONE(stage, "set", "Modules", "udp");
         assert_string_equal(said.out, "Modules=udp is in force\n");
         assert_false(stage->script->is_enabled[0]);

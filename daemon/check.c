@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The load mode is that of the options, as what a method needs depends on it; tables are as small as they can be. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/check.h"
+#include "daemon/collect.h"
+#include "daemon/text.h"
+
+/* One line, whatever the kernel said. */
+static void print(enum attach_method method, int r, const char *reason) {
+        char line[COLLECT_REASON_SIZE];
+
+        text_clean(line, sizeof line, reason, strlen(reason));
+        printf("attach-method\t%s\t%s\t%s\n", attach_method_name(method), r < 0 ? "no" : "yes",
+               r < 0 && !line[0] ? strerror(-r) : line);
+        fflush(stdout);
+}
+
+static int try_method(enum attach_method method, const struct settings *settings, bool debug) {
+        struct collect_config config = {
+                .load_mode = settings->load_mode,
+                .attach_method = method,
+                .max_processes = SETTINGS_ROWS_MIN,
+                .max_sockets = SETTINGS_ROWS_MIN,
+                .debug = debug,
+        };
+        char reason[COLLECT_REASON_SIZE] = "";
+        struct collect *collect = NULL;
+        int r;
+
+        r = collect_start(&collect, &config, reason, sizeof reason);
+        collect_stop(collect);
+        print(method, r, reason);
+        return r;
+}
+
+int check_run(const struct options *options) {
+        struct settings settings = settings_default();
+        int result = -EOPNOTSUPP;
+
+        options_apply(options, &settings);
+        for (int method = ATTACH_AUTO + 1; method < N_ATTACH_METHODS; method++)
+                if (try_method((enum attach_method) method, &settings, options->debug) >= 0)
+                        result = 0;
+        return result;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_CHECK_H
+#define SOCKTALLYD_CHECK_H
+/*
+ * socktallyd --check: loads and attaches the programs by each method in turn and detaches them at once, beside a daemon
+ * that runs and without touching it. One line per method, for `socktally doctor` and for scripts:
+ * "attach-method", its name, "yes" or "no", and the kernel's own reason, with tabs between.
+ */
+#include "daemon/options.h"
+
+/* 0, or -EOPNOTSUPP when no method works. */
+int check_run(const struct options *options);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the doctor says of kernels and capabilities, shown to it as trees of files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/tree.h"
+#include "tools/doctor.h"
+
+static const char *root(const struct tree *tree) {
+        return tree->path;
+}
+
+static const struct finding *find(const struct findings *findings, const char *what) {
+        for (size_t i = 0; i < findings->n; i++)
+                if (strcmp(findings->list[i].what, what) == 0)
+                        return &findings->list[i];
+        fail_msg("%s was not looked at", what);
+        return NULL;
+}
+
+static void expect(const struct findings *findings, enum finding_level level, const char *what, const char *text) {
+        const struct finding *finding = find(findings, what);
+
+        if (!strstr(finding->text, text))
+                fail_msg("%s: \"%s\" is not in \"%s\"", what, text, finding->text);
+        assert_int_equal(finding->level, level);
+        if (level != FINDING_OK)
+                assert_true(finding->advice[0]);
+}
+
+static void a_good_kernel_is_told_from_an_old_and_a_closed_one(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_WARNING, "kernel", "cannot be read");
+        expect(&findings, FINDING_PROBLEM, "BTF", "No such file");
+        expect(&findings, FINDING_OK, "lockdown", "not known");
+        expect(&findings, FINDING_WARNING, "cgroups", "not mounted");
+        findings_done(&findings);
+
+        tree_file(tree, "proc/sys/kernel/osrelease", "5.10.0-28-amd64\n");
+        tree_file(tree, "sys/kernel/btf/vmlinux", "types");
+        tree_file(tree, "sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
+        tree_file(tree, "proc/sys/kernel/unprivileged_bpf_disabled", "0\n");
+        tree_file(tree, "proc/sys/kernel/bpf_stats_enabled", "1\n");
+        tree_file(tree, "proc/self/mounts", "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_PROBLEM, "kernel", "Linux 5.10.0-28-amd64 is too old");
+        expect(&findings, FINDING_OK, "BTF", "describes its types");
+        expect(&findings, FINDING_WARNING, "lockdown", "confidentiality");
+        expect(&findings, FINDING_WARNING, "unprivileged BPF", "every user may load programs");
+        expect(&findings, FINDING_OK, "statistics", "on: ");
+        expect(&findings, FINDING_OK, "cgroups", "cgroup v2 is mounted");
+        findings_done(&findings);
+
+        tree_file(tree, "proc/sys/kernel/osrelease", "6.1.0\n");
+        tree_file(tree, "sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        tree_file(tree, "proc/sys/kernel/unprivileged_bpf_disabled", "2\n");
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_OK, "kernel", "Linux 6.1.0");
+        expect(&findings, FINDING_OK, "lockdown", "integrity");
+        expect(&findings, FINDING_OK, "unprivileged BPF", "disabled (2)");
+        findings_done(&findings);
+}
+
+static void a_daemon_without_its_capabilities_is_a_problem(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        tree_file(tree, "proc/self/status", "Name:\tx\nCapEff:\t0000000000000000\n");
+        tree_file(tree, "proc/7/status", "CapEff:\t000000c000001000\n"); /* BPF, PERFMON, NET_ADMIN */
+        doctor_capabilities(&findings, root(tree), 7);
+        expect(&findings, FINDING_OK, "own capabilities", "without CAP_BPF CAP_PERFMON CAP_NET_ADMIN, which reading");
+        expect(&findings, FINDING_OK, "capabilities", "has all");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/status", "CapEff:\t000000c000000000\n");
+        doctor_capabilities(&findings, root(tree), 7);
+        expect(&findings, FINDING_WARNING, "capabilities", "without CAP_NET_ADMIN, UDP costs more");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/status", "CapEff:\t0000008000000000\n");
+        doctor_capabilities(&findings, root(tree), 7);
+        expect(&findings, FINDING_PROBLEM, "capabilities", "without CAP_PERFMON CAP_NET_ADMIN");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/status", "CapEff:\t0000000000200000\n"); /* SYS_ADMIN includes them */
+        doctor_capabilities(&findings, root(tree), 7);
+        expect(&findings, FINDING_OK, "capabilities", "has all");
+        findings_done(&findings);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
+        const struct CMUnitTest cases[] = {
+                CASE(a_good_kernel_is_told_from_an_old_and_a_closed_one),
+                CASE(a_daemon_without_its_capabilities_is_a_problem),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests(cases, NULL, NULL);
+}

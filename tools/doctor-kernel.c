@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel and its policy allow. Files say what is set, but only an attempt says what is allowed: the daemon's
+ * own program makes it, in its own process, with the same code that counts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/doctor.h"
+
+#ifndef SBINDIR
+#define SBINDIR "/usr/sbin"
+#endif
+
+#define LEAST_MAJOR 5
+#define LEAST_MINOR 11
+
+/* The first line, without its end. 0 or a negative errno. */
+static int read_line(const char *root, const char *path, char *ret_line, size_t size) {
+        char full[PATH_MAX];
+        FILE *file;
+        int r = 0;
+
+        (void)snprintf(full, sizeof(full), "%s%s", root, path);
+        file = fopen(full, "re");
+        if (!file)
+                return -errno;
+        if (!fgets(ret_line, (int)size, file))
+                r = -ENODATA;
+        else
+                ret_line[strcspn(ret_line, "\n")] = '\0';
+        (void)fclose(file);
+        return r;
+}
+
+static void check_version(struct findings *findings, const char *root) {
+        unsigned major = 0, minor = 0;
+        char line[128];
+        int r = read_line(root, "/proc/sys/kernel/osrelease", line, sizeof(line));
+
+        if (r < 0)
+                finding_add(findings, FINDING_WARNING, "kernel", "mount /proc", "its version cannot be read: %s",
+                            strerror(-r));
+        else if (sscanf(line, "%u.%u", &major, &minor) == 2 &&
+                 (major < LEAST_MAJOR || (major == LEAST_MAJOR && minor < LEAST_MINOR)))
+                finding_add(findings, FINDING_PROBLEM, "kernel", "run Linux 5.11 or later", "Linux %s is too old",
+                            line);
+        else
+                finding_add(findings, FINDING_OK, "kernel", NULL, "Linux %s", line);
+}
+
+static void check_btf(struct findings *findings, const char *root) {
+        char path[PATH_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s/sys/kernel/btf/vmlinux", root);
+        if (access(path, R_OK) == 0)
+                finding_add(findings, FINDING_OK, "BTF", NULL, "the kernel describes its types");
+        else
+                finding_add(findings, FINDING_PROBLEM, "BTF",
+                            "mount /sys, or run a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+                            "/sys/kernel/btf/vmlinux: %s", strerror(errno));
+}
+
+/* "none [integrity] confidentiality": the one in brackets is in force. */
+static void check_lockdown(struct findings *findings, const char *root) {
+        char line[128], *mode;
+        int r = read_line(root, "/sys/kernel/security/lockdown", line, sizeof(line));
+
+        if (r < 0) {
+                finding_add(findings, FINDING_OK, "lockdown", NULL, "not known: /sys/kernel/security/lockdown: %s",
+                            strerror(-r));
+                return;
+        }
+        mode = strchr(line, '[');
+        mode = mode ? mode + 1 : line;
+        mode[strcspn(mode, "]")] = '\0';
+        if (strcmp(mode, "confidentiality") == 0)
+                finding_add(findings, FINDING_WARNING, "lockdown",
+                            "if no attach method works, boot with lockdown=integrity",
+                            "confidentiality: programs may not be allowed to read kernel memory");
+        else
+                finding_add(findings, FINDING_OK, "lockdown", NULL, "%s", mode);
+}
+
+static void check_unprivileged(struct findings *findings, const char *root) {
+        char line[32];
+        int r = read_line(root, "/proc/sys/kernel/unprivileged_bpf_disabled", line, sizeof(line));
+
+        if (r < 0)
+                finding_add(findings, FINDING_OK, "unprivileged BPF", NULL, "not known: %s", strerror(-r));
+        else if (strcmp(line, "0") == 0)
+                finding_add(findings, FINDING_WARNING, "unprivileged BPF",
+                            "nothing here needs that: sysctl kernel.unprivileged_bpf_disabled=2",
+                            "every user may load programs into the kernel");
+        else
+                finding_add(findings, FINDING_OK, "unprivileged BPF", NULL, "disabled (%s); the daemon is privileged",
+                            line);
+}
+
+static void check_statistics(struct findings *findings, const char *root) {
+        char line[32];
+        int r = read_line(root, "/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
+
+        if (r < 0)
+                finding_add(findings, FINDING_OK, "statistics", NULL, "not known: %s", strerror(-r));
+        else if (strcmp(line, "0") == 0)
+                finding_add(findings, FINDING_OK, "statistics",
+                            "sysctl kernel.bpf_stats_enabled=1 for as long as the cost is looked at",
+                            "off: events and their cost are unknown in 'socktally modules'");
+        else
+                finding_add(findings, FINDING_OK, "statistics", "sysctl kernel.bpf_stats_enabled=0 when done",
+                            "on: each event costs a little more");
+}
+
+static void check_cgroups(struct findings *findings, const char *root) {
+        char path[PATH_MAX], line[4096], type[64];
+        bool is_found = false;
+        FILE *mounts;
+
+        (void)snprintf(path, sizeof(path), "%s/proc/self/mounts", root);
+        mounts = fopen(path, "re");
+        while (mounts && !is_found && fgets(line, sizeof(line), mounts))
+                is_found = sscanf(line, "%*s %*s %63s", type) == 1 && strcmp(type, "cgroup2") == 0;
+        if (mounts)
+                (void)fclose(mounts);
+        if (is_found)
+                finding_add(findings, FINDING_OK, "cgroups", NULL, "cgroup v2 is mounted");
+        else
+                finding_add(findings, FINDING_WARNING, "cgroups",
+                            "boot with systemd.unified_cgroup_hierarchy=1, or mount cgroup2",
+                            "cgroup v2 is not mounted: services may not be told apart, and UDP costs more");
+}
+
+void doctor_kernel(struct findings *findings, const char *root) {
+        check_version(findings, root);
+        check_btf(findings, root);
+        check_lockdown(findings, root);
+        check_unprivileged(findings, root);
+        check_statistics(findings, root);
+        check_cgroups(findings, root);
+}
+
+/* Effective capabilities; false: nobody knows. pid 0: the caller's. */
+static bool read_capabilities(const char *root, pid_t pid, unsigned long long *ret_capabilities) {
+        char path[PATH_MAX], line[256];
+        bool is_found = false;
+        FILE *file;
+
+        if (pid == 0)
+                (void)snprintf(path, sizeof(path), "%s/proc/self/status", root);
+        else
+                (void)snprintf(path, sizeof(path), "%s/proc/%d/status", root, (int)pid);
+        file = fopen(path, "re");
+        if (!file)
+                return false;
+        while (!is_found && fgets(line, sizeof(line), file))
+                is_found = sscanf(line, "CapEff: %llx", ret_capabilities) == 1;
+        (void)fclose(file);
+        return is_found;
+}
+
+static const struct {
+        unsigned number;
+        const char *name;
+        bool is_vital;
+} wanted[] = {
+        { CAP_BPF, "CAP_BPF", true }, { CAP_PERFMON, "CAP_PERFMON", true }, { CAP_NET_ADMIN, "CAP_NET_ADMIN", false },
+};
+
+/* Names what is missing; returns how many of them nothing works without. */
+static int name_missing(unsigned long long capabilities, char *ret_names, size_t size) {
+        size_t used = 0;
+        int n = 0;
+
+        ret_names[0] = '\0';
+        if (capabilities & 1ULL << CAP_SYS_ADMIN)
+                return 0;
+        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+                if (capabilities & 1ULL << wanted[i].number)
+                        continue;
+                n += wanted[i].is_vital;
+                used += (size_t)snprintf(ret_names + used, size - used, "%s%s", used ? " " : "", wanted[i].name);
+        }
+        return n;
+}
+
+void doctor_capabilities(struct findings *findings, const char *root, pid_t daemon) {
+        unsigned long long capabilities = 0;
+        char names[128];
+        int n_vital;
+
+        if (!read_capabilities(root, 0, &capabilities))
+                finding_add(findings, FINDING_WARNING, "own capabilities", "mount /proc", "they cannot be read");
+        else if (name_missing(capabilities, names, sizeof(names)) > 0)
+                finding_add(findings, FINDING_OK, "own capabilities", NULL,
+                            "without %s, which reading does not need", names);
+        else
+                finding_add(findings, FINDING_OK, "own capabilities", NULL, "enough to run a daemon");
+        if (daemon == 0)
+                return;
+        if (!read_capabilities(root, daemon, &capabilities)) {
+                finding_add(findings, FINDING_WARNING, "capabilities", NULL, "those of the daemon cannot be read");
+                return;
+        }
+        n_vital = name_missing(capabilities, names, sizeof(names));
+        if (names[0] == '\0')
+                finding_add(findings, FINDING_OK, "capabilities", NULL, "the daemon has all that counting wants");
+        else
+                finding_add(findings, n_vital > 0 ? FINDING_PROBLEM : FINDING_WARNING, "capabilities",
+                            "see AmbientCapabilities= with 'systemctl cat socktally'", "the daemon is without %s%s",
+                            names, n_vital > 0 ? "" : ", UDP costs more");
+}
+
+/* Its standard output, or NULL with errno set. */
+static FILE *start_daemon(pid_t *ret_pid) {
+        static const char *const arguments[] = { "socktallyd", "--check", NULL };
+        int fds[2];
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return NULL;
+        *ret_pid = fork();
+        if (*ret_pid == 0) {
+                if (dup2(fds[1], STDOUT_FILENO) < 0)
+                        _exit(126);
+                (void)execvp(arguments[0], (char **)arguments);
+                (void)execv(SBINDIR "/socktallyd", (char **)arguments);
+                _exit(127);
+        }
+        (void)close(fds[1]);
+        if (*ret_pid > 0)
+                return fdopen(fds[0], "re");
+        (void)close(fds[0]);
+        return NULL;
+}
+
+#define MAX_METHODS 8
+
+struct method {
+        char name[64], verdict[8], reason[512];
+};
+
+/* Negative: it could not be run. */
+static int try_methods(struct method methods[static MAX_METHODS]) {
+        char line[1024];
+        int n = 0, status = 0;
+        pid_t pid = -1;
+        FILE *output = start_daemon(&pid);
+
+        if (!output)
+                return -errno;
+        while (n < MAX_METHODS && fgets(line, sizeof(line), output)) {
+                struct method *method = &methods[n];
+
+                method->reason[0] = '\0';
+                line[strcspn(line, "\n")] = '\0';
+                n += sscanf(line, "attach-method\t%63[^\t]\t%7[^\t]\t%511[^\n]", method->name, method->verdict,
+                            method->reason) >= 2;
+        }
+        (void)fclose(output);
+        if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 1)
+                return n > 0 ? n : -ENOENT;
+        return n;
+}
+
+static void add_methods(struct findings *findings, const struct method methods[], int n) {
+        char what[96], works[64] = "";
+
+        for (int i = n - 1; i >= 0; i--)
+                if (strcmp(methods[i].verdict, "yes") == 0)
+                        (void)snprintf(works, sizeof(works), "%s", methods[i].name);
+        for (int i = 0; i < n; i++) {
+                const struct method *method = &methods[i];
+                const char *reason = method->reason;
+                size_t length = strlen(method->name);
+
+                /* The collector names the method in front of its reason, and so does this line. */
+                if (strncmp(reason, method->name, length) == 0 && strncmp(reason + length, ": ", 2) == 0)
+                        reason += length + 2;
+                (void)snprintf(what, sizeof(what), "attach method %s", method->name);
+                if (strcmp(method->verdict, "yes") == 0)
+                        finding_add(findings, FINDING_OK, what, NULL, "works%s%s", *reason ? "; " : "", reason);
+                else if (*works)
+                        finding_add(findings, FINDING_OK, what, NULL, "does not work: %s; not needed, %s does",
+                                    reason, works);
+                else
+                        finding_add(findings, FINDING_PROBLEM, what,
+                                    "one method has to work: see kernel, BTF and lockdown", "does not work: %s",
+                                    reason);
+        }
+}
+
+/* Methods in force, as the running daemon says. */
+static bool name_methods(const struct patient *patient, char *ret_names, size_t size) {
+        size_t used = 0;
+
+        ret_names[0] = '\0';
+        for (size_t i = 0; patient->is_there && i < patient->control.n_objects && used < size; i++) {
+                const struct control_object *object = &patient->control.objects[i];
+                const char *method = property_text(&object->properties, "AttachMethod");
+
+                if (object->kind == CONTROL_MODULE && method && *method)
+                        used += (size_t)snprintf(ret_names + used, size - used, "%s%s by %s", used ? ", " : "",
+                                                 object->name, method);
+        }
+        return used > 0;
+}
+
+void doctor_methods(struct findings *findings, const struct patient *patient) {
+        struct method methods[MAX_METHODS];
+        char names[256];
+        int n = 0;
+
+        if (name_methods(patient, names, sizeof(names)))
+                finding_add(findings, FINDING_OK, "attached", NULL, "%s", names);
+        if (geteuid() != 0) {
+                finding_add(findings, *names ? FINDING_OK : FINDING_WARNING, "attach methods",
+                            "run 'socktally doctor' as root to try each", "not tried, only root may");
+                return;
+        }
+        n = try_methods(methods);
+        if (n <= 0)
+                finding_add(findings, FINDING_WARNING, "attach methods", "install socktallyd or put it into PATH",
+                            "not tried: 'socktallyd --check' cannot be run");
+        else
+                add_methods(findings, methods, n);
+}

@@ -84,12 +84,14 @@ static __always_inline void *core_table(void) {
 /* Where this CPU adds for a process. key: whose row it is. */
 static __always_inline __u64 *counters_of(struct process_row *row, const struct process_key *key) {
         struct core_counters *own = NULL;
+        struct process_key copy; /* older kernels want keys on the stack */
         void *table_per_core;
 
         if (switches & SWITCH_PER_CORE && row->is_process) {
                 table_per_core = core_table();
+                copy = *key;
                 if (table_per_core)
-                        own = bpf_map_lookup_elem(table_per_core, key);
+                        own = bpf_map_lookup_elem(table_per_core, &copy);
         }
         return own ? own->counters : row->counters;
 }

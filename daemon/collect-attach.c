@@ -288,7 +288,7 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
         collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
         if (!collect->config.is_per_core)
                 return 0;
-        r = cores_create(&collect->cores, collect->config.max_processes);
+        r = cores_create(collect, collect->config.max_processes);
         if (r < 0)
                 return say(reason, size, r, "the kernel refused a table per core", "");
         cores_attach(collect, r);

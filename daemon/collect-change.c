@@ -211,14 +211,11 @@ static void close_successors(const struct successors *next) {
 
 static int create_successors(struct collect *collect, uint32_t n_rows, bool is_per_core, struct successors *ret_next) {
         struct successors next = { .table_fd = -1, .cores_fd = -1, .n_rows = n_rows };
-        int r = 0;
+        int r;
 
-        next.table_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "processes", sizeof(struct process_key),
-                                       sizeof(struct process_row), n_rows, NULL);
-        if (next.table_fd < 0)
-                r = -errno;
-        if (r == 0 && is_per_core)
-                r = next.cores_fd = cores_create(&collect->cores, n_rows);
+        r = next.table_fd = collect_create_table(collect, false, n_rows);
+        if (r >= 0 && is_per_core)
+                r = next.cores_fd = cores_create(collect, n_rows);
         if (r < 0) {
                 close_successors(&next);
                 return r;
@@ -305,7 +302,7 @@ int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *r
                 r = replace_tables(collect, collect->config.max_processes, false, ret_reason, size);
         } else {
                 /* The rows stay, what the CPUs count is added to what they have: there is nothing to hand out. */
-                r = cores_create(&collect->cores, collect->config.max_processes);
+                r = cores_create(collect, collect->config.max_processes);
                 if (r < 0)
                         return refuse(ret_reason, size, r, "the kernel refused a table per core");
                 cores_attach(collect, r);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 
 #include "daemon/collect-private.h"
 
@@ -47,7 +48,29 @@ static int reserve(struct cores *cores, uint32_t n) {
         return 0;
 }
 
-int cores_create(struct cores *cores, uint32_t n_rows) {
+int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows) {
+        struct bpf_object *object = collect->skeleton->obj;
+        const struct btf *btf = bpf_object__btf(object);
+        enum bpf_map_type type = is_per_core ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_HASH;
+        size_t size = is_per_core ? sizeof(struct core_counters) : sizeof(struct process_row);
+        LIBBPF_OPTS(bpf_map_create_opts, options);
+        int fd, key, value;
+
+        /* Linux 5.15 to 6.1 only take one that is described as its predecessor was. */
+        key = btf__find_by_name_kind(btf, "process_key", BTF_KIND_STRUCT);
+        value = btf__find_by_name_kind(btf, is_per_core ? "core_counters" : "process_row", BTF_KIND_STRUCT);
+        if (bpf_object__btf_fd(object) >= 0 && key > 0 && value > 0) {
+                options.btf_fd = (uint32_t) bpf_object__btf_fd(object);
+                options.btf_key_type_id = (uint32_t) key;
+                options.btf_value_type_id = (uint32_t) value;
+        }
+        fd = bpf_map_create(type, is_per_core ? "cores" : "processes", sizeof(struct process_key), size, n_rows,
+                            &options);
+        return fd < 0 ? -errno : fd;
+}
+
+int cores_create(struct collect *collect, uint32_t n_rows) {
+        struct cores *cores = &collect->cores;
         int n_cpus = libbpf_num_possible_cpus(), r;
         uint32_t n;
 
@@ -60,9 +83,7 @@ int cores_create(struct cores *cores, uint32_t n_rows) {
                 r = lookup_reserve_all(&cores->lookup, n_rows);
         if (r < 0)
                 return r;
-        r = bpf_map_create(BPF_MAP_TYPE_PERCPU_HASH, "cores", sizeof(struct process_key), sizeof(struct core_counters),
-                           n_rows, NULL);
-        return r < 0 ? -errno : r;
+        return collect_create_table(collect, true, n_rows);
 }
 
 void cores_attach(struct collect *collect, int fd) {

@@ -66,8 +66,10 @@ void collect_release(struct collect *collect);
 /* collect-cores.c. */
 void cores_init(struct cores *cores);
 void cores_done(struct cores *cores);
+/* An empty one that the programs' pointers take. */
+int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
 /* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
-int cores_create(struct cores *cores, uint32_t n_rows);
+int cores_create(struct collect *collect, uint32_t n_rows);
 /* Gives the programs a table, which is the collector's from then on. */
 void cores_attach(struct collect *collect, int fd);
 /* Takes it from them: when this returns nothing is added to it any more. It can still be read, until it is closed. */

@@ -132,11 +132,24 @@ run_churn() {
         } | tee "$console" | renumber "$label"
 }
 
+run_change() {
+        label=$1 kernel=$2
+        console=$consoles/$suite-change.console
+        {
+                code=0
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 300 \
+                        --kernel-option oops=panic --kernel-option slub_debug=P -- \
+                        /build/tests/live/change 100 2>&1 || code=$?
+                echo "guest-exit $code"
+        } | tee "$console" | renumber "$label"
+}
+
 make_live() {
-        make -s -C "$build" all tests/live/live tests/live/churn >&2 &&
+        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
+                        "$build/tests/live/change=/build/tests/live/change" \
                         "$build/daemon/socktallyd=/build/daemon/socktallyd"
 }
 
@@ -158,7 +171,9 @@ for choice; do
         version=${kernel##*/vmlinuz-}
         [ -n "$have_live" ] || continue
         run_live "${version%.*}, $method" "$kernel" "$method"
-        [ "$churned" = "$suite" ] || run_churn "${version%.*}" "$kernel"
+        [ "$churned" != "$suite" ] || continue
+        run_churn "${version%.*}" "$kernel"
+        run_change "${version%.*}" "$kernel"
         churned=$suite
 done
 echo "1..$(cat "$work/count")"

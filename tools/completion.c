@@ -3,11 +3,14 @@
  * The rows of the grammar say what may come; modules, tables and values in force come from the daemon, which is asked
  * only if it runs. Whoever presses the tab key wants no message and no wait, so nothing here complains.
  */
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/completion.h"
 #include "tools/control.h"
 #include "tools/field.h"
+#include "tools/listing.h"
 #include "tools/setting.h"
 #include "tools/untrusted.h"
 
@@ -112,6 +115,27 @@ static void offer_values(const struct unfinished *line) {
         control_done(&control);
 }
 
+/* From the file that everyone may read: asking for a view would start a daemon. */
+static void offer_units(const struct unfinished *line) {
+        const char *directory = secure_getenv("SOCKTALLY_RUNTIME_DIRECTORY");
+        const struct order order = { field_find("service"), false, false };
+        struct listing listing = { .hides_empty = true };
+        struct socktally *reader = NULL;
+        char path[PATH_MAX];
+        const struct socktally_options how = { .size = sizeof(how), .file_path = path };
+
+        (void)snprintf(path, sizeof(path), "%s/public", directory ? directory : "/run/socktally");
+        if (socktally_open(&reader, &how) < 0)
+                return;
+        (void)socktally_refresh(reader);
+        if (listing_take(&listing, reader, SOCKTALLY_TABLE_SERVICES, &order) >= 0)
+                for (size_t i = 0; i < listing.n; i++)
+                        if (listing.entries[i].service)
+                                offer(line, listing.entries[i].service, NULL);
+        listing_done(&listing);
+        (void)socktally_close(reader);
+}
+
 static void offer_columns(const struct unfinished *line) {
         const struct field *field;
 
@@ -140,6 +164,9 @@ static void offer_word(const struct unfinished *line, enum word word, const char
                 break;
         case WORD_MODULE:
                 offer_modules(line);
+                break;
+        case WORD_UNIT:
+                offer_units(line);
                 break;
         case WORD_KEY:
                 offer_keys(line);

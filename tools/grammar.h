@@ -61,6 +61,7 @@ enum word {
         WORD_FILE,
         WORD_DIRECTORY,
         WORD_MODULE,
+        WORD_UNIT, /* of systemd, of which something was counted */
         WORD_KEY,
         WORD_VALUE, /* of the key before it; may be several words */
 };

@@ -8,6 +8,32 @@
 #include "tools/listing.h"
 #include "tools/source.h"
 #include "tools/table.h"
+#include "tools/untrusted.h"
+
+/* "ssh" stands for "ssh.service", as with systemctl. */
+static bool is_named(const struct entry *entry, const struct options *options) {
+        for (size_t i = 0; entry->service && i < options->n_arguments; i++) {
+                const char *name = options->arguments[i];
+                size_t n = strlen(name);
+
+                if (strncmp(entry->service, name, n) == 0 &&
+                    (entry->service[n] == '\0' || strcmp(entry->service + n, ".service") == 0))
+                        return true;
+        }
+        return false;
+}
+
+/* Only the units that were asked for, if any were. */
+static void keep_named(struct listing *listing, const struct options *options) {
+        size_t n = 0;
+
+        if (options->n_arguments == 0)
+                return;
+        for (size_t i = 0; i < listing->n; i++)
+                if (is_named(&listing->entries[i], options))
+                        listing->entries[n++] = listing->entries[i];
+        listing->n = n;
+}
 
 static enum exit_status print(const struct socktally *reader, enum socktally_table table,
                               const struct options *options) {
@@ -15,9 +41,18 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
         struct listing listing = { .hides_empty = !options->is_json };
         struct users users = { .n = 0 };
         struct choice choice;
+        char name[256];
         enum exit_status status = STATUS_FAILED;
         int r = listing_take(&listing, reader, table, &order);
 
+        keep_named(&listing, options);
+        if (r >= 0 && listing.n == 0 && options->n_arguments > 0) {
+                warnx("services: nothing was counted for %s%s; 'socktally services' lists every unit",
+                      untrusted_printable(name, sizeof(name), options->arguments[0]),
+                      options->n_arguments > 1 ? " and the others" : "");
+                listing_done(&listing);
+                return STATUS_FAILED;
+        }
         if (r >= 0 && listing.n == 0 && !options->is_json && options->has_legend)
                 warnx("nothing was counted yet");
         if (r < 0)

@@ -11,6 +11,7 @@ directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 # A bus that is not there, and the command where a shell looks for it.
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$directory/no-bus
+export SOCKTALLY_RUNTIME_DIRECTORY=$directory
 ln -s "$(realpath "$command")" "$directory/socktally"
 export PATH=$directory:$PATH
 
@@ -59,6 +60,7 @@ expect 'directories are left to the shell' ':directories' status --runtime-direc
 expect 'options that mean nothing are not offered' '--no-legend --json --color --help --version' tables --
 expect 'nothing comes after the last argument' '' disable tcp ''
 expect 'nothing is offered for a number' '' processes --limit ''
+expect 'units that nobody published are not offered' '' services ''
 expect 'an unknown command has no arguments' '' colour blue
 
 # The words of the usage, each offered somewhere.

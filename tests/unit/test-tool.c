@@ -507,6 +507,33 @@ static void a_reader_that_closes_the_pipe_early_hears_no_complaint(void **state)
         fixture_done(&fixture);
 }
 
+static void services_can_be_named(void **state) {
+        struct fixture fixture;
+        struct outcome outcome;
+        struct json_object *object;
+
+        fixture_start(&fixture, true);
+        RUN(&fixture, &outcome, "services", "nginx", "--no-legend");
+        assert_int_equal(outcome.status, 0);
+        assert_non_null(strstr(outcome.out, "nginx.service"));
+        assert_ptr_equal(strchr(outcome.out, '\n'), strrchr(outcome.out, '\n')); /* one line */
+        outcome_done(&outcome);
+        RUN(&fixture, &outcome, "services", "nginx.service", "nothing", "--json");
+        object = parse(outcome.out);
+        assert_int_equal(json_object_array_length(get(object, "services")), 1);
+        json_object_put(object);
+        outcome_done(&outcome);
+        RUN(&fixture, &outcome, "services", "ngin");
+        assert_int_equal(outcome.status, 1);
+        assert_string_equal(outcome.out, "");
+        assert_non_null(strstr(outcome.err, "nothing was counted for ngin;"));
+        outcome_done(&outcome);
+        RUN(&fixture, &outcome, "complete", "services", "ng");
+        assert_string_equal(outcome.out, "nginx.service\n");
+        outcome_done(&outcome);
+        fixture_done(&fixture);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_process_row_is_in_the_json_key_by_key),
@@ -525,6 +552,7 @@ int main(void) {
                 cmocka_unit_test(garbage_in_place_of_a_segment_costs_an_error),
                 cmocka_unit_test(output_that_cannot_be_written_is_a_failure),
                 cmocka_unit_test(a_reader_that_closes_the_pipe_early_hears_no_complaint),
+                cmocka_unit_test(services_can_be_named),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -65,6 +65,13 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
 /* Folds the live sockets into the rows and reads them all. The sample belongs to the collector. */
 int collect_read(struct collect *collect, const struct sample **ret_sample);
 
+/* Of the programs that serve a module; what serves several counts for each. Runs and time are 0 unless the kernel was
+ * asked to count them. */
+struct collect_statistics {
+        uint64_t n_runs, time_ns, n_misses;
+};
+void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics);
+
 size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports);
 /* Bytes of kernel memory that maps take, and that each tracked socket adds. */
 void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket);

@@ -29,11 +29,13 @@ static const struct collect_report *find_report(const struct daemon *d, const ch
 int control_module(void *daemon, size_t number, struct control_module *ret_module) {
         const struct daemon *d = daemon;
         const struct collect_report *report;
+        struct collect_statistics statistics;
         bool is_running;
 
         if (number >= N_MODULES)
                 return -ENOENT;
         report = find_report(d, module_name(number));
+        collect_statistics(d->collect, module_name(number), &statistics);
         is_running = d->modules[number].is_enabled && report && report->is_running;
         *ret_module = (struct control_module) {
                 .name = module_name(number),
@@ -42,6 +44,9 @@ int control_module(void *daemon, size_t number, struct control_module *ret_modul
                 .reason = report ? report->reason : "",
                 .method = is_running ? attach_method_name(report->method) : "",
                 .expires_usec = d->modules[number].expires_usec,
+                .events = statistics.n_runs,
+                .misses = statistics.n_misses,
+                .ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0,
         };
         return 0;
 }

@@ -217,6 +217,18 @@ static void the_level_of_the_log_changes_and_is_a_setting(void **state) {
         assert_int_equal(setlogmask(0), LOG_UPTO(LOG_DEBUG));
 }
 
+static void a_module_says_what_its_programs_cost(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        struct control_module module;
+
+        assert_int_equal(stage->ops->module(stage->daemon, MODULE_TCP, &module), 0);
+        assert_int_equal(module.events, 10);
+        assert_int_equal(module.misses, 3);
+        assert_int_equal(module.ns_per_event, 42);
+        assert_int_equal(stage->ops->module(stage->daemon, MODULE_UDP, &module), 0);
+        assert_int_equal(module.ns_per_event, 0);
+}
+
 static void what_the_kernel_refuses_changes_nothing(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct control_module module;
@@ -428,6 +440,7 @@ int main(void) {
                 CASE(what_is_so_already_is_no_change),
                 CASE(services_that_are_not_kept_are_unknown_and_come_back_whole),
                 CASE(the_level_of_the_log_changes_and_is_a_setting),
+                CASE(a_module_says_what_its_programs_cost),
                 CASE(what_the_kernel_refuses_changes_nothing),
                 CASE(a_module_that_is_off_is_unknown_and_comes_back),
                 CASE(a_lifetime_ends_by_itself_and_can_be_extended),

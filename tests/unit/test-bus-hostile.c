@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Nonsense on the bus: wrong types, unknown members, huge values, floods, callers that vanish. Whatever comes, the
- * daemon answers the next honest question, and what it holds is what it held. The stage's end tells of leaks and
- * crashes.
+ * Nonsense on the bus, before a daemon of paper: wrong types, unknown members, huge values, floods, callers that
+ * vanish. Whatever comes, the bus face answers the next honest question, and what it holds is what it held. The stage's
+ * end tells of leaks and crashes.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -17,79 +17,30 @@
 #include <cmocka.h>
 
 #include "tests/unit/bus-stage.h"
+#include "tests/unit/nonsense.h"
 
 #define N_CALLS 10000
-#define IN_FLIGHT 128
-#define PICK(list) list[draw(random) % (sizeof list / sizeof list[0])]
-
-/* xorshift: the same nonsense each time. */
-static uint32_t draw(uint64_t *state) {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        return (uint32_t) (*state >> 32);
-}
-
-static const char *const paths[] = {
-        "/", "/org", STAGE_PATH, STAGE_PATH "/module", STAGE_PATH "/module/tcp", STAGE_PATH "/module/udp",
-        STAGE_PATH "/module/tcp/more", STAGE_PATH "/table/processes", STAGE_PATH "/table/services",
-        STAGE_PATH "/table/_00", "/org/freedesktop/LogControl1",
-};
-static const char *const interfaces[] = {
-        STAGE_MANAGER, STAGE_MODULE, STAGE_TABLE, "org.freedesktop.DBus.Properties",
-        "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.ObjectManager", "org.freedesktop.DBus.Peer",
-        "org.freedesktop.LogControl1", "no.such",
-};
-static const char *const members[] = {
-        "SetLoadMode", "SetAttachMethod", "SetIntervalUSec", "SetIdleIntervalUSec", "OpenSegment", "Sync", "Reload",
-        "Save", "Enable", "Disable", "SetCapacity", "Get", "Set", "GetAll", "Introspect", "GetManagedObjects", "Ping",
-        "GetMachineId", "Set_", "SegmentReplaced", "Format",
-};
-static const char *const texts[] = {
-        "", "passive", "tracepoint", "public", "full", "LoadMode", "IntervalUSec", "LogLevel", "LogTarget", "debug",
-        STAGE_MANAGER, "org.freedesktop.LogControl1", "%s%n%x", "\xc3\xbc\xe2\x82\xac", "Enabled",
-};
-
-static void append_one(sd_bus_message *call, uint64_t *random) {
-        uint64_t number = ((uint64_t) draw(random) << 32) | draw(random);
-        char *large;
-
-        switch (draw(random) % 10) {
-        case 0: sd_bus_message_append(call, "s", PICK(texts)); break;
-        case 1: sd_bus_message_append(call, "t", draw(random) % 2 ? number : UINT64_MAX); break;
-        case 2: sd_bus_message_append(call, "u", draw(random)); break;
-        case 3: sd_bus_message_append(call, "v", "s", PICK(texts)); break;
-        case 4: sd_bus_message_append(call, "v", "t", number); break;
-        case 5: sd_bus_message_append(call, "ss", PICK(texts), PICK(texts)); break;
-        case 6: sd_bus_message_append(call, "ssv", STAGE_MANAGER, PICK(texts), "s", PICK(texts)); break;
-        case 7: sd_bus_message_append(call, "ssv", STAGE_MANAGER, PICK(texts), "v", "a{sv}", 0); break;
-        case 8: sd_bus_message_append(call, "h", STDERR_FILENO); break;
-        case 9:
-                large = calloc(1, 100001);
-                memset(large, 'A', 100000);
-                sd_bus_message_append(call, "s", large);
-                free(large);
-                break;
-        }
-}
+#define IN_FLIGHT 100
 
 static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         --*(int *) userdata;
         return 0;
 }
 
-static int send_nonsense(sd_bus *bus, uint64_t *random, int *n_in_flight) {
+static int send_nonsense(struct nonsense *nonsense, sd_bus *bus, int *n_in_flight) {
+        struct nonsense_change change;
         sd_bus_message *call = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(bus, &call, STAGE_NAME, PICK(paths), PICK(interfaces), PICK(members));
+        r = nonsense_call(nonsense, bus, &call, &change);
         if (r < 0)
-                return r;
-        for (uint32_t n = draw(random) % 4; n > 0; n--)
-                append_one(call, random);
-        r = sd_bus_call_async(bus, NULL, call, on_answer, n_in_flight, 60000000);
-        if (r >= 0)
-                ++*n_in_flight;
+                return 0; /* not even a message; the next one is */
+        if (sd_bus_message_get_expect_reply(call) > 0) {
+                r = sd_bus_call_async(bus, NULL, call, on_answer, n_in_flight, 60000000);
+                if (r >= 0)
+                        ++*n_in_flight;
+        } else
+                r = sd_bus_send(bus, call, NULL);
         sd_bus_message_unref(call);
         return r < 0 ? r : 0;
 }
@@ -107,12 +58,16 @@ static int drain_to(sd_bus *bus, const int *n_in_flight, int limit) {
 }
 
 static int flood(sd_bus *bus, uint64_t seed, int n_calls) {
-        int n_in_flight = 0;
+        struct nonsense *nonsense = nonsense_new(bus, STAGE_NAME, seed);
+        int n_in_flight = 0, r = nonsense ? 0 : 3;
 
-        for (int i = 0; i < n_calls; i++)
-                if (send_nonsense(bus, &seed, &n_in_flight) < 0 || drain_to(bus, &n_in_flight, IN_FLIGHT) < 0)
-                        return 1;
-        return drain_to(bus, &n_in_flight, 0) < 0 ? 2 : 0;
+        for (int i = 0; i < n_calls && r == 0; i++)
+                if (send_nonsense(nonsense, bus, &n_in_flight) < 0 || drain_to(bus, &n_in_flight, IN_FLIGHT) < 0)
+                        r = 1;
+        if (r == 0 && drain_to(bus, &n_in_flight, 0) < 0)
+                r = 2;
+        nonsense_free(nonsense);
+        return r;
 }
 
 static int flood_as_nobody(struct stage *stage, sd_bus *bus) {
@@ -149,11 +104,11 @@ static void nonsense_of_root_leaves_a_valid_state(void **state) {
 
 /* Half of the questions are at polkit, half still on their way. */
 static int flood_and_vanish(struct stage *stage, sd_bus *bus) {
-        uint64_t seed = (uint64_t) getpid();
+        struct nonsense *nonsense = nonsense_new(bus, STAGE_NAME, (uint64_t) getpid());
         int n_in_flight = 0;
 
         for (int i = 0; i < 100; i++)
-                if (send_nonsense(bus, &seed, &n_in_flight) < 0)
+                if (!nonsense || send_nonsense(nonsense, bus, &n_in_flight) < 0)
                         return 1;
         for (int i = 0; i < 50; i++)
                 sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", on_answer,

@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/configuration.h"
 #include "daemon/daemon-private.h"
@@ -192,6 +193,20 @@ static void adopt_sources(struct daemon *d) {
                         settings_copy(&d->settings, &files, i);
 }
 
+/* One of our name in another directory, which ours hides: it must not come to light. */
+static bool is_below(const char *const directories[]) {
+        char path[4096];
+
+        for (size_t i = 1; directories[i]; i++) {
+                if (strcmp(directories[i], directories[0]) == 0)
+                        continue;
+                snprintf(path, sizeof path, "%s" DROPINS RUNTIME_FILE, directories[i]);
+                if (access(path, F_OK) == 0)
+                        return true;
+        }
+        return false;
+}
+
 int control_save(void *daemon, struct control_error *ret_error) {
         struct settings others = settings_default();
         struct problems problems = { .n = 0 };
@@ -210,8 +225,8 @@ int control_save(void *daemon, struct control_error *ret_error) {
         r = compose(d, &others, text, sizeof text, &n, ret_error);
         if (r < 0)
                 return r;
-        r = n > 0 ? dropin_write(d->directories[0], RUNTIME_FILE, text) :
-                    dropin_remove(d->directories[0], RUNTIME_FILE);
+        r = n > 0 || is_below(d->directories) ? dropin_write(d->directories[0], RUNTIME_FILE, text) :
+                                                dropin_remove(d->directories[0], RUNTIME_FILE);
         if (r < 0)
                 return control_fail(ret_error, r == -ENOMEM ? CONTROL_NO_MEMORY : CONTROL_FAILED, r,
                                     "Cannot write %s" DROPINS RUNTIME_FILE ": %s; user socktally needs to own that "

@@ -35,26 +35,36 @@ static void keep_named(struct listing *listing, const struct options *options) {
         listing->n = n;
 }
 
+/* Why there is no row. A table that is kept always has some, if only such as the listing leaves out. */
+static void say_empty(const struct socktally *reader, enum socktally_table table, const struct options *options) {
+        char name[256];
+
+        if (socktally_count(reader, table) == 0)
+                warnx("the daemon keeps no services now; 'socktally set Services yes' changes that");
+        else if (options->n_arguments > 0)
+                warnx("services: nothing was counted for %s%s; 'socktally services' lists every unit",
+                      untrusted_printable(name, sizeof(name), options->arguments[0]),
+                      options->n_arguments > 1 ? " and the others" : "");
+        else if (!options->is_json && options->has_legend)
+                warnx("nothing was counted yet");
+}
+
 static enum exit_status print(const struct socktally *reader, enum socktally_table table,
                               const struct options *options) {
         const struct order order = { options->sort, options->has_rates, options->is_reverse };
         struct listing listing = { .hides_empty = !options->is_json };
         struct users users = { .n = 0 };
         struct choice choice;
-        char name[256];
         enum exit_status status = STATUS_FAILED;
         int r = listing_take(&listing, reader, table, &order);
 
         keep_named(&listing, options);
+        if (r >= 0 && listing.n == 0)
+                say_empty(reader, table, options);
         if (r >= 0 && listing.n == 0 && options->n_arguments > 0) {
-                warnx("services: nothing was counted for %s%s; 'socktally services' lists every unit",
-                      untrusted_printable(name, sizeof(name), options->arguments[0]),
-                      options->n_arguments > 1 ? " and the others" : "");
                 listing_done(&listing);
                 return STATUS_FAILED;
         }
-        if (r >= 0 && listing.n == 0 && !options->is_json && options->has_legend)
-                warnx("nothing was counted yet");
         if (r < 0)
                 warnx("cannot list the rows: %s", strerror(-r));
         else if (options->is_json)

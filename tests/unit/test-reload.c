@@ -182,6 +182,23 @@ static void save_removes_its_file_when_nothing_differs(void **state) {
         assert_row(stage, "LoadMode", "entry", "default");
 }
 
+static void save_keeps_hiding_a_file_of_its_name_elsewhere(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        const char *const directories[] = { stage->directories[0], strdup(tree_directory(stage->tree, "run")), NULL };
+        struct settings next = settings_default();
+
+        tree_file(stage->tree, "run/socktally.conf.d/90-runtime.conf", "[Socktally]\nLoadMode=passive\n");
+        stage->daemon->directories = directories;
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "LoadMode", "passive", ":2");
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
+        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(configuration_load(&next, directories, NULL, NULL), 0);
+        assert_int_equal(next.load_mode, LOAD_ENTRY);
+        stage->daemon->directories = stage->directories;
+        free((char *) directories[1]);
+}
+
 static void save_names_the_file_that_would_win(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct stat st;
@@ -223,6 +240,7 @@ int main(void) {
                 CASE(a_hangup_signal_reloads),
                 CASE(save_writes_what_differs_and_the_next_start_has_it),
                 CASE(save_removes_its_file_when_nothing_differs),
+                CASE(save_keeps_hiding_a_file_of_its_name_elsewhere),
                 CASE(save_names_the_file_that_would_win),
                 CASE(save_says_why_it_cannot),
         };

@@ -507,6 +507,24 @@ static void a_reader_that_closes_the_pipe_early_hears_no_complaint(void **state)
         fixture_done(&fixture);
 }
 
+static void services_that_are_not_kept_are_no_empty_list(void **state) {
+        struct fixture fixture;
+        struct outcome outcome;
+
+        fixture_start(&fixture, true);
+        fixture.is_without_services = true;
+        fixture_publish(&fixture);
+        RUN(&fixture, &outcome, "services");
+        assert_int_equal(outcome.status, 0);
+        assert_non_null(strstr(outcome.err, "the daemon keeps no services now; 'socktally set Services yes'"));
+        outcome_done(&outcome);
+        RUN(&fixture, &outcome, "services", "nginx");
+        assert_int_equal(outcome.status, 1);
+        assert_non_null(strstr(outcome.err, "keeps no services now"));
+        outcome_done(&outcome);
+        fixture_done(&fixture);
+}
+
 static void services_can_be_named(void **state) {
         struct fixture fixture;
         struct outcome outcome;
@@ -552,6 +570,7 @@ int main(void) {
                 cmocka_unit_test(garbage_in_place_of_a_segment_costs_an_error),
                 cmocka_unit_test(output_that_cannot_be_written_is_a_failure),
                 cmocka_unit_test(a_reader_that_closes_the_pipe_early_hears_no_complaint),
+                cmocka_unit_test(services_that_are_not_kept_are_no_empty_list),
                 cmocka_unit_test(services_can_be_named),
         };
 

@@ -119,7 +119,7 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
         for (size_t i = 0; has_processes && i < FIXTURE_N_PROCESSES; i++)
                 fixture_process(&fill.processes[i], i, fixture->sequence);
         fill.count[LAYOUT_TABLE_HOST] = 1;
-        fill.count[LAYOUT_TABLE_SERVICES] = FIXTURE_N_SERVICES;
+        fill.count[LAYOUT_TABLE_SERVICES] = fixture->is_without_services ? 0 : FIXTURE_N_SERVICES;
         fill.count[LAYOUT_TABLE_PROCESSES] = has_processes ? FIXTURE_N_PROCESSES : 0;
         *fill.facts = (struct layout_facts){
                 .time_ns = fixture_time_ns(fixture, fixture->sequence),

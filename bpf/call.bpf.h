@@ -69,6 +69,7 @@ static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struc
                 l->flags |= LEDGER_CONNECTED;
         if (is_newborn(sk))
                 return;
+        l->flags |= LEDGER_INHERITED;
         l->retransmits = tp->total_retrans;
         l->base[TX] = tcp_written(sk, tp, l, 0);
         l->base[RX] = tcp_read(sk, tp, l);

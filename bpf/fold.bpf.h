@@ -97,6 +97,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
         catch_up(tp, l, sk->__sk_common.skc_state);
+        confirm_keys(l, tp);
         if (!(l->flags & LEDGER_CLOSED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))
@@ -176,6 +177,7 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
  * counters. Under the lock. */
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         catch_up(tp, l, old_state);
+        confirm_keys(l, tp);
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
         l->settled[TX] = tcp_written(sk, tp, l, old_state);

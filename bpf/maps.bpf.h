@@ -34,6 +34,8 @@ enum ledger_flag {
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
         LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
         LEDGER_DEAD = 1 << 7,        /* a TCP socket that is about to be freed: tcp_sock is not to be looked at */
+        LEDGER_SURE = 1 << 8,        /* seq_key was confirmed by a second look */
+        LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket was there before its ledger */
 };
 
 struct ledger {

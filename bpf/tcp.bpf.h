@@ -54,10 +54,38 @@ static __always_inline __u64 tcp_read_in_all(const struct sock *sk, const struct
         return tcp_read_with(sk, tp, (__u32) tp->bytes_received - tp->rcv_nxt);
 }
 
+static __always_inline __u32 key_of_writer(const struct tcp_sock *tp) {
+        return (__u32) *(volatile __u64 *) &tp->bytes_acked - *(volatile __u32 *) &tp->snd_una;
+}
+
+static __always_inline __u32 key_of_reader(const struct tcp_sock *tp) {
+        return (__u32) *(volatile __u64 *) &tp->bytes_received - *(volatile __u32 *) &tp->rcv_nxt;
+}
+
 static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *tp) {
-        l->seq_key[TX] = (__u32) tp->bytes_acked - tp->snd_una;
-        l->seq_key[RX] = (__u32) tp->bytes_received - tp->rcv_nxt;
+        l->seq_key[TX] = key_of_writer(tp);
+        l->seq_key[RX] = key_of_reader(tp);
         l->flags |= LEDGER_READY;
+}
+
+static __always_inline void correct_key(struct ledger *l, __u32 dir, __u32 second, __u32 third) {
+        __u32 first = l->seq_key[dir];
+
+        if (second == first || third == first)
+                return;
+        l->seq_key[dir] = third;
+        if (l->flags & LEDGER_INHERITED)
+                l->base[dir] += (__s32) (third - first);
+}
+
+/* A key is two loads, and without the socket's lock the kernel may move both counters in between. Keys are constants:
+ * of three looks, the first long before, two agree on what is right. Before anything is charged; under the lock. */
+static __always_inline void confirm_keys(struct ledger *l, const struct tcp_sock *tp) {
+        if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
+                return;
+        correct_key(l, TX, key_of_writer(tp), key_of_writer(tp));
+        correct_key(l, RX, key_of_reader(tp), key_of_reader(tp));
+        l->flags |= LEDGER_SURE;
 }
 
 #define CONNECTED_STATES (FIN_STATES | 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT)

@@ -37,7 +37,7 @@ static const struct detail module_columns[] = {
         { { "METHOD", false }, "method", "AttachMethod", SHAPE_TEXT },
         { { "EXPIRES", false }, "expires_usec", "ExpiresUSec", SHAPE_END },
         { { "EVENTS", true }, "events", "Events", SHAPE_STATISTIC },
-        { { "MISSES", true }, "misses", "Misses", SHAPE_STATISTIC },
+        { { "MISSES", true }, "misses", "Misses", SHAPE_NUMBER },
         { { "NS/EVENT", true }, "ns_per_event", "NSecPerEvent", SHAPE_STATISTIC },
         { { "REASON", false }, "reason", "Reason", SHAPE_TEXT },
 };

@@ -100,8 +100,11 @@ static int get_module(void *daemon, size_t number, struct control_module *ret_mo
         *ret_module = (struct control_module) { .name = module_names[number], .is_enabled = is_enabled,
                                                 .state = is_enabled ? "running" : "off", .reason = "",
                                                 .method = is_enabled ? "tracepoint" : "",
-                                                .expires_usec = script->expires[number], .events = 1000 + number,
-                                                .misses = 3, .ns_per_event = 42 };
+                                                .expires_usec = script->expires[number], .misses = 3 };
+        if (!script->is_unmeasured) {
+                ret_module->events = 1000 + number;
+                ret_module->ns_per_event = 42;
+        }
         return 0;
 }
 

@@ -29,7 +29,7 @@ enum stage_polkit { POLKIT_YES, POLKIT_NO, POLKIT_CHALLENGE, POLKIT_ERROR, POLKI
 /* Shared by all processes of the stage. */
 struct stage_script {
         struct settings settings; /* by the daemon's own table */
-        bool is_enabled[2];
+        bool is_enabled[2], is_unmeasured; /* the kernel keeps no statistics of programs */
         uint64_t expires[2];
         uint32_t capacity[2];
         uint32_t readers;

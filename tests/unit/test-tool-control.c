@@ -100,6 +100,21 @@ static void modules_are_json_with_null_for_never_and_nothing(void **state) {
         json_object_put(object);
 }
 
+static void what_the_kernel_did_not_measure_is_unknown(void **state) {
+        struct stage *stage = *state;
+        struct json_object *object, *tcp;
+
+        stage->script->is_unmeasured = true;
+        DONE(stage, "modules");
+        tool_stage_expect(said.out, "tcp    yes     running tracepoint never        -      3        - -\n");
+        object = parse(stage, "modules");
+        tcp = json_object_array_get_idx(get(object, "modules"), 0);
+        assert_null(get(tcp, "events"));
+        assert_null(get(tcp, "ns_per_event"));
+        assert_int_equal(json_object_get_int64(get(tcp, "misses")), 3);
+        json_object_put(object);
+}
+
 static void tables_are_listed_with_their_use(void **state) {
         struct stage *stage = *state;
         struct json_object *object, *row;
@@ -328,6 +343,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(modules_are_listed_with_what_they_do),
                 CASE(modules_are_json_with_null_for_never_and_nothing),
+                CASE(what_the_kernel_did_not_measure_is_unknown),
                 CASE(tables_are_listed_with_their_use),
                 CASE(a_module_that_is_not_there_is_refused_with_the_nearest),
                 CASE(without_a_daemon_it_says_how_to_start_one),

@@ -322,10 +322,11 @@ without_polkit_only_root_changes_anything() {
 # A command of guest at a terminal, with polkit's own agent. What is on the screen is in $scratch/screen.
 session_start() { # COMMAND...
         # shellcheck disable=SC2016 # for the shell in there
-        local agent='d=$(mktemp -d) && mkfifo $d/up && { pkttyagent --notify-fd 3 --process $$ 3>$d/up & } && cat $d/up'
+        local agent='d=$(mktemp -d) && mkfifo $d/up && { pkttyagent --notify-fd 3 --process $$ 3>$d/up & } && cat $d/up && '
+        [ "$1" != socktally ] || agent='' # it brings its own
         rm -f "$scratch/keys" && mkfifo "$scratch/keys" && exec {session_keys}<>"$scratch/keys" || return
         timeout 120 nsenter -t "$machine_leader" -a -- setpriv --reuid=guest --regid=guest --clear-groups \
-                env SHELL=/bin/sh script -qefc "$agent && exec $*" /dev/null \
+                env SHELL=/bin/sh script -qefc "${agent}exec $*" /dev/null \
                 <"$scratch/keys" >"$scratch/screen" 2>&1 &
         session_pid=$!
 }
@@ -387,6 +388,33 @@ leaving_before_the_decision_changes_nothing() {
 
 root_sets_the_idle_interval() {
         inside busctl --timeout=10 set-property "${manager[@]}" IdleIntervalUSec t 10000000
+}
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+the_command_changes_and_saves_for_root() {
+        inside socktally set Interval 2s --save && expect IntervalUSec "$(property IntervalUSec)" "t 2000000" &&
+                inside grep -x Interval=2s $dropins/90-runtime.conf &&
+                inside socktally settings | grep -E "^Interval +2s +$dropins/90-runtime.conf:" || return
+        inside socktally disable udp && expect Enabled "$(inside busctl get-property "${udp[@]}" Enabled)" "b false" &&
+                write_dropin 90-runtime.conf && inside systemctl reload socktally.service &&
+                expect IntervalUSec "$(property IntervalUSec)" "t 1000000" &&
+                expect Enabled "$(inside busctl get-property "${udp[@]}" Enabled)" "b true"
+}
+
+the_command_asks_for_a_password_at_a_terminal() {
+        local status=0
+        let_polkit_say '' || return
+        as_guest socktally set Interval 2s || status=$?
+        expect "exit status without a terminal" $status 4 && expect IntervalUSec "$(property IntervalUSec)" "t 1000000" &&
+                session_start socktally set Interval 2s && session_shows Password || return
+        echo sesame >&"$session_keys"
+        session_end || { cat "$scratch/screen"; return 1; }
+        expect IntervalUSec "$(property IntervalUSec)" "t 2000000" && inside systemctl reload socktally.service
+}
+
+the_doctor_finds_no_problem() {
+        inside socktally doctor && as_guest socktally doctor
 }
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -571,6 +599,9 @@ run_control_cases() { # [PREFIX of the sentences]
         check "${prefix}the right password allows it, nobody waits meanwhile" the_right_password_allows_it
         check "${prefix}leaving at the password changes nothing" leaving_at_the_password_changes_nothing
         check "${prefix}leaving before polkit has decided changes nothing" leaving_before_the_decision_changes_nothing
+        check "${prefix}socktally set, disable and --save work for root" the_command_changes_and_saves_for_root
+        check "${prefix}socktally set asks for a password at a terminal" the_command_asks_for_a_password_at_a_terminal
+        check "${prefix}socktally doctor finds no problem" the_doctor_finds_no_problem
         check "${prefix}systemctl reload applies what changed in the files" reload_applies_what_changed
         check "${prefix}right after a restart it can be reloaded" reload_right_after_a_restart
         check "${prefix}systemctl reload names a wrong line and applies the rest" reload_names_a_wrong_line_and_applies_the_rest

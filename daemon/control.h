@@ -60,7 +60,7 @@ struct control_module {
         const char *reason;    /* one line, may be empty */
         const char *method;    /* the attach method in force, "" when off */
         uint64_t expires_usec; /* CLOCK_REALTIME when it is switched off; 0: never */
-        uint64_t events, misses, ns_per_event; /* 0 while the kernel's statistics are off */
+        uint64_t events, misses, ns_per_event; /* the first and the last: 0 while the kernel's statistics are off */
 };
 
 struct control_table {

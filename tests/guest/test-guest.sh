@@ -139,7 +139,8 @@ run_change() {
                 code=0
                 "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 300 \
                         --kernel-option oops=panic --kernel-option slub_debug=P -- \
-                        /build/tests/live/change 100 2>&1 || code=$?
+                        sh -c "echo 1 >/proc/sys/kernel/bpf_stats_enabled; exec /build/tests/live/change 100" 2>&1 ||
+                        code=$?
                 echo "guest-exit $code"
         } | tee "$console" | renumber "$label"
 }

@@ -453,6 +453,34 @@ static void report(const struct play *play, const char *sentence) {
         fflush(stdout);
 }
 
+static bool has_statistics(void) {
+        FILE *file = fopen("/proc/sys/kernel/bpf_stats_enabled", "re");
+        bool is_on = file && fgetc(file) == '1';
+
+        if (file)
+                fclose(file);
+        return is_on;
+}
+
+/* Runs and time are known while the kernel keeps statistics, which this test does not switch on. */
+static void check_statistics(struct play *play) {
+        struct collect_statistics tcp, udp;
+        bool is_on = has_statistics();
+
+        collect_statistics(play->collect, "tcp", &tcp);
+        collect_statistics(play->collect, "udp", &udp);
+        if (is_on && (tcp.n_runs == 0 || tcp.time_ns < tcp.n_runs || udp.n_runs == 0 || tcp.n_runs <= udp.n_runs))
+                find_fault(play->stage, "programs of tcp: %llu runs, %llu ns; of udp: %llu runs",
+                           (unsigned long long) tcp.n_runs, (unsigned long long) tcp.time_ns,
+                           (unsigned long long) udp.n_runs);
+        if (is_on)
+                printf("# %llu runs, %llu ns each, %llu missed\n", (unsigned long long) tcp.n_runs,
+                       (unsigned long long) (tcp.n_runs ? tcp.time_ns / tcp.n_runs : 0),
+                       (unsigned long long) tcp.n_misses);
+        report(play, is_on ? "what the programs cost is known" :
+               "what the programs cost is known # SKIP kernel.bpf_stats_enabled is 0");
+}
+
 static bool run_with_room(unsigned n) {
         struct play play;
         bool is_well;
@@ -461,6 +489,7 @@ static bool run_with_room(unsigned n) {
         play_changes(&play, n);
         compare_all(&play);
         report(&play, "with room for all, every process has what it moved");
+        check_statistics(&play);
         is_well = !play.stage->problem[0];
         let_go(play.stage);
         close_play(&play);
@@ -537,7 +566,7 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         (void) setpgid(0, 0);
-        printf("1..3\n# %u changes, seed %u\n", n, seed);
+        printf("1..4\n# %u changes, seed %u\n", n, seed);
         fflush(stdout);
         srand(seed);
         is_well = run_with_room(n);

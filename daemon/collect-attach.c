@@ -277,6 +277,8 @@ static int load(struct collect *collect, enum attach_method method, unsigned use
         }
         collect->skeleton = socktally_bpf__open();
         r = collect->skeleton ? choose(collect, btf, use, reason, size) : say(reason, size, -errno, "cannot open", "");
+        if (collect->skeleton)
+                cores_configure(&collect->cores, btf, collect->skeleton->maps.cores);
         btf__free(btf);
         if (r < 0)
                 return r;

@@ -18,6 +18,10 @@
 /* Read in pieces: with hundreds of CPUs a whole table would take hundreds of megabytes. */
 #define READ_BYTES (1U << 20)
 #define READ_ENTRIES_MIN 64
+#define SEEDS_PER_READ 2048
+/* Where the kernel cannot make entries as programs need them, this many are made in advance: a table of a million takes
+ * it ten seconds and gigabytes. Further processes do without. */
+#define ADVANCE_ENTRIES_MAX 16384
 
 void cores_init(struct cores *cores) {
         *cores = (struct cores) { .fd = -1, .lookup = LOOKUP_NULL };
@@ -48,12 +52,18 @@ static int reserve(struct cores *cores, uint32_t n) {
         return 0;
 }
 
+/* struct bpf_mem_alloc is what makes memory for hash tables safe to take in any context (Linux 6.1). */
+void cores_configure(struct cores *cores, const struct btf *kernel, struct bpf_map *map) {
+        cores->flags = btf__find_by_name_kind(kernel, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0 ? BPF_F_NO_PREALLOC : 0;
+        (void) bpf_map__set_map_flags(bpf_map__inner_map(map), cores->flags);
+}
+
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows) {
         struct bpf_object *object = collect->skeleton->obj;
         const struct btf *btf = bpf_object__btf(object);
         enum bpf_map_type type = is_per_core ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_HASH;
         size_t size = is_per_core ? sizeof(struct core_counters) : sizeof(struct process_row);
-        LIBBPF_OPTS(bpf_map_create_opts, options);
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = is_per_core ? collect->cores.flags : 0);
         int fd, key, value;
 
         /* Linux 5.15 to 6.1 only take one that is described as its predecessor was. */
@@ -83,7 +93,12 @@ int cores_create(struct collect *collect, uint32_t n_rows) {
                 r = lookup_reserve_all(&cores->lookup, n_rows);
         if (r < 0)
                 return r;
-        return collect_create_table(collect, true, n_rows);
+        if (!(cores->flags & BPF_F_NO_PREALLOC) && n_rows > ADVANCE_ENTRIES_MAX)
+                n_rows = ADVANCE_ENTRIES_MAX;
+        r = collect_create_table(collect, true, n_rows);
+        if (r >= 0)
+                cores->n_entries = n_rows;
+        return r;
 }
 
 void cores_attach(struct collect *collect, int fd) {
@@ -141,11 +156,11 @@ static int read_piece(struct cores *cores, uint32_t *in, uint32_t *out, uint32_t
         return r;
 }
 
-/* Entries for processes that have none. */
+/* Some have no entry. By turns, so that no interval takes long. */
 static void seed(struct cores *cores, const struct process_key *keys, uint32_t n) {
         memset(cores->values, 0, cores->n_cpus * sizeof *cores->values);
-        for (uint32_t i = 0; i < n; i++)
-                (void) bpf_map_update_elem(cores->fd, &keys[i], cores->values, BPF_NOEXIST);
+        for (uint32_t i = 0; i < SEEDS_PER_READ && i < n; i++)
+                (void) bpf_map_update_elem(cores->fd, &keys[cores->next_seed++ % n], cores->values, BPF_NOEXIST);
 }
 
 /* A process whose row is not among those that were read got it since. Where these are the last counters of all, they
@@ -196,7 +211,7 @@ int cores_add(struct collect *collect, int table_fd, uint32_t *n) {
                 n_found += add_piece(collect, table_fd, n_piece, n);
                 is_first = false;
         } while (r == 0);
-        if (table_fd < 0 && n_found < n_known)
+        if (table_fd < 0 && n_found < n_known && n_found < cores->n_entries)
                 seed(cores, collect->keys, n_known);
         return 0;
 }
@@ -209,6 +224,8 @@ void cores_take(struct cores *cores, const struct process_key *key, struct proce
         (void) bpf_map_delete_elem(cores->fd, key);
 }
 
-uint64_t cores_bytes(const struct cores *cores, uint32_t n_rows) {
-        return cores->fd < 0 ? 0 : (uint64_t) n_rows * cores->n_cpus * sizeof(struct core_counters);
+uint64_t cores_bytes(const struct cores *cores, uint32_t n_used) {
+        uint32_t n = cores->flags & BPF_F_NO_PREALLOC && n_used < cores->n_entries ? n_used : cores->n_entries;
+
+        return cores->fd < 0 ? 0 : (uint64_t) n * cores->n_cpus * sizeof(struct core_counters);
 }

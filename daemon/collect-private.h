@@ -14,7 +14,10 @@
 /* The counters of each CPU, while there are maps per core. */
 struct cores {
         int fd; /* -1: none */
+        uint32_t flags; /* with which such tables are made */
         uint32_t n_cpus;
+        uint32_t n_entries; /* there is room for */
+        uint32_t next_seed; /* row at which the next look for missing entries begins */
         /* Room for a piece of it, values of each CPU one after the other. */
         struct process_key *keys;
         struct core_counters *values;
@@ -65,6 +68,8 @@ void collect_release(struct collect *collect);
 
 /* collect-cores.c. */
 void cores_init(struct cores *cores);
+/* Before load: which kind of table the programs are to expect. */
+void cores_configure(struct cores *cores, const struct btf *kernel, struct bpf_map *map);
 void cores_done(struct cores *cores);
 /* An empty one that the programs' pointers take. */
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
@@ -81,7 +86,7 @@ void cores_close(struct cores *cores);
 int cores_add(struct collect *collect, int table_fd, uint32_t *n);
 /* Drops the entry of a process that is over; its last counters are added to row, unless that is NULL. */
 void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
-/* The least memory that the table takes: some kernels tell it for one CPU. */
-uint64_t cores_bytes(const struct cores *cores, uint32_t n_rows);
+/* The least memory that the table takes while n_used processes have rows: some kernels tell it for one CPU. */
+uint64_t cores_bytes(const struct cores *cores, uint32_t n_used);
 
 #endif

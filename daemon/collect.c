@@ -231,7 +231,7 @@ void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t 
                 *ret_maps += map_bytes(collect->table_fd);
         if (collect->cores.fd >= 0) {
                 cores = map_bytes(collect->cores.fd);
-                least = cores_bytes(&collect->cores, collect->config.max_processes);
+                least = cores_bytes(&collect->cores, collect->n_used);
                 *ret_maps += cores > least ? cores : least;
         }
         /* The ledger and the kernel's own header before it (struct bpf_sk_storage_elem, 64 bytes on 64-bit kernels). */

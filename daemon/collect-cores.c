@@ -112,7 +112,9 @@ void cores_attach(struct collect *collect, int fd) {
 void cores_detach(struct collect *collect) {
         uint32_t zero = 0;
 
-        (void) bpf_map_delete_elem(bpf_map__fd(collect->skeleton->maps.cores), &zero);
+        /* The kernel waits for all CPUs, also when there was nothing. */
+        if (collect->cores.fd >= 0)
+                (void) bpf_map_delete_elem(bpf_map__fd(collect->skeleton->maps.cores), &zero);
 }
 
 void cores_close(struct cores *cores) {

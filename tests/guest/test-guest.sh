@@ -145,12 +145,26 @@ run_change() {
         } | tee "$console" | renumber "$label"
 }
 
+# With dbus-daemon, for which init has users.
+run_control() {
+        label=$1 kernel=$2
+        console=$consoles/$suite-control.console
+        {
+                code=0
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 600 -- \
+                        sh -c "cd /build && exec tests/live/control 100" 2>&1 || code=$?
+                echo "guest-exit $code"
+        } | tee "$console" | renumber "$label"
+}
+
 make_live() {
-        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change >&2 &&
+        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
                         "$build/tests/live/change=/build/tests/live/change" \
+                        "$build/tests/live/control=/build/tests/live/control" \
+                        "$(command -v dbus-daemon || echo /usr/bin/dbus-daemon)=/usr/bin/dbus-daemon" \
                         "$build/daemon/socktallyd=/build/daemon/socktallyd"
 }
 
@@ -175,6 +189,7 @@ for choice; do
         [ "$churned" != "$suite" ] || continue
         run_churn "${version%.*}" "$kernel"
         run_change "${version%.*}" "$kernel"
+        run_control "${version%.*}" "$kernel"
         churned=$suite
 done
 echo "1..$(cat "$work/count")"

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Each worker sends to itself: a TCP connection, a UDP socket, and a raw socket of a protocol that nobody else speaks,
+ * so that the host row has nothing else of it. TCP connections and UDP sockets are replaced now and then, as a new socket
+ * asks for a row and an old one does not.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/live/workers.h"
+
+#define PROTOCOL_EXPERIMENT 254
+
+static const struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
+
+static int need(int result, const char *what) {
+        if (result < 0) {
+                printf("Bail out! %s: %s\n", what, strerror(errno));
+                fflush(stdout);
+                kill(0, SIGTERM); /* whoever it is that cannot go on, all end */
+                exit(EXIT_FAILURE);
+        }
+        return result;
+}
+
+static void own_network(void) {
+        struct ifreq request = { .ifr_name = "lo" };
+        int fd;
+
+        need(unshare(CLONE_NEWNET), "unshare");
+        fd = need(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+        need(ioctl(fd, SIOCGIFFLAGS, &request), "loopback");
+        request.ifr_flags |= IFF_UP;
+        need(ioctl(fd, SIOCSIFFLAGS, &request), "loopback");
+        close(fd);
+}
+
+static int self_socket(int type, int protocol) {
+        struct sockaddr_in address = loopback;
+        socklen_t size = sizeof address;
+        int fd = need(socket(AF_INET, type | SOCK_CLOEXEC, protocol), "socket");
+
+        need(bind(fd, (struct sockaddr *) &address, size), "bind");
+        need(getsockname(fd, (struct sockaddr *) &address, &size), "getsockname");
+        need(connect(fd, (struct sockaddr *) &address, size), "connect");
+        return fd;
+}
+
+static void tcp_pair(int ret_fds[2]) {
+        struct sockaddr_in address = loopback;
+        socklen_t size = sizeof address;
+        int listener = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+
+        need(bind(listener, (struct sockaddr *) &address, size), "bind");
+        need(listen(listener, 1), "listen");
+        need(getsockname(listener, (struct sockaddr *) &address, &size), "getsockname");
+        ret_fds[0] = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+        need(connect(ret_fds[0], (struct sockaddr *) &address, size), "connect");
+        ret_fds[1] = need(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
+        close(listener);
+}
+
+static void move_stream(struct worker *worker, const int fds[2], size_t size) {
+        static char bytes[16384];
+        ssize_t n;
+
+        n = need((int) send(fds[0], bytes, size, 0), "send");
+        worker->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += (size_t) n;
+        for (ssize_t left = n; left > 0; left -= n) {
+                n = need((int) recv(fds[1], bytes, sizeof bytes, 0), "recv");
+                worker->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += (size_t) n;
+        }
+}
+
+static void move_datagram(struct worker *worker, int fd, size_t size, unsigned tx, unsigned rx) {
+        char bytes[2048] = "";
+
+        worker->moved[tx] += (size_t) need((int) send(fd, bytes, size, 0), "send");
+        worker->moved[rx] += (size_t) need((int) recv(fd, bytes, sizeof bytes, 0), "recv");
+}
+
+static void pause_if_asked(struct workers *workers, struct worker *worker) {
+        if (!__atomic_load_n(&workers->is_held, __ATOMIC_ACQUIRE))
+                return;
+        sem_post(&worker->held);
+        while (sem_wait(&worker->go) < 0)
+                ;
+}
+
+static _Noreturn void work(struct workers *workers, struct worker *worker) {
+        int pair[2], udp, raw;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        own_network();
+        tcp_pair(pair);
+        udp = self_socket(SOCK_DGRAM, 0);
+        raw = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
+        srand((unsigned) (worker - workers->workers));
+        for (unsigned i = 1; !__atomic_load_n(&workers->is_over, __ATOMIC_ACQUIRE); i++) {
+                move_stream(worker, pair, 1 + (size_t) rand() % 16384);
+                move_datagram(worker, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
+                              SOCKTALLY_METRIC_udp_rx_bytes);
+                move_datagram(worker, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
+                              SOCKTALLY_METRIC_other_rx_bytes);
+                if (i % 64 == 0 && (worker - workers->workers) % 2 == 0) {
+                        close(pair[0]);
+                        close(pair[1]);
+                        tcp_pair(pair);
+                        close(udp);
+                        udp = self_socket(SOCK_DGRAM, 0);
+                }
+                pause_if_asked(workers, worker);
+        }
+        _exit(EXIT_SUCCESS);
+}
+
+static _Noreturn void rest(int ready) {
+        int fd;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        own_network();
+        fd = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
+        need((int) send(fd, "rest", RESTING_BYTES, 0), "send");
+        need((int) write(ready, "", 1), "write");
+        for (;;)
+                pause();
+}
+
+static void start_resting(struct workers *workers) {
+        int ready[2];
+        char byte;
+
+        need(pipe(ready), "pipe");
+        for (unsigned i = 0; i < N_RESTING; i++) {
+                pid_t pid = need(fork(), "fork");
+
+                if (pid == 0)
+                        rest(ready[1]);
+                workers->resting[i] = pid;
+        }
+        for (unsigned i = 0; i < N_RESTING; i++)
+                need((int) read(ready[0], &byte, 1), "read");
+        close(ready[0]);
+        close(ready[1]);
+}
+
+struct workers *workers_start(void) {
+        struct workers *workers = mmap(NULL, sizeof *workers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                                       0);
+
+        need(workers == MAP_FAILED ? -1 : 0, "memory");
+        fflush(stdout);
+        start_resting(workers);
+        for (unsigned i = 0; i < N_WORKERS; i++) {
+                pid_t pid;
+
+                sem_init(&workers->workers[i].held, 1, 0);
+                sem_init(&workers->workers[i].go, 1, 0);
+                pid = need(fork(), "fork");
+                if (pid == 0)
+                        work(workers, &workers->workers[i]);
+                workers->workers[i].pid = pid;
+        }
+        return workers;
+}
+
+void workers_hold(struct workers *workers) {
+        __atomic_store_n(&workers->is_held, true, __ATOMIC_RELEASE);
+        for (unsigned i = 0; i < N_WORKERS; i++)
+                while (sem_wait(&workers->workers[i].held) < 0)
+                        ;
+}
+
+void workers_stop(struct workers *workers) {
+        for (unsigned i = 0; i < N_RESTING; i++)
+                kill(workers->resting[i], SIGKILL);
+        for (unsigned i = 0; i < N_WORKERS; i++)
+                kill(workers->workers[i].pid, SIGKILL);
+        for (unsigned i = 0; i < N_RESTING; i++)
+                waitpid(workers->resting[i], NULL, 0);
+        for (unsigned i = 0; i < N_WORKERS; i++)
+                waitpid(workers->workers[i].pid, NULL, 0);
+        munmap(workers, sizeof *workers);
+}
+
+void workers_complain(struct workers *workers, const char *format, ...) {
+        va_list arguments;
+
+        if (workers->problem[0])
+                return;
+        va_start(arguments, format);
+        vsnprintf(workers->problem, sizeof workers->problem, format, arguments);
+        va_end(arguments);
+}

@@ -58,11 +58,7 @@ the_command_tells_who_may_not() {
 # At a terminal the command brings polkit's agent itself. There is no login session here, so nobody else has one.
 the_command_asks_for_a_password() {
         let_polkit_say '' || return
-        rm -f "$scratch/keys" && mkfifo "$scratch/keys" && exec {session_keys}<>"$scratch/keys" || return
-        timeout 120 nsenter -t "$machine_leader" -a -- setpriv --reuid=guest --regid=guest --clear-groups \
-                env SHELL=/bin/sh script -qefc "socktally set Interval 3s" /dev/null \
-                <"$scratch/keys" >"$scratch/screen" 2>&1 &
-        session_pid=$!
+        session_start socktally set Interval 3s || return
         session_shows 'change how Socktally counts' && session_shows Password || return
         echo sesame >&"$session_keys"
         session_end || { cat "$scratch/screen"; return 1; }

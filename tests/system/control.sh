@@ -390,33 +390,6 @@ root_sets_the_idle_interval() {
         inside busctl --timeout=10 set-property "${manager[@]}" IdleIntervalUSec t 10000000
 }
 
-# --- the command ----------------------------------------------------------------------------------------------------
-
-the_command_changes_and_saves_for_root() {
-        inside socktally set Interval 2s --save && expect IntervalUSec "$(property IntervalUSec)" "t 2000000" &&
-                inside grep -x Interval=2s $dropins/90-runtime.conf &&
-                inside socktally settings | grep -E "^Interval +2s +$dropins/90-runtime.conf:" || return
-        inside socktally disable udp && expect Enabled "$(inside busctl get-property "${udp[@]}" Enabled)" "b false" &&
-                write_dropin 90-runtime.conf && inside systemctl reload socktally.service &&
-                expect IntervalUSec "$(property IntervalUSec)" "t 1000000" &&
-                expect Enabled "$(inside busctl get-property "${udp[@]}" Enabled)" "b true"
-}
-
-the_command_asks_for_a_password_at_a_terminal() {
-        local status=0
-        let_polkit_say '' || return
-        as_guest socktally set Interval 2s || status=$?
-        expect "exit status without a terminal" $status 4 && expect IntervalUSec "$(property IntervalUSec)" "t 1000000" &&
-                session_start socktally set Interval 2s && session_shows Password || return
-        echo sesame >&"$session_keys"
-        session_end || { cat "$scratch/screen"; return 1; }
-        expect IntervalUSec "$(property IntervalUSec)" "t 2000000" && inside systemctl reload socktally.service
-}
-
-the_doctor_finds_no_problem() {
-        inside socktally doctor && as_guest socktally doctor
-}
-
 # --- files ----------------------------------------------------------------------------------------------------------
 
 dropins=/etc/socktally/socktally.conf.d
@@ -599,9 +572,6 @@ run_control_cases() { # [PREFIX of the sentences]
         check "${prefix}the right password allows it, nobody waits meanwhile" the_right_password_allows_it
         check "${prefix}leaving at the password changes nothing" leaving_at_the_password_changes_nothing
         check "${prefix}leaving before polkit has decided changes nothing" leaving_before_the_decision_changes_nothing
-        check "${prefix}socktally set, disable and --save work for root" the_command_changes_and_saves_for_root
-        check "${prefix}socktally set asks for a password at a terminal" the_command_asks_for_a_password_at_a_terminal
-        check "${prefix}socktally doctor finds no problem" the_doctor_finds_no_problem
         check "${prefix}systemctl reload applies what changed in the files" reload_applies_what_changed
         check "${prefix}right after a restart it can be reloaded" reload_right_after_a_restart
         check "${prefix}systemctl reload names a wrong line and applies the rest" reload_names_a_wrong_line_and_applies_the_rest

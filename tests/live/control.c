@@ -232,8 +232,8 @@ static void set(struct play *play, int number, const struct value *value) {
                 return;
         if (!is_same(act, &after, r < 0 ? &before : value))
                 workers_complain(play->workers, "%s: %s %" PRIu64 " was %s, but %s %" PRIu64 " is in force",
-                                 act->setter, value->text ? value->text : "", value->number, r < 0 ? "refused" : "granted",
-                                 after_text, after.number);
+                                 act->setter, value->text ? value->text : "", value->number,
+                                 r < 0 ? "refused" : "granted", after_text, after.number);
         if (number == LOAD_MODE)
                 snprintf(play->mode, sizeof play->mode, "%.15s", after_text);
 }

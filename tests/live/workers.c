@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Each worker sends to itself: a TCP connection, a UDP socket, and a raw socket of a protocol that nobody else speaks,
- * so that the host row has nothing else of it. TCP connections and UDP sockets are replaced now and then, as a new socket
- * asks for a row and an old one does not.
+ * so that the host row has nothing else of it. TCP connections and UDP sockets are replaced now and then, as a new
+ * socket asks for a row and an old one does not.
  */
 #include <errno.h>
 #include <net/if.h>

@@ -5,6 +5,9 @@
  * from the start, so that what was true before the question is judged anew. A caller who leaves takes its request
  * along: a change that nobody waits for is not made.
  *
+ * A bus throws away what it has to say to a program whose queue is full, and strangers can fill that of this daemon for
+ * a moment: 64 descriptors are enough. So a question to the bus is asked again when no answer comes.
+ *
  * Credentials come from the bus and are those of when the caller connected. Looking into /proc instead could meet
  * another process of the same number.
  */
@@ -17,6 +20,9 @@
 #include "dbus/caller.h"
 #include "dbus/polkit.h"
 
+#define BUS_ANSWER_USEC (2 * UINT64_C(1000000))
+#define MAX_LOST 5
+
 struct request {
         struct bus *bus;
         struct request *next;
@@ -26,6 +32,7 @@ struct request {
         void *userdata;
         sd_bus_slot *question, *leaving;
         char id[48]; /* of the question to polkit */
+        unsigned n_lost; /* questions to the bus whose answer did not come */
         uint32_t uid;
         bool is_at_polkit; /* or on the way there; uid is known */
         bool is_allowed;
@@ -42,6 +49,7 @@ static const char *const actions[] = {
         [CALLER_MAY_READ_FULL] = BUS_NAME ".read-full",
 };
 
+static const char silent_bus[] = "The bus does not say who calls";
 static const char too_many[] = "Too many requests wait for a decision; wait for some of the answers";
 
 static void request_free(struct request *request) {
@@ -114,6 +122,31 @@ static int watch_leaving(struct request *request, const char *sender) {
                                       request);
 }
 
+static int ask_bus(struct request *request, const char *member, sd_bus_message_handler_t handler) {
+        sd_bus *connection = request->bus->connection;
+        sd_bus_message *call = NULL;
+        int r;
+
+        request->question = sd_bus_slot_unref(request->question);
+        r = sd_bus_message_new_method_call(connection, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                           "org.freedesktop.DBus", member);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", sd_bus_message_get_sender(request->message));
+        if (r >= 0)
+                r = sd_bus_call_async(connection, &request->question, call, handler, request, BUS_ANSWER_USEC);
+        sd_bus_message_unref(call);
+        return r;
+}
+
+/* true: there is no answer, and another one will come. */
+static bool is_asked_again(struct request *request, sd_bus_message *answer, const char *member,
+                           sd_bus_message_handler_t handler) {
+        if (!sd_bus_message_is_method_error(answer, SD_BUS_ERROR_NO_REPLY) &&
+            !sd_bus_message_is_method_error(answer, SD_BUS_ERROR_TIMEOUT))
+                return false;
+        return request->n_lost++ < MAX_LOST && ask_bus(request, member, handler) >= 0;
+}
+
 /* The caller is still there, and its leaving will be told. */
 static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
         struct request *request = userdata;
@@ -122,8 +155,15 @@ static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
         struct bus *bus = request->bus;
         int r;
 
-        if (sd_bus_message_is_method_error(answer, NULL)) {
+        if (sd_bus_message_is_method_error(answer, SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
                 request_free(request);
+                return 0;
+        }
+        if (is_asked_again(request, answer, "GetNameOwner", on_present))
+                return 0;
+        if (sd_bus_message_is_method_error(answer, NULL)) {
+                r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, silent_bus);
+                finish(request, r, &error);
                 return 0;
         }
         request->question = sd_bus_slot_unref(request->question);
@@ -155,13 +195,8 @@ static int ask_polkit(struct request *request, uint32_t uid, sd_bus_error *error
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
         request->uid = uid;
         request->is_at_polkit = true;
-        request->question = sd_bus_slot_unref(request->question);
         r = watch_leaving(request, sender);
-        if (r < 0)
-                return r;
-        return sd_bus_call_method_async(request->bus->connection, &request->question, "org.freedesktop.DBus",
-                                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", on_present,
-                                        request, "s", sender);
+        return r < 0 ? r : ask_bus(request, "GetNameOwner", on_present);
 }
 
 static int read_groups(sd_bus_message *answer, gid_t wanted, bool *ret_is_in_group) {
@@ -223,11 +258,13 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
         struct control_facts facts = {};
         int r;
 
+        if (is_asked_again(request, answer, "GetConnectionCredentials", on_credentials))
+                return 0;
         request->bus->operations->facts(request->bus->daemon, &facts);
         if (sd_bus_message_is_method_error(answer, NULL) ||
             read_credentials(answer, facts.full_group, &credentials) < 0) {
                 /* Gone, most likely, and then nobody hears this. */
-                r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, "The bus does not say who calls");
+                r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, silent_bus);
                 finish(request, r, &error);
         } else if (is_enough(request, &credentials))
                 resume(request);
@@ -253,12 +290,6 @@ static bool is_too_many(const struct bus *bus, const char *sender) {
         return n >= MAX_REQUESTS || n_of_sender >= MAX_REQUESTS_OF_ONE;
 }
 
-static int ask(struct request *request, const char *sender) {
-        return sd_bus_call_method_async(request->bus->connection, &request->question, "org.freedesktop.DBus",
-                                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionCredentials",
-                                        on_credentials, request, "s", sender);
-}
-
 int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right right,
                      sd_bus_message_handler_t handler, void *userdata, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(message);
@@ -278,7 +309,7 @@ int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right
         *request = (struct request) { .bus = bus, .next = bus->requests, .message = sd_bus_message_ref(message),
                                       .right = right, .handler = handler, .userdata = userdata };
         bus->requests = request;
-        r = ask(request, sender);
+        r = ask_bus(request, "GetConnectionCredentials", on_credentials);
         if (r >= 0)
                 return 0;
         request_free(request);

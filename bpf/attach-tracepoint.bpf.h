@@ -10,7 +10,7 @@
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send_length, struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, bytes_of(ret));
+        return on_call(sk, ret, TX, bytes_of(ret), ROLE_TRACEPOINT);
 }
 
 SEC("tp_btf/sock_recv_length")
@@ -25,7 +25,7 @@ int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n);
+        return on_call(sk, ret, RX, n, ROLE_TRACEPOINT);
 }
 
 /* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it. Weak: kernels
@@ -38,7 +38,10 @@ int on_sock_release(struct bpf_sock *ctx) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, ctx, 0, 0);
         struct sock *sk = bpf_cast_to_kern_ctx(ctx);
         struct tcp_sock *tp = NULL;
+        __u64 word = switches;
 
+        if (word & SWITCH_HANDOVER && !claims_release_last(ctx, word))
+                return 1;
         if (l ? l->kind == KIND_TCP : kind_of(sk) == KIND_TCP)
                 tp = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
         if (l)

@@ -10,6 +10,7 @@
  * moves data, and away from a process that has exited. A second living process makes the socket shared instead.
  */
 #include "bpf/fold.bpf.h"
+#include "bpf/handover.bpf.h"
 
 static __always_inline __u32 kind_of(const struct sock *sk) {
         __u16 family = sk->__sk_common.skc_family, protocol = sk->sk_protocol, type = sk->sk_type;
@@ -121,7 +122,7 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
                 return true;
         }
         if (l->flags & LEDGER_KERNEL || (l->state == LEDGER_SHARED && !call->is_owner_gone) || !call->n ||
-            !call->has_row || (!tp && !cfg_sees_release)) {
+            !call->has_row || (!tp && switches & SWITCH_UNSEEN_RELEASE)) {
                 if (!(l->flags & LEDGER_KERNEL))
                         l->base[dir] += call->n;
                 return false;
@@ -249,15 +250,23 @@ static __always_inline __u32 bytes_of(int ret) {
         return ret & ~(ret >> 31);
 }
 
-/* n: bytes moved, which can be less than ret says (truncated datagrams). */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
+/* The seldom cases of the fast path: is this call counted here, and at all? */
+static __always_inline bool is_counted(struct sock *sk, const struct ledger *l, __u32 dir, __u64 word, __u64 role) {
+        if (word & SWITCH_HANDOVER && !claims_call(sk, dir, word, role))
+                return false;
+        return !(word & SWITCH_PARTIAL) || is_wanted(sk, l);
+}
+
+/* n: bytes moved, which can be less than ret says (truncated datagrams). role: of the hook, enum ledger_role. */
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 role) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         struct task_struct *task;
-        __u64 start_time, cgroup_id;
+        __u64 start_time, cgroup_id, word;
 
         if (!l && !is_inet(sk))
                 return 0;
-        if (switches & SWITCH_PARTIAL && !is_wanted(sk, l))
+        word = switches; /* once: a change between two looks would be two answers */
+        if (word & (SWITCH_PARTIAL | SWITCH_HANDOVER) && !is_counted(sk, l, dir, word, role))
                 return 0;
         task = bpf_get_current_task_btf();
         start_time = task->group_leader->start_boottime;

@@ -43,9 +43,10 @@ enum bpf_map_type {
         BPF_MAP_TYPE_PERCPU_HASH = 5,
         BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
         BPF_MAP_TYPE_SK_STORAGE = 24,
+        BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
-enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_SK_STORAGE_GET_F_CREATE = 1, BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_F_NO_PREALLOC = 1 };
 
 enum tcp_state {
@@ -144,6 +145,10 @@ struct task_struct {
         struct css_set *cgroups;
         __u64 start_boottime;
         char comm[16];
+        unsigned int __state; /* 0: running or ready to; Linux 5.14 and later */
+        int on_cpu;
+        unsigned long nvcsw, nivcsw; /* how often it left a processor */
+        __u64 utime;
 };
 
 struct sock_common {
@@ -207,6 +212,11 @@ struct bpf_iter__task_file {
         struct task_struct *task;
         __u32 fd;
         struct file *file;
+};
+
+struct bpf_iter__task {
+        struct bpf_iter_meta *meta;
+        struct task_struct *task;
 };
 
 struct bpf_iter__tcp {

@@ -46,7 +46,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         __u8 yes = 1;
 
         is_noted = !bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
-        if (!l && !(cfg_sees_calls && is_noted))
+        if (!l && (switches & SWITCH_UNSEEN_CALLS || !is_noted))
                 l = open_for_current(sk);
         if (!l)
                 return 0;
@@ -63,7 +63,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         bool is_active;
 
-        if (!l && (!cfg_sees_calls || BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
+        if (!l && (switches & SWITCH_UNSEEN_CALLS || BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
@@ -121,7 +121,7 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp)
                 return 0;
-        why.is_close = !cfg_sees_release;
+        why.is_close = switches & SWITCH_UNSEEN_RELEASE;
         fold(sk, tp, l, &why);
         __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
         return 0;

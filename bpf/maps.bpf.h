@@ -117,15 +117,13 @@ struct {
 
 /* Set before load; the verifier removes what a mode does not need. */
 const volatile __u32 cfg_max_sockets = 262144;
-const volatile bool cfg_sees_calls = true; /* a hook sees every call on a TCP socket: ledgers wait for the first */
-const volatile bool cfg_sees_release = true; /* a hook sees the last close of a socket */
 const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 
 struct ledger_health health = {};
 
-/* enum ledger_switch; the collector changes it while the programs run. */
-volatile __u32 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
+/* enum ledger_switch and enum ledger_role; the collector changes it while the programs run. */
+volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
 volatile bool is_table_short = false;

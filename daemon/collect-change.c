@@ -16,8 +16,8 @@
 
 #include "daemon/collect-private.h"
 
-uint32_t collect_switches(const struct collect_config *config) {
-        uint32_t switches = 0;
+static uint64_t switches_of(const struct collect_config *config) {
+        uint64_t switches = 0;
 
         if (!config->is_tcp_off)
                 switches |= SWITCH_TCP;
@@ -40,34 +40,35 @@ static int refuse(char *reason, size_t size, int error, const char *what) {
         return error;
 }
 
-static void apply(struct collect *collect, const struct collect_config *config) {
-        collect->config = *config;
-        __atomic_store_n(&collect->skeleton->data->switches, collect_switches(config), __ATOMIC_SEQ_CST);
+void collect_apply(struct collect *collect) {
+        const struct handover *h = &collect->handover;
+        uint64_t switches = switches_of(&collect->config);
+
+        if (!collect->sees_calls)
+                switches |= SWITCH_UNSEEN_CALLS;
+        if (!collect->sees_release)
+                switches |= SWITCH_UNSEEN_RELEASE;
+        if (h->roles)
+                switches |= h->roles | (uint64_t) (h->epoch & 0xffff) << HANDOVER_EPOCH_SHIFT |
+                            (uint64_t) (h->period & 0xffff) << HANDOVER_PERIOD_SHIFT;
+        __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
 }
 
-/* With trampolines, mode "passive" hooks other functions; there it is a restart's matter which of the two are attached,
- * and a change at run time keeps the hooks and tells the programs to look away. */
+/* The kernel returns from an exchange of tables when no program can see the old one any more; so also from one that
+ * changes nothing. */
+int collect_wait_for_programs(struct collect *collect) {
+        int outer = bpf_map__fd(collect->skeleton->maps.table), r;
+        uint32_t zero = 0;
+
+        r = bpf_map_update_elem(outer, &zero, &collect->table_fd, BPF_ANY);
+        return r < 0 ? -errno : 0;
+}
+
 int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
         struct collect_config config = collect->config;
 
-        if (mode != LOAD_PASSIVE && !collect->sees_calls)
-                return refuse(ret_reason, size, -EOPNOTSUPP,
-                              "the trampolines of load mode passive see no TCP call; set LoadMode= and restart");
         config.load_mode = mode;
-        apply(collect, &config);
-        return 0;
-}
-
-int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
-        if (method == collect->config.attach_method)
-                return 0;
-        /* "auto" is satisfied by what runs: it is the best that this kernel allowed. */
-        if (method != ATTACH_AUTO && method != collect->method)
-                return refuse(ret_reason, size, -EOPNOTSUPP,
-                              "another attach method cannot take over while calls are running; set AttachMethod= and "
-                              "restart");
-        collect->config.attach_method = method;
-        return 0;
+        return collect_hand_over(collect, &config, collect->method, ret_reason, size);
 }
 
 /* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
@@ -99,7 +100,8 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
                 r = find_unknown_sockets(collect);
         if (r < 0)
                 return refuse(ret_reason, size, r, "cannot walk the sockets");
-        apply(collect, &config);
+        collect->config = config;
+        collect_apply(collect);
         return 0;
 }
 
@@ -293,7 +295,6 @@ int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_rea
 }
 
 int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size) {
-        struct collect_config config;
         int r;
 
         if (is_per_core == collect->config.is_per_core)
@@ -310,8 +311,7 @@ int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *r
         }
         if (r < 0)
                 return r;
-        config = collect->config;
-        config.is_per_core = is_per_core;
-        apply(collect, &config);
+        collect->config.is_per_core = is_per_core;
+        collect_apply(collect);
         return 0;
 }

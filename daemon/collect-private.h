@@ -4,12 +4,24 @@
 /* The collector's inside, shared by the collect*.c files only. */
 #include <bpf/libbpf.h>
 
-#include "daemon/collect.h"
+#include "daemon/collect-method.h"
 #include "daemon/lookup.h"
 
 #include "bpf/socktally.skel.h"
 
-#define COLLECT_MAX_LINKS 32
+#define COLLECT_MAX_LINKS 20
+
+struct collect_object {
+        struct socktally_bpf *skeleton;
+        unsigned n_sets; /* gone with the last */
+};
+
+struct collect_set {
+        struct collect_object *object; /* NULL: not loaded */
+        bool is_attached;
+        struct bpf_link *links[COLLECT_MAX_LINKS];
+        size_t n_links;
+};
 
 /* The counters of each CPU, while there are maps per core. */
 struct cores {
@@ -28,12 +40,14 @@ struct cores {
 struct collect {
         struct collect_config config;
         struct socktally_bpf *skeleton;
-        struct bpf_link *links[COLLECT_MAX_LINKS];
-        size_t n_links;
+        struct collect_object first; /* holds the skeleton */
+        struct collect_set sets[N_HOOK_SETS];
+        struct handover handover;
         struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
         bool sees_release;
         bool sees_calls; /* hooks are on TCP's data path */
+        char reason[COLLECT_REASON_SIZE]; /* why this method */
         struct collect_report reports[2];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
@@ -56,10 +70,22 @@ struct collect {
 /* Tries one method. 0: counting runs. On error nothing is left behind and reason says what failed. */
 int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size);
 void collect_detach(struct collect *collect);
+/* The sets of hooks, as bits, that count in one load mode by one method. */
+unsigned collect_sets_of(enum attach_method method, enum load_mode mode);
+bool collect_has_tracepoints(void); /* does the kernel? */
+/* Sets are loaded, attached, detached and unloaded; all that are asked for or none. Adding loads what is not yet. */
+int collect_load_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
+int collect_add_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
+void collect_drop_sets(struct collect *collect, unsigned sets);
+void collect_unload_sets(struct collect *collect); /* all that are not attached */
+/* Tells the programs what the configuration and the state of a handover mean. */
+void collect_apply(struct collect *collect);
+/* Returns when no program runs any more that was running. */
+int collect_wait_for_programs(struct collect *collect);
+/* Puts method and reason into the reports. */
+void collect_report_method(struct collect *collect);
 /* Runs one iterator to its end. */
 int collect_walk(struct bpf_link *link);
-/* enum ledger_switch for a configuration */
-uint32_t collect_switches(const struct collect_config *config);
 /* Reads a whole table into the collector's keys and values. */
 int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
 /* Room for a read of n_rows, beside what is pending. The old room is given back. */

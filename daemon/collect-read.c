@@ -175,6 +175,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         uint32_t n = 0;
         int r;
 
+        collect_continue(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);
         r = fold_all(collect);

@@ -110,16 +110,22 @@ static int try_methods(struct collect *collect, char *reason, size_t size) {
         return r;
 }
 
-static void report(struct collect *collect, const char *reason) {
+void collect_report_method(struct collect *collect) {
         static const char *const modules[] = { "tcp", "udp" };
+        const struct handover *h = &collect->handover;
+        char pending[64] = "";
 
+        if (h->stage != HANDOVER_NONE)
+                explain(pending, sizeof(pending), "%staking over; %u tasks may be in calls that began before",
+                        collect->reason[0] ? "; " : "", h->n_awaited);
         for (size_t i = 0; i < 2; i++) {
                 collect->reports[i] = (struct collect_report) {
                         .module = modules[i],
                         .method = collect->method,
                         .is_running = true,
                 };
-                snprintf(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s", reason);
+                explain(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s%s", collect->reason,
+                        pending);
         }
 }
 
@@ -162,9 +168,31 @@ void collect_release(struct collect *collect) {
         collect->n_reserved = 0;
 }
 
+/* "auto" is the first of its order that can take over, or counts already. */
+int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
+        char why[COLLECT_REASON_SIZE], reason[COLLECT_REASON_SIZE] = "";
+        struct collect_config config = collect->config;
+        int r = -EOPNOTSUPP;
+
+        config.attach_method = method;
+        explain(reason, sizeof(reason), "attach method %s is not supported by this version",
+                attach_method_name(method));
+        for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++) {
+                if (method != ATTACH_AUTO && method != preference[i])
+                        continue;
+                why[0] = 0;
+                r = collect_hand_over(collect, &config, preference[i], why, sizeof(why));
+                if (r == 0)
+                        return 0;
+                explain(reason, sizeof(reason), "%s: %s", attach_method_name(preference[i]), why);
+        }
+        if (ret_reason)
+                explain(ret_reason, size, "%s", reason);
+        return r;
+}
+
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
         struct collect *collect;
-        char reason[COLLECT_REASON_SIZE] = "";
         int r;
 
         collect = calloc(1, sizeof(*collect));
@@ -175,14 +203,14 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
         if (r == 0)
-                r = try_methods(collect, reason, sizeof(reason));
+                r = try_methods(collect, collect->reason, sizeof(collect->reason));
         if (ret_reason)
-                snprintf(ret_reason, size, "%s", reason);
+                snprintf(ret_reason, size, "%s", collect->reason);
         if (r < 0) {
                 collect_stop(collect);
                 return r;
         }
-        report(collect, reason);
+        collect_report_method(collect);
         *ret_collect = collect;
         return 0;
 }

@@ -151,17 +151,30 @@ run_control() {
         console=$consoles/$suite-control.console
         {
                 code=0
-                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --timeout 600 -- \
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --by-turns --timeout 1500 -- \
                         sh -c "cd /build && exec tests/live/control 100" 2>&1 || code=$?
                 echo "guest-exit $code"
         } | tee "$console" | renumber "$label"
 }
 
+run_handover() {
+        label=$1 kernel=$2
+        console=$consoles/$suite-handover.console
+        {
+                code=0
+                "$guest/run-guest" "$kernel" --initrd "$work/live" --cpus 2 --by-turns --timeout 1500 -- \
+                        /build/tests/guest/handover --changes=60 2>&1 || code=$?
+                echo "guest-exit $code"
+        } | tee "$console" | renumber "$label"
+}
+
 make_live() {
-        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control >&2 &&
+        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control \
+                tests/guest/handover >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
+                        "$build/tests/guest/handover=/build/tests/guest/handover" \
                         "$build/tests/live/change=/build/tests/live/change" \
                         "$build/tests/live/control=/build/tests/live/control" \
                         "$(command -v dbus-daemon || echo /usr/bin/dbus-daemon)=/usr/bin/dbus-daemon" \
@@ -190,6 +203,7 @@ for choice; do
         run_churn "${version%.*}" "$kernel"
         run_change "${version%.*}" "$kernel"
         run_control "${version%.*}" "$kernel"
+        run_handover "${version%.*}" "$kernel"
         churned=$suite
 done
 echo "1..$(cat "$work/count")"

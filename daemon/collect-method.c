@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Other hooks take over while calls are running. Hooks are attached before they count and detached after they counted
+ * last; what each does meanwhile says the word of switches, and why each call is then counted once says
+ * bpf/handover.bpf.h. Every change goes by way of the tracepoints, as those alone see the end of every call, however
+ * long before it began. "Inner" are the trampolines that count, or will.
+ *
+ *   NONE     one kind of hook is attached and counts.
+ *   PREPARE  inner counts and marks, the tracepoints only take marks away. Until no call is between the two that the
+ *            trampoline counted before it left marks.
+ *   BOTH     inner counts and marks, the tracepoints count what has no mark. As long as it takes: with trampolines that
+ *            are new, until no call is inside that began before they were attached.
+ *   DRAIN    inner is detached; the tracepoints as before. Until no call is between that has a mark.
+ *   SETTLE   inner counts, the tracepoints are detached. Until none of them can run any more.
+ *
+ * Each step is exact for any time, so none is waited for: the census (collect-census.c) tells once in each interval
+ * whether the next may be taken. What is wanted can change at each step.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/collect-private.h"
+
+#define SET(set) (1U << (set))
+#define ALL_TRACEPOINT (SET(SET_TRACEPOINT) | SET(SET_SOCK_RELEASE))
+#define ALL_INNER (SET(SET_INET) | SET(SET_PROTOCOL) | SET(SET_INET_RELEASE))
+
+static uint64_t role_of(enum hook_set set) {
+        return set == SET_TRACEPOINT ? ROLE_TRACEPOINT : set == SET_INET ? ROLE_INET : ROLE_PROTOCOL;
+}
+
+static enum hook_set counting_set(unsigned sets) {
+        return sets & SET(SET_TRACEPOINT) ? SET_TRACEPOINT : sets & SET(SET_INET) ? SET_INET : SET_PROTOCOL;
+}
+
+static unsigned attached_sets(const struct collect *collect) {
+        unsigned sets = 0;
+
+        for (unsigned i = 0; i < N_HOOK_SETS; i++)
+                if (collect->sets[i].is_attached)
+                        sets |= SET(i);
+        return sets;
+}
+
+static void flip(struct collect *collect, uint64_t roles) {
+        struct handover *h = &collect->handover;
+
+        h->epoch++;
+        if (roles & ROLE_MARK && !(h->roles & ROLE_MARK))
+                h->period++;
+        h->roles = roles;
+        collect_apply(collect);
+}
+
+/* A census begins with the next walk. Only hooks that run with the word of now strike off tasks: it follows a flip. */
+static void enter(struct collect *collect, enum handover_stage stage, bool asks_stacks) {
+        struct handover *h = &collect->handover;
+
+        h->stage = stage;
+        h->asks_stacks = asks_stacks;
+        h->has_begun = false;
+}
+
+static void prepare(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        flip(collect, SWITCH_HANDOVER | ROLE_MARK | role_of(h->inner) | (h->inner == SET_PROTOCOL ? ROLE_STREAMS : 0));
+        enter(collect, HANDOVER_PREPARE, false);
+}
+
+static void both(struct collect *collect) {
+        struct handover *h = &collect->handover;
+        unsigned unwanted = (SET(SET_INET) | SET(SET_PROTOCOL)) & ~SET(h->inner) & ~SET(h->wanted);
+
+        flip(collect, SWITCH_HANDOVER | ROLE_MARK | ROLE_TRACEPOINT | role_of(h->inner));
+        collect_drop_sets(collect, unwanted);
+        enter(collect, HANDOVER_BOTH, true);
+}
+
+static void drain(struct collect *collect) {
+        collect_drop_sets(collect, ALL_INNER);
+        flip(collect, SWITCH_HANDOVER | ROLE_MARK | ROLE_TRACEPOINT);
+        enter(collect, HANDOVER_DRAIN, false);
+}
+
+/* Twice: the hooks stop counting before they are detached, and the census begins after that. */
+static void settle(struct collect *collect) {
+        struct handover *h = &collect->handover;
+        uint64_t roles = SWITCH_HANDOVER | role_of(h->inner);
+
+        flip(collect, roles);
+        collect_drop_sets(collect, ALL_TRACEPOINT | (ALL_INNER & ~SET(h->inner) & ~SET(SET_INET_RELEASE)));
+        flip(collect, roles);
+        enter(collect, HANDOVER_SETTLE, false);
+}
+
+static void end(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        h->inner = h->stage == HANDOVER_DRAIN ? SET_TRACEPOINT : h->inner;
+        h->stage = HANDOVER_NONE;
+        if (h->inner != SET_TRACEPOINT)
+                collect->sees_release = true;
+        flip(collect, 0);
+        collect_drop_sets(collect, SET(SET_CENSUS));
+        collect_unload_sets(collect);
+}
+
+/* Has the task list been worked off, beginning where this step did? */
+static bool is_census_over(struct collect *collect) {
+        struct handover *h = &collect->handover;
+        const __u64 *missed = &collect->skeleton->bss->marks_missed;
+        int r;
+
+        if (!collect->sets[SET_CENSUS].is_attached && collect_add_sets(collect, SET(SET_CENSUS), NULL, 0) < 0)
+                return false;
+        if (!h->has_begun) {
+                h->n_missed = __atomic_load_n(missed, __ATOMIC_RELAXED);
+                if (collect_wait_for_programs(collect) < 0)
+                        return false;
+        }
+        r = collect_take_census(collect, &h->n_awaited);
+        return r == 0 && h->n_awaited == 0;
+}
+
+/* Marks were missed while they were needed: all over again. */
+static bool is_mark_missed(struct collect *collect) {
+        return __atomic_load_n(&collect->skeleton->bss->marks_missed, __ATOMIC_RELAXED) != collect->handover.n_missed;
+}
+
+/* Sockets whose first call nobody will see get their ledgers while calls are still seen. */
+static int find_silent_sockets(struct collect *collect) {
+        int r;
+
+        if (collect->handover.inner != SET_PROTOCOL)
+                return 0;
+        r = collect_walk(collect->scan_link);
+        return r < 0 ? r : collect_walk(collect->tcp_link);
+}
+
+static bool continue_prepare(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        if (h->wanted == h->inner) {
+                settle(collect);
+                return true;
+        }
+        if (!is_census_over(collect))
+                return false;
+        if (is_mark_missed(collect)) {
+                prepare(collect);
+                return false;
+        }
+        if (h->wanted != SET_TRACEPOINT)
+                h->inner = h->wanted;
+        both(collect);
+        return true;
+}
+
+static bool continue_both(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        if (h->wanted == SET_TRACEPOINT) {
+                drain(collect);
+                return true;
+        }
+        if (h->wanted != h->inner) {
+                h->inner = h->wanted;
+                both(collect);
+                return true;
+        }
+        if (!is_census_over(collect))
+                return false;
+        if (is_mark_missed(collect) || find_silent_sockets(collect) < 0) {
+                both(collect);
+                return false;
+        }
+        settle(collect);
+        return true;
+}
+
+static bool begin(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        if (h->wanted == h->inner)
+                return false;
+        if (h->inner == SET_TRACEPOINT) {
+                h->inner = h->wanted;
+                both(collect);
+        } else {
+                prepare(collect);
+        }
+        return true;
+}
+
+/* One step, if it may be taken. */
+static bool step(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        switch (h->stage) {
+        case HANDOVER_NONE: return begin(collect);
+        case HANDOVER_PREPARE: return continue_prepare(collect);
+        case HANDOVER_BOTH: return continue_both(collect);
+        case HANDOVER_DRAIN:
+                if (h->wanted != SET_TRACEPOINT) {
+                        h->inner = h->wanted;
+                        both(collect);
+                        return true;
+                }
+                break;
+        case HANDOVER_SETTLE:
+                if (h->wanted != h->inner) {
+                        prepare(collect);
+                        return true;
+                }
+                break;
+        }
+        if (is_census_over(collect)) {
+                end(collect);
+                return true;
+        }
+        return false;
+}
+
+void collect_continue(struct collect *collect) {
+        if (collect->handover.stage == HANDOVER_NONE)
+                return;
+        while (step(collect))
+                continue;
+        collect_report_method(collect);
+}
+
+void collect_begin_with(struct collect *collect, unsigned sets) {
+        struct handover *h = &collect->handover;
+
+        *h = (struct handover) { .wanted = counting_set(sets), .inner = counting_set(sets) };
+        collect->sees_calls = !(sets & SET(SET_PROTOCOL));
+        collect->sees_release = sets & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE));
+}
+
+/* Attaches what is missing, without a part in the counting. */
+static int add_missing(struct collect *collect, unsigned sets, char *reason, size_t size) {
+        struct handover *h = &collect->handover;
+        unsigned attached = attached_sets(collect);
+        int r;
+
+        /* Tracepoints that have run without the control group's hook go on without. */
+        if (attached & SET(SET_TRACEPOINT))
+                sets &= ~ALL_TRACEPOINT;
+        sets &= ~attached;
+        /* What is refused is mostly refused here, before anything has changed. */
+        r = collect_load_sets(collect, sets, reason, size);
+        if (r < 0) {
+                if (h->stage == HANDOVER_NONE)
+                        collect_unload_sets(collect);
+                return r;
+        }
+        if (h->stage == HANDOVER_NONE)
+                flip(collect, SWITCH_HANDOVER | role_of(h->inner));
+        r = sets ? collect_add_sets(collect, sets, reason, size) : 0;
+        if (r == 0 || h->stage != HANDOVER_NONE)
+                return r;
+        if (h->inner == SET_TRACEPOINT)
+                drain(collect);
+        else
+                settle(collect);
+        return r;
+}
+
+static bool has_tracepoints(struct collect *collect) {
+        return collect->sets[SET_TRACEPOINT].is_attached || collect_has_tracepoints();
+}
+
+static int attach_streams(struct collect *collect, char *reason, size_t size) {
+        int r;
+
+        flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL | ROLE_STREAMS);
+        r = collect_add_sets(collect, SET(SET_INET), reason, size);
+        if (r < 0) {
+                flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL);
+                return r;
+        }
+        collect->sees_calls = true;
+        return 0;
+}
+
+/* The first calls are seen until every socket has its ledger. */
+static int detach_streams(struct collect *collect, char *reason, size_t size) {
+        int r;
+
+        collect->sees_calls = false;
+        collect_apply(collect);
+        r = collect_wait_for_programs(collect);
+        if (r == 0)
+                r = find_silent_sockets(collect);
+        if (r < 0) {
+                collect->sees_calls = true;
+                collect_apply(collect);
+                snprintf(reason, size, "cannot walk the sockets: %s", strerror(-r));
+                return r;
+        }
+        flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL);
+        collect_drop_sets(collect, SET(SET_INET));
+        collect_unload_sets(collect);
+        return 0;
+}
+
+/* Kernels before 6.3 have no tracepoint to go by. There the trampolines of load mode passive keep the datagrams, and
+ * those of the other modes come and go beside them for stream sockets, which the first do not see. Trampolines that see
+ * all calls stay, and look away in load mode passive. */
+static int add_streams(struct collect *collect, const struct collect_config *config, char *reason, size_t size) {
+        bool is_seen = config->load_mode != LOAD_PASSIVE;
+        int r;
+
+        if (collect->handover.inner == SET_PROTOCOL && is_seen != collect->sees_calls) {
+                r = is_seen ? attach_streams(collect, reason, size) : detach_streams(collect, reason, size);
+                if (r < 0)
+                        return r;
+        }
+        collect->config = *config;
+        collect_apply(collect);
+        return 0;
+}
+
+static int take_over(struct collect *collect, const struct collect_config *config, unsigned sets, char *reason,
+                     size_t size) {
+        struct handover *h = &collect->handover;
+        int r;
+
+        /* The census must meet all tasks. */
+        if (!collect->skeleton->rodata->cfg_scan_is_whole) {
+                snprintf(reason, size, "hooks cannot be exchanged from inside a PID namespace; set it and restart");
+                return -EOPNOTSUPP;
+        }
+        r = add_missing(collect, sets | ALL_TRACEPOINT | SET(SET_CENSUS), reason, size);
+        if (r < 0)
+                return r;
+        h->wanted = counting_set(sets);
+        collect->config = *config;
+        collect->sees_calls = h->wanted != SET_PROTOCOL;
+        collect_apply(collect);
+        while (step(collect))
+                continue;
+        return 0;
+}
+
+int collect_hand_over(struct collect *collect, const struct collect_config *config, enum attach_method method,
+                      char *reason, size_t size) {
+        unsigned sets = collect_sets_of(method, config->load_mode);
+        const struct handover *h = &collect->handover;
+        char why[COLLECT_REASON_SIZE] = "";
+        int r = 0;
+
+        if (counting_set(sets) == h->wanted && (h->roles == 0 || h->stage != HANDOVER_NONE)) {
+                collect->config = *config;
+                collect_apply(collect);
+        } else if (method == collect->method && !has_tracepoints(collect)) {
+                r = add_streams(collect, config, why, sizeof(why));
+        } else {
+                r = take_over(collect, config, sets, why, sizeof(why));
+        }
+        if (r == 0)
+                collect->method = method;
+        collect_report_method(collect);
+        if (reason)
+                snprintf(reason, size, "%s", why);
+        return r;
+}

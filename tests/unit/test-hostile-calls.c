@@ -38,7 +38,7 @@
 #define MAX_CONNECTIONS 200
 #define MAX_IN_FLIGHT 100
 #define MAX_SETTINGS 64
-#define ANSWER_USEC UINT64_C(120000000) /* a failure, not a wait */
+#define ANSWER_USEC UINT64_C(400000000) /* a failure, not a wait; an answer of polkit may get lost for 300 s */
 #define SLACK_KIB 6144
 #define SLACK_OF_TABLES_KIB 65536 /* the room for the largest tables is kept for the next ones */
 

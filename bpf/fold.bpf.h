@@ -34,6 +34,7 @@ struct occasion {
         bool is_final;      /* no call can be running any more */
         bool is_close;      /* the last descriptor is gone */
         bool is_end;        /* the socket is about to be freed */
+        bool is_repeated;   /* a fold of the same socket follows in the next interval */
         struct process_key closer; /* who closed it; owns it from now on, if nobody does */
 };
 
@@ -97,8 +98,9 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
         catch_up(tp, l, sk->__sk_common.skc_state);
-        confirm_keys(l, tp);
-        if (!(l->flags & LEDGER_CLOSED))
+        if (why->is_repeated && !confirm_keys(l, tp))
+                return;
+        if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))
                 return;
@@ -177,7 +179,7 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
  * counters. Under the lock. */
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         catch_up(tp, l, old_state);
-        confirm_keys(l, tp);
+        correct_keys(l, tp);
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
         l->settled[TX] = tcp_written(sk, tp, l, old_state);

@@ -71,6 +71,7 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
         bpf_spin_lock(&l->lock);
         open_ledger(sk, NULL, l, KIND_TCP, false, 0);
         take_keys(l, tp);
+        l->flags |= LEDGER_SURE; /* we run under the socket's lock */
         if (is_active)
                 l->flags |= LEDGER_ACTIVE | (tp->bytes_acked ? LEDGER_SYN_COUNTED : 0);
         l->flags |= LEDGER_CONNECTED;

@@ -35,6 +35,7 @@ enum ledger_flag {
         LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
         LEDGER_DEAD = 1 << 7,        /* a TCP socket that is about to be freed: tcp_sock is not to be looked at */
         LEDGER_SURE = 1 << 8,        /* seq_key was confirmed by a second look */
+        LEDGER_AMENDED = 1 << 10,    /* seq_key was corrected after the last descriptor was gone */
         LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket was there before its ledger */
 };
 

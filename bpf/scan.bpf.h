@@ -189,7 +189,7 @@ static __always_inline int fold_calls(struct ledger *l) {
 static __always_inline int fold_connection(struct sock *sk, const struct ledger *seen) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-        struct occasion why = {};
+        struct occasion why = { .is_repeated = true };
 
         if (!l || !tp || l != seen || is_idle(sk, tp, l))
                 return 0;

@@ -68,23 +68,42 @@ static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *t
         l->flags |= LEDGER_READY;
 }
 
-static __always_inline void correct_key(struct ledger *l, __u32 dir, __u32 second, __u32 third) {
-        __u32 first = l->seq_key[dir];
-
-        if (second == first || third == first)
+static __always_inline void set_key(struct ledger *l, __u32 dir, __u32 key) {
+        if (key == l->seq_key[dir])
                 return;
-        l->seq_key[dir] = third;
         if (l->flags & LEDGER_INHERITED)
-                l->base[dir] += (__s32) (third - first);
+                l->base[dir] += (__s32) (key - l->seq_key[dir]);
+        l->seq_key[dir] = key;
+        if (l->flags & LEDGER_CLOSED)
+                l->flags |= LEDGER_AMENDED;
 }
 
-/* A key is two loads, and without the socket's lock the kernel may move both counters in between. Keys are constants:
- * of three looks, the first long before, two agree on what is right. Before anything is charged; under the lock. */
-static __always_inline void confirm_keys(struct ledger *l, const struct tcp_sock *tp) {
+/* A key is two loads, and without the socket's lock the kernel may move both counters in between; the state of the
+ * moment may even last, when a hypervisor stops that CPU. Keys are constants: two looks that agree and lie a fold apart
+ * are right. Until then nothing is charged by a fold that can be made again. Returns whether they are sure. Under the
+ * ledger's lock. */
+static __always_inline bool confirm_keys(struct ledger *l, const struct tcp_sock *tp) {
+        __u32 writer, reader;
+
+        if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
+                return true;
+        writer = key_of_writer(tp);
+        reader = key_of_reader(tp);
+        if (writer == l->seq_key[TX] && reader == l->seq_key[RX]) {
+                l->flags |= LEDGER_SURE;
+                return true;
+        }
+        set_key(l, TX, writer);
+        set_key(l, RX, reader);
+        return false;
+}
+
+/* With the socket's lock, too, one look is enough. */
+static __always_inline void correct_keys(struct ledger *l, const struct tcp_sock *tp) {
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return;
-        correct_key(l, TX, key_of_writer(tp), key_of_writer(tp));
-        correct_key(l, RX, key_of_reader(tp), key_of_reader(tp));
+        set_key(l, TX, key_of_writer(tp));
+        set_key(l, RX, key_of_reader(tp));
         l->flags |= LEDGER_SURE;
 }
 

@@ -243,7 +243,8 @@ int listing_take(struct listing *listing, const struct socktally *reader, enum s
         }
         if (r < 0)
                 listing->n = 0;
-        qsort_r(listing->entries, listing->n, sizeof(*listing->entries), compare, &copy);
+        if (listing->n > 0) /* there may be no array */
+                qsort_r(listing->entries, listing->n, sizeof(*listing->entries), compare, &copy);
         return r < 0 ? r : 0;
 }
 

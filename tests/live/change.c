@@ -9,9 +9,6 @@
  * Needs root. All traffic stays on loopbacks of namespaces that end with the test. Prints TAP.
  */
 #include <errno.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -31,10 +27,10 @@
 #include "daemon/collect.h"
 #include "daemon/counters.h"
 #include "libclient/socktally.h"
+#include "tests/live/mover.h"
 
 #define N_WORKERS 4
 #define N_IDLE 120       /* processes with a row that rest */
-#define PROTOCOL_EXPERIMENT 253 /* counted as "other"; nobody else on the machine is likely to use it */
 #define LARGEST 16384
 #define SERVICES 64
 
@@ -66,85 +62,6 @@ struct play {
         uint64_t slowest_ns[2]; /* of changes of capacity, of maps per core */
         pid_t idle[N_IDLE];
 };
-
-static _Noreturn void bail_out(const char *format, ...) {
-        va_list arguments;
-
-        va_start(arguments, format);
-        fputs("Bail out! ", stdout);
-        vfprintf(stdout, format, arguments);
-        putchar('\n');
-        va_end(arguments);
-        fflush(stdout);
-        kill(0, SIGTERM); /* whoever it is that cannot go on, all end */
-        exit(EXIT_FAILURE);
-}
-
-static int need(int result, const char *what) {
-        if (result < 0)
-                bail_out("%s: %s", what, strerror(errno));
-        return result;
-}
-
-static void own_network(void) {
-        struct ifreq request = { .ifr_name = "lo" };
-        int fd;
-
-        need(unshare(CLONE_NEWNET), "unshare");
-        fd = need(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-        need(ioctl(fd, SIOCGIFFLAGS, &request), "loopback");
-        request.ifr_flags |= IFF_UP;
-        need(ioctl(fd, SIOCSIFFLAGS, &request), "loopback");
-        close(fd);
-}
-
-static const struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
-
-/* A socket that sends to itself. */
-static int self_socket(int type, int protocol) {
-        struct sockaddr_in address = loopback;
-        socklen_t size = sizeof address;
-        int fd = need(socket(AF_INET, type | SOCK_CLOEXEC, protocol), "socket");
-
-        need(bind(fd, (struct sockaddr *) &address, size), "bind");
-        need(getsockname(fd, (struct sockaddr *) &address, &size), "getsockname");
-        need(connect(fd, (struct sockaddr *) &address, size), "connect");
-        return fd;
-}
-
-static void tcp_pair(int ret_fds[2]) {
-        struct sockaddr_in address = loopback;
-        socklen_t size = sizeof address;
-        int listener = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-
-        need(bind(listener, (struct sockaddr *) &address, size), "bind");
-        need(listen(listener, 1), "listen");
-        need(getsockname(listener, (struct sockaddr *) &address, &size), "getsockname");
-        ret_fds[0] = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-        need(connect(ret_fds[0], (struct sockaddr *) &address, size), "connect");
-        ret_fds[1] = need(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
-        close(listener);
-}
-
-static void move_stream(struct worker *worker, const int fds[2], size_t size) {
-        static char bytes[16384];
-        ssize_t n;
-
-        n = need((int) send(fds[0], bytes, size, 0), "send");
-        worker->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += (size_t) n;
-        for (ssize_t left = n; left > 0; left -= n) {
-                n = need((int) recv(fds[1], bytes, sizeof bytes, 0), "recv");
-                worker->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += (size_t) n;
-        }
-}
-
-/* tx and rx: metrics. A raw socket over IPv4 receives the header too. */
-static void move_datagram(struct worker *worker, int fd, size_t size, unsigned tx, unsigned rx) {
-        char bytes[2048] = "";
-
-        worker->moved[tx] += (size_t) need((int) send(fd, bytes, size, 0), "send");
-        worker->moved[rx] += (size_t) need((int) recv(fd, bytes, sizeof bytes, 0), "recv");
-}
 
 static void pause_if_asked(struct stage *stage, struct worker *worker) {
         if (!__atomic_load_n(&stage->is_held, __ATOMIC_ACQUIRE))
@@ -178,10 +95,10 @@ static _Noreturn void work(struct stage *stage, struct worker *worker) {
         raw = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
         srand((unsigned) getpid());
         for (unsigned i = 1; !__atomic_load_n(&stage->is_over, __ATOMIC_ACQUIRE); i++) {
-                move_stream(worker, pair, 1 + (size_t) rand() % 16384);
-                move_datagram(worker, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
+                move_stream(worker->moved, pair, 1 + (size_t) rand() % 16384);
+                move_datagram(worker->moved, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
                               SOCKTALLY_METRIC_udp_rx_bytes);
-                move_datagram(worker, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
+                move_datagram(worker->moved, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
                               SOCKTALLY_METRIC_other_rx_bytes);
                 /* A new socket asks for a row, an old one does not. */
                 if (i % 64 == 0 && (worker - stage->workers) % 2 == 0) {

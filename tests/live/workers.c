@@ -4,93 +4,19 @@
  * so that the host row has nothing else of it. TCP connections and UDP sockets are replaced now and then, as a new
  * socket asks for a row and an old one does not.
  */
-#include <errno.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/live/mover.h"
 #include "tests/live/workers.h"
-
-#define PROTOCOL_EXPERIMENT 254
-
-static const struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f };
-
-static int need(int result, const char *what) {
-        if (result < 0) {
-                printf("Bail out! %s: %s\n", what, strerror(errno));
-                fflush(stdout);
-                kill(0, SIGTERM); /* whoever it is that cannot go on, all end */
-                exit(EXIT_FAILURE);
-        }
-        return result;
-}
-
-static void own_network(void) {
-        struct ifreq request = { .ifr_name = "lo" };
-        int fd;
-
-        need(unshare(CLONE_NEWNET), "unshare");
-        fd = need(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-        need(ioctl(fd, SIOCGIFFLAGS, &request), "loopback");
-        request.ifr_flags |= IFF_UP;
-        need(ioctl(fd, SIOCSIFFLAGS, &request), "loopback");
-        close(fd);
-}
-
-static int self_socket(int type, int protocol) {
-        struct sockaddr_in address = loopback;
-        socklen_t size = sizeof address;
-        int fd = need(socket(AF_INET, type | SOCK_CLOEXEC, protocol), "socket");
-
-        need(bind(fd, (struct sockaddr *) &address, size), "bind");
-        need(getsockname(fd, (struct sockaddr *) &address, &size), "getsockname");
-        need(connect(fd, (struct sockaddr *) &address, size), "connect");
-        return fd;
-}
-
-static void tcp_pair(int ret_fds[2]) {
-        struct sockaddr_in address = loopback;
-        socklen_t size = sizeof address;
-        int listener = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-
-        need(bind(listener, (struct sockaddr *) &address, size), "bind");
-        need(listen(listener, 1), "listen");
-        need(getsockname(listener, (struct sockaddr *) &address, &size), "getsockname");
-        ret_fds[0] = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-        need(connect(ret_fds[0], (struct sockaddr *) &address, size), "connect");
-        ret_fds[1] = need(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
-        close(listener);
-}
-
-static void move_stream(struct worker *worker, const int fds[2], size_t size) {
-        static char bytes[16384];
-        ssize_t n;
-
-        n = need((int) send(fds[0], bytes, size, 0), "send");
-        worker->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += (size_t) n;
-        for (ssize_t left = n; left > 0; left -= n) {
-                n = need((int) recv(fds[1], bytes, sizeof bytes, 0), "recv");
-                worker->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += (size_t) n;
-        }
-}
-
-static void move_datagram(struct worker *worker, int fd, size_t size, unsigned tx, unsigned rx) {
-        char bytes[2048] = "";
-
-        worker->moved[tx] += (size_t) need((int) send(fd, bytes, size, 0), "send");
-        worker->moved[rx] += (size_t) need((int) recv(fd, bytes, sizeof bytes, 0), "recv");
-}
 
 static void pause_if_asked(struct workers *workers, struct worker *worker) {
         if (!__atomic_load_n(&workers->is_held, __ATOMIC_ACQUIRE))
@@ -110,10 +36,10 @@ static _Noreturn void work(struct workers *workers, struct worker *worker) {
         raw = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
         srand((unsigned) (worker - workers->workers));
         for (unsigned i = 1; !__atomic_load_n(&workers->is_over, __ATOMIC_ACQUIRE); i++) {
-                move_stream(worker, pair, 1 + (size_t) rand() % 16384);
-                move_datagram(worker, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
+                move_stream(worker->moved, pair, 1 + (size_t) rand() % 16384);
+                move_datagram(worker->moved, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
                               SOCKTALLY_METRIC_udp_rx_bytes);
-                move_datagram(worker, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
+                move_datagram(worker->moved, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
                               SOCKTALLY_METRIC_other_rx_bytes);
                 if (i % 64 == 0 && (worker - workers->workers) % 2 == 0) {
                         close(pair[0]);

@@ -109,7 +109,7 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n)
 /* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's row.
  * c gets what the old owner must be charged when ownership moves. */
 static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
-                                        struct charge *c, const struct occasion *why) {
+                                        struct charge *c, struct occasion *why) {
         __u32 dir = call->dir & 1;
         bool is_known = l->state != LEDGER_NEW || !tp || is_newborn(sk), is_mine;
 
@@ -132,6 +132,8 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
         if (l->state == LEDGER_UNCLAIMED || is_mine || call->is_owner_gone) {
                 if (!tp && !enter(l)) /* being folded: the next call will do */
                         return false;
+                /* What the old owner left unexplained may be half of a call that another process is in. */
+                why->may_be_shared = switches & SWITCH_TCP_CALLS && (!is_mine || l->state == LEDGER_UNCLAIMED);
                 if (has_owner(l))
                         take(sk, tp, l, c, why);
                 l->base[dir] -= call->n;
@@ -177,7 +179,7 @@ static __always_inline bool is_owner_gone(const struct ledger *l, const struct p
 
 /* Puts the call on the ledger or in the caller's row. */
 static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct call *call,
-                                   struct process_row *row, const struct occasion *why) {
+                                   struct process_row *row, struct occasion *why) {
         struct charge c = {};
         bool is_done;
 

@@ -12,7 +12,7 @@
 /* A process that is not the owner holds the socket. If the owner let go of it, what comes next is the holder's. */
 static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                        const struct process_key *key, struct task_struct *task) {
-        struct occasion why = {};
+        struct occasion why = { .may_be_shared = switches & SWITCH_TCP_CALLS };
         struct process_key owner = l->owner;
         struct charge c = {};
 

@@ -18,7 +18,6 @@ enum { INSIDE = LISTENING + 1, CHECKED, DONE, READ };
 enum { SHARED_FD = PORT + 1 };
 
 #define N_ROUNDS 100
-#define LONG_CALL (8 << 20)
 
 static void duplicator(struct player *player) {
         int fd = tcp_dial_one(player, FLAVOUR_V4), twin = NEED(player, fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -82,17 +81,9 @@ void descriptor_first_calls(struct scene *scene, int unused) {
         expect(player, udp_rx_calls, N_ROUNDS * 8);
 }
 
-/* One send that is much larger than both buffers: it stays in the kernel until the peer has read most of it. */
-static void long_send(struct player *player, int fd) {
-        static char bytes[LONG_CALL];
-
-        if (NEED(player, sent(player, fd, send(fd, bytes, sizeof(bytes), 0))) != LONG_CALL)
-                scene_fail(player->scene, "the long call was cut short");
-}
-
 static void long_child(struct player *player) {
         event_raise(player->scene, INSIDE);
-        long_send(player, (int) player->scene->numbers[SHARED_FD]);
+        send_at_once(player, (int) player->scene->numbers[SHARED_FD]);
 }
 
 static void long_parent(struct player *player) {
@@ -127,12 +118,63 @@ void descriptor_long_call(struct scene *scene, int wait_msec) {
         expect(parent, tcp_tx_bytes, 1000);
 }
 
+static void heir_in_call(struct player *player) {
+        player->open = 1; /* one of the heirs closes it */
+        event_wait(player->scene, INSIDE, 1);
+        send_at_once(player, (int) player->scene->numbers[SHARED_FD]);
+        event_wait(player->scene, DONE, 1);
+        NEED(player, shutdown((int) player->scene->numbers[SHARED_FD], SHUT_WR));
+}
+
+static void heir_at_leisure(struct player *player) {
+        int fd = (int) player->scene->numbers[SHARED_FD];
+
+        event_wait(player->scene, INSIDE, 1);
+        recv_exactly(player, fd, 100);
+        event_raise(player->scene, READ);
+        send_all(player, fd, 3000);
+        event_raise(player->scene, DONE);
+}
+
+static void testator(struct player *player) {
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
+
+        send_all(player, fd, 1000);
+        player->scene->numbers[SHARED_FD] = (uint64_t) fd;
+        player_start(player->scene, "lv-heir-in-call", heir_in_call);
+        player_start(player->scene, "lv-heir-other", heir_at_leisure);
+        player->open = 0;
+}
+
+static void heirs_peer(struct player *player) {
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
+
+        recv_exactly(player, fd, 1000);
+        wait_readable(player, fd);
+        send_all(player, fd, 100);
+        event_wait(player->scene, READ, 1);
+        recv_to_end(player, fd);
+}
+
+/* The owner of the connection is gone, one child is in the middle of a call, and the other makes the next that ends. */
+void descriptor_heirs(struct scene *scene, int unused) {
+        struct player *owner;
+
+        scene_shares_tcp(scene);
+        player_start(scene, "lv-heirs-peer", heirs_peer);
+        owner = player_start_brief(scene, "lv-testator", testator);
+        player_wait_exit(owner);
+        event_raise(scene, INSIDE);
+        scene_wait_done(scene);
+        expect(owner, tcp_tx_bytes, 1000);
+}
+
 /* Two processes with one table of descriptors: the file has one reference, and two users all the same. */
 static void table_child(struct player *player) {
         event_wait(player->scene, INSIDE, 1);
         for (int i = 0; i < 50; i++)
                 send_all(player, (int) player->scene->numbers[SHARED_FD], 700);
-        long_send(player, (int) player->scene->numbers[SHARED_FD]);
+        send_at_once(player, (int) player->scene->numbers[SHARED_FD]);
 }
 
 static void table_parent(struct player *player) {

@@ -227,6 +227,13 @@ void send_all(struct player *player, int fd, size_t size) {
                 size -= (size_t) NEED(player, sent(player, fd, send(fd, zeros, size < CHUNK ? size : CHUNK, 0)));
 }
 
+void send_at_once(struct player *player, int fd) {
+        static char bytes[LONG_CALL];
+
+        if (NEED(player, sent(player, fd, send(fd, bytes, sizeof(bytes), 0))) != LONG_CALL)
+                scene_fail(player->scene, "the long call was cut short");
+}
+
 void recv_exactly(struct player *player, int fd, size_t size) {
         char bytes[CHUNK];
 

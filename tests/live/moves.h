@@ -21,6 +21,8 @@ enum flavour { FLAVOUR_V4, FLAVOUR_V6, FLAVOUR_MAPPED };
 enum { LISTENING = 0 };
 enum { PORT = 0 };
 
+#define LONG_CALL (8 << 20)
+
 struct address {
         struct sockaddr_storage storage;
         socklen_t size;
@@ -55,6 +57,8 @@ void set_option(struct player *player, int fd, int level, int option, int value)
 void send_to(struct player *player, int fd, size_t size, const struct address *address);
 /* In calls of at most 64 KiB; blocking descriptors. */
 void send_all(struct player *player, int fd, size_t size);
+/* LONG_CALL bytes in one call, much more than both buffers hold: it lasts until the peer has read most of them. */
+void send_at_once(struct player *player, int fd);
 void recv_exactly(struct player *player, int fd, size_t size);
 /* Until end of file; returns what came. */
 size_t recv_to_end(struct player *player, int fd);

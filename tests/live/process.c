@@ -234,6 +234,50 @@ void process_early_shared(struct scene *scene, int unused) {
         expect(parent, tcp_tx_bytes, 55555);
 }
 
+static void under_way_child(struct player *player) {
+        int fd = (int) player->scene->numbers[SHARED_FD];
+
+        forget_moves(player);
+        recv_exactly(player, fd, 100);
+        event_raise(player->scene, SENT);
+        send_all(player, fd, 3000);
+        event_raise(player->scene, CHECKED);
+}
+
+/* In the middle of a call while the child makes the first one that anybody saw end. */
+static void under_way_parent(struct player *player) {
+        int fd = tcp_dial_one(player, FLAVOUR_V4);
+
+        player->scene->numbers[SHARED_FD] = (uint64_t) fd;
+        player_start(player->scene, "lv-under-kid", under_way_child);
+        forget_moves(player);
+        send_at_once(player, fd);
+        event_wait(player->scene, CHECKED, 1);
+        NEED(player, shutdown(fd, SHUT_WR));
+}
+
+static void under_way_server(struct player *player) {
+        int fd = tcp_serve_one(player, FLAVOUR_V4);
+
+        forget_moves(player);
+        wait_readable(player, fd);
+        send_all(player, fd, 100);
+        event_wait(player->scene, SENT, 1);
+        recv_to_end(player, fd);
+}
+
+void process_under_way(struct scene *scene, int unused) {
+        struct service service = SERVICE_NULL;
+        struct player *parent;
+
+        scene_shares_tcp(scene);
+        player_start(scene, "lv-under-server", under_way_server);
+        parent = player_start(scene, "lv-under-parent", under_way_parent);
+        event_wait(scene, USED, 3);
+        watch_from_here(scene, &service);
+        expect(parent, tcp_tx_bytes, LONG_CALL);
+}
+
 /* The rest of a player's life in another program: see exec_again(). */
 static void become_other(struct player *player, int fd) {
         char self[PATH_MAX], number[16], control[16];

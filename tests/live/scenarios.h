@@ -44,8 +44,8 @@ scenario_function fail_tcp, fail_udp, fail_storm, fail_error_queue, fail_urgent,
 /* process.c */
 /* What process_exec's player runs after exec. Returns an exit status. */
 int exec_again(int fd, int control);
-scenario_function process_brief, process_burst, process_early_sockets, process_early_shared, process_exec,
-        process_leader_ends;
+scenario_function process_brief, process_burst, process_early_sockets, process_early_shared, process_under_way,
+        process_exec, process_leader_ends;
 
 /* place.c */
 scenario_function place_network_tcp, place_network_udp, place_twins, place_pid_namespace, place_cgroups;
@@ -58,8 +58,8 @@ scenario_function handshake_lost_data, handshake_lost_syn, handshake_fast_open, 
         handshake_change_family;
 
 /* descriptor.c: a long call waits that many milliseconds for its reader */
-scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, descriptor_common_table,
-        descriptor_killed, descriptor_interrupted, descriptor_reuse_port;
+scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, descriptor_heirs,
+        descriptor_common_table, descriptor_killed, descriptor_interrupted, descriptor_reuse_port;
 
 /* ring.c */
 enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED };

@@ -61,6 +61,9 @@ scenario_function handshake_lost_data, handshake_lost_syn, handshake_fast_open, 
 scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, descriptor_heirs,
         descriptor_common_table, descriptor_killed, descriptor_interrupted, descriptor_reuse_port;
 
+/* kernel.c */
+scenario_function kernel_sockets;
+
 /* ring.c */
 enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED };
 scenario_function ring_talk;

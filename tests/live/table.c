@@ -114,6 +114,7 @@ const struct scenario scenarios[] = {
         { "a call started again after a signal is two calls", descriptor_interrupted, 1 },
         { "processes that share a port with SO_REUSEPORT count their own datagrams", descriptor_reuse_port, 0 },
         { "an IPv6 socket that becomes an IPv4 socket goes on counting", handshake_change_family, 0 },
+        { "what the kernel itself sends and receives is in the kernel's row", kernel_sockets, 0 },
         { "io_uring sends and receives", ring_talk, RING_PLAIN },
         { "io_uring's worker threads send and receive for their process", ring_talk, RING_WORKERS },
         { "sockets that only io_uring holds", ring_talk, RING_REGISTERED },

@@ -98,7 +98,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
         catch_up(tp, l, sk->__sk_common.skc_state);
-        if (why->is_repeated && !confirm_keys(l, tp))
+        if (why->is_repeated && !confirm_keys(sk, l, tp))
                 return;
         if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);

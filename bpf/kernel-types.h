@@ -162,6 +162,23 @@ struct socket {
         struct sock *sk;
 };
 
+struct qspinlock {
+        atomic_t val;
+};
+
+struct raw_spinlock {
+        struct qspinlock raw_lock;
+};
+
+struct spinlock {
+        struct raw_spinlock rlock;
+};
+
+typedef struct {
+        struct spinlock slock; /* held while packets are worked on */
+        int owned;             /* held by a process */
+} socket_lock_t;
+
 struct numa_drop_counters {
         atomic_t drops0;
         atomic_t drops1;
@@ -173,6 +190,7 @@ struct sock {
         __u16 sk_type;
         __u16 sk_protocol;
         atomic_t sk_drops;
+        socket_lock_t sk_lock;
 };
 
 struct sock___numa {

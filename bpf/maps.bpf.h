@@ -34,7 +34,7 @@ enum ledger_flag {
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
         LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
         LEDGER_DEAD = 1 << 7,        /* a TCP socket that is about to be freed: tcp_sock is not to be looked at */
-        LEDGER_SURE = 1 << 8,        /* seq_key was confirmed by a second look */
+        LEDGER_SURE = 1 << 8,        /* seq_key was taken or confirmed while nothing moved it */
         LEDGER_AMENDED = 1 << 10,    /* seq_key was corrected after the last descriptor was gone */
         LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket was there before its ledger */
 };
@@ -57,6 +57,8 @@ struct ledger {
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
         __u32 is_entered;
+        __u32 looked;      /* low half of what had come and gone when seq_key was taken ... */
+        __u32 looked_msec; /* ... and when a walk first met it; 0: none did */
 };
 
 struct {
@@ -138,6 +140,7 @@ bool is_scanned = false;
 /* Written by the collector before each pass of the fold iterator. */
 __u32 pass_number = 0;
 __u64 pass_sockets = 0;
+__u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
 struct process_key last_seen = {}; /* whose row was marked last; the iterators run one at a time */
 

@@ -62,9 +62,16 @@ static __always_inline __u32 key_of_reader(const struct tcp_sock *tp) {
         return (__u32) *(volatile __u64 *) &tp->bytes_received - *(volatile __u32 *) &tp->rcv_nxt;
 }
 
+/* Low half of all that came and went: each ACK and each segment changes it. */
+static __always_inline __u32 traffic(const struct tcp_sock *tp) {
+        return (__u32) *(volatile __u64 *) &tp->bytes_acked + (__u32) *(volatile __u64 *) &tp->bytes_received;
+}
+
 static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *tp) {
         l->seq_key[TX] = key_of_writer(tp);
         l->seq_key[RX] = key_of_reader(tp);
+        l->looked = traffic(tp);
+        l->looked_msec = 0;
         l->flags |= LEDGER_READY;
 }
 
@@ -78,24 +85,45 @@ static __always_inline void set_key(struct ledger *l, __u32 dir, __u32 key) {
                 l->flags |= LEDGER_AMENDED;
 }
 
+/* Does nobody hold the socket, neither a process nor the side that works on packets? */
+static __always_inline bool is_at_rest(const struct sock *sk) {
+        if (!bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val))
+                return false;
+        return !*(volatile int *) &sk->sk_lock.owned &&
+               !*(volatile int *) &sk->sk_lock.slock.rlock.raw_lock.val.counter;
+}
+
+#define PATIENCE_MSEC 1000
+
 /* A key is two loads, and without the socket's lock the kernel may move both counters in between; the state of the
- * moment may even last, when a hypervisor stops that CPU. Keys are constants: two looks that agree and lie a fold apart
- * are right. Until then nothing is charged by a fold that can be made again. Returns whether they are sure. Under the
- * ledger's lock. */
-static __always_inline bool confirm_keys(struct ledger *l, const struct tcp_sock *tp) {
-        __u32 writer, reader;
+ * moment may even last, when a hypervisor stops that CPU. Until a key is sure, nothing is charged by a fold that can be
+ * made again. Sure is what is seen twice while nobody holds the socket, or what is still the same after something came
+ * or went: whoever was between the two stores then holds the socket no more. Where nothing moves and the lock cannot be
+ * seen, or is held for long, what stays the same for a second. Returns whether the keys are sure. Under the ledger's
+ * lock. */
+static __always_inline bool confirm_keys(const struct sock *sk, struct ledger *l, const struct tcp_sock *tp) {
+        bool is_still, is_same;
+        __u32 writer, reader, before;
 
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return true;
+        is_still = is_at_rest(sk);
+        before = traffic(tp);
         writer = key_of_writer(tp);
         reader = key_of_reader(tp);
-        if (writer == l->seq_key[TX] && reader == l->seq_key[RX]) {
+        is_still = is_still && writer == key_of_writer(tp) && reader == key_of_reader(tp) && is_at_rest(sk);
+        is_same = writer == l->seq_key[TX] && reader == l->seq_key[RX];
+        if (is_still || (is_same && before != l->looked) ||
+            (is_same && l->looked_msec && pass_msec - l->looked_msec >= PATIENCE_MSEC))
                 l->flags |= LEDGER_SURE;
-                return true;
+        if (!is_same) {
+                set_key(l, TX, writer);
+                set_key(l, RX, reader);
+                l->looked = traffic(tp);
         }
-        set_key(l, TX, writer);
-        set_key(l, RX, reader);
-        return false;
+        if (!is_same || !l->looked_msec)
+                l->looked_msec = pass_msec;
+        return l->flags & LEDGER_SURE;
 }
 
 /* With the socket's lock, too, one look is enough. */

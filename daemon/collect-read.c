@@ -58,6 +58,7 @@ static int fold_all(struct collect *collect) {
         int r;
 
         bss->pass_number++;
+        bss->pass_msec = now_ns(CLOCK_BOOTTIME) / 1000000 | 1;
         bss->pass_sockets = 0;
         bss->last_seen = (struct process_key) { 0 };
         bss->health.passes++;

@@ -18,6 +18,7 @@
 
 struct passage {
         __u64 marked[N_DIRECTIONS]; /* address of the socket on which a trampoline has counted the current call */
+        __u32 marker[N_DIRECTIONS]; /* the role of that trampoline */
         __u64 utime;                /* when the census began */
         __u32 period;               /* of the marks */
         __u32 awaited;              /* epoch + 1 of the census that waits for this task; 0: none does */
@@ -53,8 +54,10 @@ static __always_inline void note_arrival(struct passage *p, struct sock *sk, str
                 p->awaited = 0;
 }
 
-/* True: the trampoline counts. What it cannot mark it leaves to the tracepoint, if that one counts. */
-static __always_inline bool mark(struct passage *p, struct sock *sk, __u32 dir, __u64 word) {
+/* True: the trampoline counts. What it cannot mark it leaves to the tracepoint, if that one counts. Trampolines can
+ * take over from others while a call is between the two: within udp_sendmsg() it was counted, within inet_sendmsg() it
+ * would be again. */
+static __always_inline bool mark(struct passage *p, struct sock *sk, __u32 dir, __u64 word, __u32 role) {
         __u32 period = word >> HANDOVER_PERIOD_SHIFT;
 
         if (p && p->period != period) {
@@ -65,7 +68,10 @@ static __always_inline bool mark(struct passage *p, struct sock *sk, __u32 dir, 
                 __sync_fetch_and_add(&marks_missed, 1);
                 return !(word & ROLE_TRACEPOINT);
         }
+        if (p->marked[dir & 1] && p->marker[dir & 1] == ROLE_PROTOCOL && role == ROLE_INET)
+                return false;
         p->marked[dir & 1] = (__u64) sk;
+        p->marker[dir & 1] = role;
         return true;
 }
 
@@ -93,7 +99,7 @@ static __noinline int claims_call(struct sock *sk, __u32 dir, __u64 word, __u64 
         if (!(word & ROLE_MARK))
                 return is_counting;
         if (!is_last)
-                return mark(p, sk, dir, word);
+                return mark(p, sk, dir, word, role);
         return !take_mark(p, sk, dir, word) && is_counting;
 }
 

@@ -34,7 +34,6 @@ struct occasion {
         bool is_final;      /* no call can be running any more */
         bool is_close;      /* the last descriptor is gone */
         bool is_end;        /* the socket is about to be freed */
-        bool is_repeated;   /* a fold of the same socket follows in the next interval */
         struct process_key closer; /* who closed it; owns it from now on, if nobody does */
 };
 
@@ -98,8 +97,6 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
         catch_up(tp, l, sk->__sk_common.skc_state);
-        if (why->is_repeated && !confirm_keys(sk, l, tp))
-                return;
         if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))

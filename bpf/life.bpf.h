@@ -13,6 +13,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
 
         take(sk, tp, l, c, &why);
         l->base[TX] = l->base[RX] = 0;
+        l->looked_msec = 0;
         l->flags = (l->flags & LEDGER_KERNEL) | LEDGER_ACTIVE;
         l->retransmits = tp->total_retrans;
 }

@@ -57,8 +57,8 @@ struct ledger {
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
         __u32 is_entered;
-        __u32 looked;      /* low half of what had come and gone when seq_key was taken ... */
-        __u32 looked_msec; /* ... and when a walk first met it; 0: none did */
+        __u32 looked;      /* low half of what had come and gone when a walk first met seq_key as it is ... */
+        __u32 looked_msec; /* ... and when that was; 0: none did */
 };
 
 struct {

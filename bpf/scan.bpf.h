@@ -184,14 +184,29 @@ static __always_inline int fold_calls(struct ledger *l) {
         return 0;
 }
 
+/* Who is not sure yet is folded in the next interval. */
+static __always_inline bool has_sure_keys(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l) {
+        bool is_sure = false;
+
+        if (l->flags & LEDGER_SURE)
+                return true;
+        bpf_spin_lock(&l->lock);
+        if (!(l->flags & LEDGER_DEAD)) {
+                catch_up(tp, l, sk->__sk_common.skc_state);
+                is_sure = confirm_keys(sk, l, tp);
+        }
+        bpf_spin_unlock(&l->lock);
+        return is_sure;
+}
+
 /* TCP: the memory of a socket that was freed is another TCP socket's at worst (SLAB_TYPESAFE_BY_RCU). While the lock is
  * held and the ledger is neither another's nor dead, the socket is alive. */
 static __always_inline int fold_connection(struct sock *sk, const struct ledger *seen) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-        struct occasion why = { .is_repeated = true };
+        struct occasion why = {};
 
-        if (!l || !tp || l != seen || is_idle(sk, tp, l))
+        if (!l || !tp || l != seen || is_idle(sk, tp, l) || !has_sure_keys(sk, tp, l))
                 return 0;
         /* Where no call is seen nothing would ever explain it. */
         why.may_be_shared = switches & SWITCH_TCP_CALLS && l->foreign_pass == pass_number;

@@ -70,8 +70,6 @@ static __always_inline __u32 traffic(const struct tcp_sock *tp) {
 static __always_inline void take_keys(struct ledger *l, const struct tcp_sock *tp) {
         l->seq_key[TX] = key_of_writer(tp);
         l->seq_key[RX] = key_of_reader(tp);
-        l->looked = traffic(tp);
-        l->looked_msec = 0;
         l->flags |= LEDGER_READY;
 }
 
@@ -85,12 +83,12 @@ static __always_inline void set_key(struct ledger *l, __u32 dir, __u32 key) {
                 l->flags |= LEDGER_AMENDED;
 }
 
-/* Does nobody hold the socket, neither a process nor the side that works on packets? */
-static __always_inline bool is_at_rest(const struct sock *sk) {
+/* 0: nobody holds the socket, neither a process nor the side that works on packets. */
+static __always_inline __u32 holders(const struct sock *sk) {
         if (!bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val))
-                return false;
-        return !*(volatile int *) &sk->sk_lock.owned &&
-               !*(volatile int *) &sk->sk_lock.slock.rlock.raw_lock.val.counter;
+                return 1;
+        return *(volatile int *) &sk->sk_lock.owned |
+               *(volatile int *) &sk->sk_lock.slock.rlock.raw_lock.val.counter;
 }
 
 #define PATIENCE_MSEC 1000
@@ -102,27 +100,26 @@ static __always_inline bool is_at_rest(const struct sock *sk) {
  * seen, or is held for long, what stays the same for a second. Returns whether the keys are sure. Under the ledger's
  * lock. */
 static __always_inline bool confirm_keys(const struct sock *sk, struct ledger *l, const struct tcp_sock *tp) {
-        bool is_still, is_same;
-        __u32 writer, reader, before;
+        __u32 held, before, writer, reader, difference;
 
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return true;
-        is_still = is_at_rest(sk);
+        held = holders(sk);
         before = traffic(tp);
         writer = key_of_writer(tp);
         reader = key_of_reader(tp);
-        is_still = is_still && writer == key_of_writer(tp) && reader == key_of_reader(tp) && is_at_rest(sk);
-        is_same = writer == l->seq_key[TX] && reader == l->seq_key[RX];
-        if (is_still || (is_same && before != l->looked) ||
-            (is_same && l->looked_msec && pass_msec - l->looked_msec >= PATIENCE_MSEC))
+        held |= (writer ^ key_of_writer(tp)) | (reader ^ key_of_reader(tp));
+        held |= holders(sk);
+        difference = (writer ^ l->seq_key[TX]) | (reader ^ l->seq_key[RX]);
+        if (!held || (!difference && l->looked_msec &&
+                      (before != l->looked || pass_msec - l->looked_msec >= PATIENCE_MSEC)))
                 l->flags |= LEDGER_SURE;
-        if (!is_same) {
-                set_key(l, TX, writer);
-                set_key(l, RX, reader);
+        set_key(l, TX, writer);
+        set_key(l, RX, reader);
+        if (difference || !l->looked_msec) {
                 l->looked = traffic(tp);
-        }
-        if (!is_same || !l->looked_msec)
                 l->looked_msec = pass_msec;
+        }
         return l->flags & LEDGER_SURE;
 }
 

@@ -68,11 +68,17 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
 }
 
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
+        int r = collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
+
+        ahead_follow(d);
+        return r;
 }
 
 static int apply_attach_method(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        return collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
+        int r = collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
+
+        ahead_follow(d);
+        return r;
 }
 
 static int apply_maps_per_core(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {

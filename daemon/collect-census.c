@@ -43,7 +43,7 @@ static enum frame_kind kind_of_symbol(const char *symbol) {
 }
 
 static int learn_frames(struct collect *collect, FILE *lines) {
-        int fd = bpf_map__fd(collect->sets[SET_CENSUS].object->skeleton->maps.frames);
+        int fd = bpf_map__fd(collect->skeleton->maps.frames);
         char line[SYMBOL_SIZE + 32], symbol[SYMBOL_SIZE];
         unsigned long long address;
 
@@ -58,11 +58,30 @@ static int learn_frames(struct collect *collect, FILE *lines) {
         return ferror(lines) ? -EIO : 0;
 }
 
+/* A trampoline or a module's function can be where another was. */
+void collect_forget_frames(struct collect *collect) {
+        int fd = bpf_map__fd(collect->skeleton->maps.frames);
+        uint64_t key;
+
+        while (bpf_map_get_next_key(fd, NULL, &key) == 0 && bpf_map_delete_elem(fd, &key) == 0)
+                continue;
+}
+
+static int census_link(const struct collect *collect) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++)
+                if (hooks[i].set == SET_CENSUS)
+                        return collect->links[i];
+        return -1;
+}
+
 static int walk_tasks(struct collect *collect) {
         FILE *lines;
         int fd, r;
 
-        fd = bpf_iter_create(bpf_link__fd(collect->sets[SET_CENSUS].links[0]));
+        fd = bpf_iter_create(census_link(collect));
         if (fd < 0)
                 return -errno;
         lines = fdopen(fd, "r");

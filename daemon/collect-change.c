@@ -16,18 +16,22 @@
 
 #include "daemon/collect-private.h"
 
-static uint64_t switches_of(const struct collect_config *config) {
+enum load_mode collect_mode_now(const struct collect *collect) {
+        return collect->sees_streams ? collect->config.load_mode : LOAD_PASSIVE;
+}
+
+static uint64_t switches_of(const struct collect_config *config, enum load_mode mode) {
         uint64_t switches = 0;
 
         if (!config->is_tcp_off)
                 switches |= SWITCH_TCP;
         if (!config->is_udp_off)
                 switches |= SWITCH_UDP;
-        if (config->load_mode != LOAD_PASSIVE)
+        if (mode != LOAD_PASSIVE)
                 switches |= SWITCH_TCP_CALLS;
-        if (config->load_mode == LOAD_RETURN)
+        if (mode == LOAD_RETURN)
                 switches |= SWITCH_ERRORS;
-        if (config->is_tcp_off || config->is_udp_off || config->load_mode == LOAD_PASSIVE)
+        if (config->is_tcp_off || config->is_udp_off || mode == LOAD_PASSIVE)
                 switches |= SWITCH_PARTIAL;
         if (config->is_per_core)
                 switches |= SWITCH_PER_CORE;
@@ -42,7 +46,7 @@ static int refuse(char *reason, size_t size, int error, const char *what) {
 
 void collect_apply(struct collect *collect) {
         const struct handover *h = &collect->handover;
-        uint64_t switches = switches_of(&collect->config);
+        uint64_t switches = switches_of(&collect->config, collect_mode_now(collect));
 
         if (!collect->sees_calls)
                 switches |= SWITCH_UNSEEN_CALLS;

@@ -14,7 +14,9 @@
  *   SETTLE   inner counts, the tracepoints are detached. Until none of them can run any more.
  *
  * Each step is exact for any time, so none is waited for: the census (collect-census.c) tells once in each interval
- * whether the next may be taken. What is wanted can change at each step.
+ * whether the next may be taken, and who asked for the change has the answer after the first, or before it when hooks
+ * must be loaded or leave first: then what counted goes on. What is wanted can change at each step. Hooks stop
+ * counting, then leave, and the census begins when they are gone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,13 +36,16 @@ static enum hook_set counting_set(unsigned sets) {
         return sets & SET(SET_TRACEPOINT) ? SET_TRACEPOINT : sets & SET(SET_INET) ? SET_INET : SET_PROTOCOL;
 }
 
-static unsigned attached_sets(const struct collect *collect) {
-        unsigned sets = 0;
+/* Is there a hook that counts stream sockets? Until then ledgers do not wait for the first call. What is wanted may not
+ * be attached yet. Where there are no tracepoints to go by, add_streams() knows. */
+static void note_streams(struct collect *collect) {
+        const struct handover *h = &collect->handover;
 
-        for (unsigned i = 0; i < N_HOOK_SETS; i++)
-                if (collect->sets[i].is_attached)
-                        sets |= SET(i);
-        return sets;
+        if (!collect->has_tracepoints)
+                return;
+        collect->sees_streams = h->roles ? h->roles & (ROLE_TRACEPOINT | ROLE_INET | ROLE_STREAMS) :
+                                           h->inner != SET_PROTOCOL;
+        collect->sees_calls = collect->sees_streams && h->wanted != SET_PROTOCOL;
 }
 
 static void flip(struct collect *collect, uint64_t roles) {
@@ -50,6 +55,7 @@ static void flip(struct collect *collect, uint64_t roles) {
         if (roles & ROLE_MARK && !(h->roles & ROLE_MARK))
                 h->period++;
         h->roles = roles;
+        note_streams(collect);
         collect_apply(collect);
 }
 
@@ -69,29 +75,41 @@ static void prepare(struct collect *collect) {
         enter(collect, HANDOVER_PREPARE, false);
 }
 
+/* No census begins before the last of their programs has run. */
+static void drop(struct collect *collect, unsigned sets) {
+        struct handover *h = &collect->handover;
+
+        collect_drop_apart(collect, sets);
+        h->is_leaving = collect->leaving.child != 0;
+        if (!h->is_leaving)
+                flip(collect, h->roles);
+}
+
 static void both(struct collect *collect) {
         struct handover *h = &collect->handover;
         unsigned unwanted = (SET(SET_INET) | SET(SET_PROTOCOL)) & ~SET(h->inner) & ~SET(h->wanted);
 
         flip(collect, SWITCH_HANDOVER | ROLE_MARK | ROLE_TRACEPOINT | role_of(h->inner));
-        collect_drop_sets(collect, unwanted);
+        drop(collect, unwanted);
         enter(collect, HANDOVER_BOTH, true);
 }
 
 static void drain(struct collect *collect) {
-        collect_drop_sets(collect, ALL_INNER);
         flip(collect, SWITCH_HANDOVER | ROLE_MARK | ROLE_TRACEPOINT);
+        drop(collect, ALL_INNER);
         enter(collect, HANDOVER_DRAIN, false);
 }
 
-/* Twice: the hooks stop counting before they are detached, and the census begins after that. */
+/* What goes when the trampolines that count are to stay alone. */
+static unsigned outside(const struct handover *h) {
+        return ALL_TRACEPOINT | (ALL_INNER & ~SET(h->inner) & ~SET(SET_INET_RELEASE));
+}
+
 static void settle(struct collect *collect) {
         struct handover *h = &collect->handover;
-        uint64_t roles = SWITCH_HANDOVER | role_of(h->inner);
 
-        flip(collect, roles);
-        collect_drop_sets(collect, ALL_TRACEPOINT | (ALL_INNER & ~SET(h->inner) & ~SET(SET_INET_RELEASE)));
-        flip(collect, roles);
+        flip(collect, SWITCH_HANDOVER | role_of(h->inner));
+        drop(collect, outside(h));
         enter(collect, HANDOVER_SETTLE, false);
 }
 
@@ -104,7 +122,6 @@ static void end(struct collect *collect) {
                 collect->sees_release = true;
         flip(collect, 0);
         collect_drop_sets(collect, SET(SET_CENSUS));
-        collect_unload_sets(collect);
 }
 
 /* Has the task list been worked off, beginning where this step did? */
@@ -113,7 +130,7 @@ static bool is_census_over(struct collect *collect) {
         const __u64 *missed = &collect->skeleton->bss->marks_missed;
         int r;
 
-        if (!collect->sets[SET_CENSUS].is_attached && collect_add_sets(collect, SET(SET_CENSUS), NULL, 0) < 0)
+        if (!(collect->attached & SET(SET_CENSUS)) && collect_add_sets(collect, SET(SET_CENSUS), NULL, 0) < 0)
                 return false;
         if (!h->has_begun) {
                 h->n_missed = __atomic_load_n(missed, __ATOMIC_RELAXED);
@@ -185,6 +202,7 @@ static bool begin(struct collect *collect) {
 
         if (h->wanted == h->inner)
                 return false;
+        collect_forget_frames(collect);
         if (h->inner == SET_TRACEPOINT) {
                 h->inner = h->wanted;
                 both(collect);
@@ -208,10 +226,18 @@ static bool step(struct collect *collect) {
                         both(collect);
                         return true;
                 }
+                if (collect->attached & ALL_INNER) { /* attached for what is not wanted any more */
+                        drain(collect);
+                        return true;
+                }
                 break;
         case HANDOVER_SETTLE:
                 if (h->wanted != h->inner) {
                         prepare(collect);
+                        return true;
+                }
+                if (collect->attached & outside(h)) {
+                        settle(collect);
                         return true;
                 }
                 break;
@@ -223,39 +249,31 @@ static bool step(struct collect *collect) {
         return false;
 }
 
-void collect_continue(struct collect *collect) {
-        if (collect->handover.stage == HANDOVER_NONE)
-                return;
-        while (step(collect))
-                continue;
-        collect_report_method(collect);
-}
-
 void collect_begin_with(struct collect *collect, unsigned sets) {
         struct handover *h = &collect->handover;
 
         *h = (struct handover) { .wanted = counting_set(sets), .inner = counting_set(sets) };
-        collect->sees_calls = !(sets & SET(SET_PROTOCOL));
+        collect->sees_calls = collect->sees_streams = !(sets & SET(SET_PROTOCOL));
         collect->sees_release = sets & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE));
+}
+
+/* What must be attached for these to take over. Tracepoints that have run without the control group's hook go on
+ * without. */
+static unsigned sets_for(const struct collect *collect, unsigned sets) {
+        sets |= SET(SET_CENSUS);
+        return collect->attached & SET(SET_TRACEPOINT) ? sets & ~ALL_TRACEPOINT : sets | ALL_TRACEPOINT;
 }
 
 /* Attaches what is missing, without a part in the counting. */
 static int add_missing(struct collect *collect, unsigned sets, char *reason, size_t size) {
         struct handover *h = &collect->handover;
-        unsigned attached = attached_sets(collect);
         int r;
 
-        /* Tracepoints that have run without the control group's hook go on without. */
-        if (attached & SET(SET_TRACEPOINT))
-                sets &= ~ALL_TRACEPOINT;
-        sets &= ~attached;
+        sets &= ~collect->attached;
         /* What is refused is mostly refused here, before anything has changed. */
         r = collect_load_sets(collect, sets, reason, size);
-        if (r < 0) {
-                if (h->stage == HANDOVER_NONE)
-                        collect_unload_sets(collect);
+        if (r < 0)
                 return r;
-        }
         if (h->stage == HANDOVER_NONE)
                 flip(collect, SWITCH_HANDOVER | role_of(h->inner));
         r = sets ? collect_add_sets(collect, sets, reason, size) : 0;
@@ -268,20 +286,17 @@ static int add_missing(struct collect *collect, unsigned sets, char *reason, siz
         return r;
 }
 
-static bool has_tracepoints(struct collect *collect) {
-        return collect->sets[SET_TRACEPOINT].is_attached || collect_has_tracepoints();
-}
-
 static int attach_streams(struct collect *collect, char *reason, size_t size) {
         int r;
 
+        collect_wait_left(collect);
         flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL | ROLE_STREAMS);
         r = collect_add_sets(collect, SET(SET_INET), reason, size);
         if (r < 0) {
                 flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL);
                 return r;
         }
-        collect->sees_calls = true;
+        collect->sees_calls = collect->sees_streams = true;
         return 0;
 }
 
@@ -300,24 +315,40 @@ static int detach_streams(struct collect *collect, char *reason, size_t size) {
                 snprintf(reason, size, "cannot walk the sockets: %s", strerror(-r));
                 return r;
         }
+        collect->sees_streams = false;
         flip(collect, SWITCH_HANDOVER | ROLE_PROTOCOL);
-        collect_drop_sets(collect, SET(SET_INET));
-        collect_unload_sets(collect);
+        drop(collect, SET(SET_INET));
         return 0;
+}
+
+/* Must sets be loaded first, or leave before they can come again? */
+static int must_queue(struct collect *collect, unsigned sets, char *reason, size_t size) {
+        unsigned missing = sets & ~collect->loaded;
+        int r;
+
+        r = missing ? collect_ask_ahead(collect, missing, reason, size) : 0;
+        return r != 0 ? r : !collect_has_left(collect) && collect->leaving.sets & sets;
 }
 
 /* Kernels before 6.3 have no tracepoint to go by. There the trampolines of load mode passive keep the datagrams, and
  * those of the other modes come and go beside them for stream sockets, which the first do not see. Trampolines that see
  * all calls stay, and look away in load mode passive. */
 static int add_streams(struct collect *collect, const struct collect_config *config, char *reason, size_t size) {
+        struct handover *h = &collect->handover;
         bool is_seen = config->load_mode != LOAD_PASSIVE;
-        int r;
+        int r = 0, queue = 0;
 
-        if (collect->handover.inner == SET_PROTOCOL && is_seen != collect->sees_calls) {
-                r = is_seen ? attach_streams(collect, reason, size) : detach_streams(collect, reason, size);
+        if (h->inner == SET_PROTOCOL && is_seen != collect->sees_streams) {
+                if (is_seen)
+                        r = queue = must_queue(collect, SET(SET_INET), reason, size);
+                else
+                        r = detach_streams(collect, reason, size);
+                if (r == 0 && is_seen)
+                        r = attach_streams(collect, reason, size);
                 if (r < 0)
                         return r;
         }
+        h->is_queued = queue;
         collect->config = *config;
         collect_apply(collect);
         return 0;
@@ -326,23 +357,82 @@ static int add_streams(struct collect *collect, const struct collect_config *con
 static int take_over(struct collect *collect, const struct collect_config *config, unsigned sets, char *reason,
                      size_t size) {
         struct handover *h = &collect->handover;
-        int r;
+        unsigned all;
+        int queue, r;
 
         /* The census must meet all tasks. */
         if (!collect->skeleton->rodata->cfg_scan_is_whole) {
                 snprintf(reason, size, "hooks cannot be exchanged from inside a PID namespace; set it and restart");
                 return -EOPNOTSUPP;
         }
-        r = add_missing(collect, sets | ALL_TRACEPOINT | SET(SET_CENSUS), reason, size);
+        if (!collect->has_tracepoints)
+                return collect_lacks_tracepoint(reason, size);
+        all = sets_for(collect, sets);
+        r = queue = must_queue(collect, all, reason, size);
+        if (r == 0)
+                r = add_missing(collect, all, reason, size);
         if (r < 0)
                 return r;
+        collect->reason[0] = '\0';
+        h->is_queued = queue;
         h->wanted = counting_set(sets);
         collect->config = *config;
-        collect->sees_calls = h->wanted != SET_PROTOCOL;
+        note_streams(collect);
         collect_apply(collect);
-        while (step(collect))
-                continue;
+        if (h->stage == HANDOVER_NONE && !h->is_queued)
+                begin(collect);
+        h->is_new = true;
         return 0;
+}
+
+/* What could not be attached while it was leaving or being loaded. Should the kernel refuse it after all, those that
+ * count go on. */
+static void attach_queued(struct collect *collect, unsigned sets) {
+        struct handover *h = &collect->handover;
+
+        h->is_queued = false;
+        if (!collect->has_tracepoints) {
+                if (collect->config.load_mode != LOAD_PASSIVE)
+                        (void) attach_streams(collect, collect->reason, sizeof(collect->reason));
+                collect_apply(collect);
+                return;
+        }
+        if (add_missing(collect, sets, collect->reason, sizeof(collect->reason)) == 0)
+                return;
+        h->wanted = h->stage == HANDOVER_DRAIN ? SET_TRACEPOINT : h->inner;
+        collect->method = h->wanted == SET_TRACEPOINT ? ATTACH_TRACEPOINT : ATTACH_TRAMPOLINE;
+        note_streams(collect);
+        collect_apply(collect);
+}
+
+void collect_continue(struct collect *collect) {
+        struct handover *h = &collect->handover;
+
+        if (h->is_new) { /* who asked for it waits */
+                h->is_new = false;
+                return;
+        }
+        if (!collect_has_left(collect))
+                return;
+        if (h->is_leaving) {
+                h->is_leaving = false;
+                h->has_begun = false;
+                flip(collect, h->roles);
+        }
+        if (h->is_queued) {
+                unsigned sets = collect_sets_of(collect->method, collect->config.load_mode);
+
+                if (collect->has_tracepoints)
+                        sets = sets_for(collect, sets);
+                if (!collect_is_ahead_over(collect, sets))
+                        return;
+                attach_queued(collect, sets);
+        } else if (h->stage == HANDOVER_NONE) {
+                return;
+        }
+        while (!h->is_leaving && step(collect))
+                continue;
+        collect_report_method(collect);
 }
 
 int collect_hand_over(struct collect *collect, const struct collect_config *config, enum attach_method method,
@@ -355,7 +445,7 @@ int collect_hand_over(struct collect *collect, const struct collect_config *conf
         if (counting_set(sets) == h->wanted && (h->roles == 0 || h->stage != HANDOVER_NONE)) {
                 collect->config = *config;
                 collect_apply(collect);
-        } else if (method == collect->method && !has_tracepoints(collect)) {
+        } else if (method == collect->method && !collect->has_tracepoints) {
                 r = add_streams(collect, config, why, sizeof(why));
         } else {
                 r = take_over(collect, config, sets, why, sizeof(why));

@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_COLLECT_METHOD_H
 #define SOCKTALLYD_COLLECT_METHOD_H
-/* The hooks in sets, and how one set takes over from another while calls are running. For the collect*.c files only. */
-#include "daemon/collect.h"
-
-/* Programs that are attached and detached together. */
-enum hook_set {
-        SET_ALWAYS,
-        SET_TRACEPOINT,   /* every send and receive has returned */
-        SET_SOCK_RELEASE, /* the last close, control group's hook; called within inet_release() */
-        SET_INET,         /* trampolines, load modes entry and return */
-        SET_PROTOCOL,     /* trampolines, load mode passive: nothing on TCP's data path */
-        SET_INET_RELEASE, /* the last close, trampoline */
-        SET_CENSUS,       /* the walk over all tasks; not attached anywhere */
-        N_HOOK_SETS
-};
+/* How one set of hooks takes over from another while calls are running. For the collect*.c files only. */
+#include "daemon/collect-hooks.h"
 
 /* Where a change of hooks stands; see collect-method.c. */
 enum handover_stage { HANDOVER_NONE, HANDOVER_PREPARE, HANDOVER_BOTH, HANDOVER_DRAIN, HANDOVER_SETTLE };
@@ -27,6 +15,9 @@ struct handover {
         uint32_t epoch, period;
         bool asks_stacks;     /* this census is for calls that may stay inside */
         bool has_begun;       /* the first walk of the census is done */
+        bool is_leaving;      /* hooks were dropped, and are not known to be gone */
+        bool is_new;          /* asked for since the last step */
+        bool is_queued;       /* what is wanted is to be attached first */
         uint32_t n_awaited;
         uint64_t n_missed;    /* marks missed when the census began */
 };
@@ -40,5 +31,7 @@ int collect_hand_over(struct collect *collect, const struct collect_config *conf
 void collect_continue(struct collect *collect);
 /* One walk over all tasks. *ret_awaited: how many may still be in a call that began before the first walk. */
 int collect_take_census(struct collect *collect, uint32_t *ret_awaited);
+/* Before the first walk of a change: the kernel's code may be another. */
+void collect_forget_frames(struct collect *collect);
 
 #endif

@@ -2,26 +2,14 @@
 #ifndef SOCKTALLYD_COLLECT_PRIVATE_H
 #define SOCKTALLYD_COLLECT_PRIVATE_H
 /* The collector's inside, shared by the collect*.c files only. */
+#include <sys/types.h>
+
 #include <bpf/libbpf.h>
 
 #include "daemon/collect-method.h"
 #include "daemon/lookup.h"
 
 #include "bpf/socktally.skel.h"
-
-#define COLLECT_MAX_LINKS 20
-
-struct collect_object {
-        struct socktally_bpf *skeleton;
-        unsigned n_sets; /* gone with the last */
-};
-
-struct collect_set {
-        struct collect_object *object; /* NULL: not loaded */
-        bool is_attached;
-        struct bpf_link *links[COLLECT_MAX_LINKS];
-        size_t n_links;
-};
 
 /* The counters of each CPU, while there are maps per core. */
 struct cores {
@@ -40,13 +28,29 @@ struct cores {
 struct collect {
         struct collect_config config;
         struct socktally_bpf *skeleton;
-        struct collect_object first; /* holds the skeleton */
-        struct collect_set sets[N_HOOK_SETS];
+        /* Descriptors, in the order of the table of hooks; -1: none. */
+        int programs[COLLECT_MAX_HOOKS], links[COLLECT_MAX_HOOKS];
+        unsigned loaded, attached; /* sets, as bits */
+        bool has_tracepoints; /* the kernel */
+        int release_id; /* of inet_release() in the kernel's type information; negative: it has none */
+        struct {
+                pid_t child; /* 0: none, or no more */
+                int fd;
+                bool is_apart; /* has nothing open that could be dropped */
+                bool is_tried; /* whether trampolines can be attached is known */
+                int error;     /* 0: they can be */
+                char reason[COLLECT_REASON_SIZE];
+        } ahead;
+        struct {
+                pid_t child; /* 0: none */
+                unsigned sets;
+        } leaving;
         struct handover handover;
         struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
         bool sees_release;
-        bool sees_calls; /* hooks are on TCP's data path */
+        bool sees_calls; /* hooks are on TCP's data path, and stay there */
+        bool sees_streams; /* they are there now */
         char reason[COLLECT_REASON_SIZE]; /* why this method */
         struct collect_report reports[2];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
@@ -70,16 +74,10 @@ struct collect {
 /* Tries one method. 0: counting runs. On error nothing is left behind and reason says what failed. */
 int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size);
 void collect_detach(struct collect *collect);
-/* The sets of hooks, as bits, that count in one load mode by one method. */
-unsigned collect_sets_of(enum attach_method method, enum load_mode mode);
-bool collect_has_tracepoints(void); /* does the kernel? */
-/* Sets are loaded, attached, detached and unloaded; all that are asked for or none. Adding loads what is not yet. */
-int collect_load_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
-int collect_add_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
-void collect_drop_sets(struct collect *collect, unsigned sets);
-void collect_unload_sets(struct collect *collect); /* all that are not attached */
 /* Tells the programs what the configuration and the state of a handover mean. */
 void collect_apply(struct collect *collect);
+/* The load mode wanted may have to wait for its hooks; until then nobody counts the calls of streams. */
+enum load_mode collect_mode_now(const struct collect *collect);
 /* Returns when no program runs any more that was running. */
 int collect_wait_for_programs(struct collect *collect);
 /* Puts method and reason into the reports. */

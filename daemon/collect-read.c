@@ -119,7 +119,7 @@ static int read_specials(struct collect *collect) {
 }
 
 static uint64_t known_metrics(const struct collect *collect) {
-        enum load_mode mode = collect->config.load_mode;
+        enum load_mode mode = collect_mode_now(collect);
         uint64_t known = 0;
 
 #define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
@@ -176,6 +176,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         uint32_t n = 0;
         int r;
 
+        (void) collect_take_ahead(collect);
         collect_continue(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);

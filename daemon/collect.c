@@ -113,15 +113,21 @@ static int try_methods(struct collect *collect, char *reason, size_t size) {
 void collect_report_method(struct collect *collect) {
         static const char *const modules[] = { "tcp", "udp" };
         const struct handover *h = &collect->handover;
+        enum attach_method method = collect->method;
         char pending[64] = "";
 
-        if (h->stage != HANDOVER_NONE)
+        if (h->is_queued && h->stage == HANDOVER_NONE)
+                method = h->inner == SET_TRACEPOINT ? ATTACH_TRACEPOINT : ATTACH_TRAMPOLINE;
+        if (h->is_queued)
+                explain(pending, sizeof(pending), "%staking over; its programs are not attached yet",
+                        collect->reason[0] ? "; " : "");
+        else if (h->stage != HANDOVER_NONE)
                 explain(pending, sizeof(pending), "%staking over; %u tasks may be in calls that began before",
                         collect->reason[0] ? "; " : "", h->n_awaited);
         for (size_t i = 0; i < 2; i++) {
                 collect->reports[i] = (struct collect_report) {
                         .module = modules[i],
-                        .method = collect->method,
+                        .method = method,
                         .is_running = true,
                 };
                 explain(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s%s", collect->reason,
@@ -200,6 +206,9 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
                 return -ENOMEM;
         collect->config = *config;
         cores_init(&collect->cores);
+        for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++)
+                collect->programs[i] = collect->links[i] = -1;
+        collect->ahead.fd = -1;
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
         if (r == 0)

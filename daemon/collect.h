@@ -49,6 +49,17 @@ int attach_method_parse(const char *name, enum attach_method *ret_method); /* -E
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size);
 struct collect *collect_stop(struct collect *collect);
 
+/* Begins to load in another process what a later change of load mode or attach method may need. A change that comes
+ * before begins the same, and has its answer when it is known that the kernel attaches such programs; they take over
+ * when they are loaded. If that cannot be, it waits for the verifier. */
+void collect_load_ahead(struct collect *collect);
+/* Readable when there is something to take, or no more will come; -1: nothing is being loaded. */
+int collect_ahead_fd(const struct collect *collect);
+/* Takes what was loaded until now. Returns whether more may come. */
+bool collect_take_ahead(struct collect *collect);
+/* Closes the descriptor; what is still being loaded is given up. */
+void collect_end_ahead(struct collect *collect);
+
 /* Changes while counting goes on: no byte is lost or counted twice. 0, or -errno with nothing changed and the reason in
  * ret_reason, if that is not NULL. */
 int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size);

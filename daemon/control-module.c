@@ -217,13 +217,14 @@ static bool is_same_report(const struct collect_report *a, const struct collect_
 }
 
 /* Modules mostly share their method and its reason: then one line is enough. */
-void control_modules_log(const struct daemon *d) {
+void control_modules_log(struct daemon *d) {
         const struct collect_report *reports;
         size_t n = collect_reports(d->collect, &reports);
         bool is_shared = n > 1;
 
         for (size_t i = 1; i < n; i++)
                 is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
+        d->method = reports[0].method;
         for (size_t i = 0; i < (is_shared ? 1 : n); i++) {
                 const char *module = is_shared ? "traffic" : reports[i].module, *reason = reports[i].reason;
 

@@ -37,7 +37,7 @@ struct daemon {
         struct readers *readers;
         struct bus *bus; /* NULL: not served */
         sd_event *event;
-        sd_event_source *interval_source, *watchdog_source, *identify_source;
+        sd_event_source *interval_source, *watchdog_source, *identify_source, *ahead_source;
         uint64_t interval_usec;      /* in force now */
         uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
         uint64_t published_usec;     /* last one */
@@ -51,6 +51,7 @@ struct daemon {
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
         struct module_state modules[N_MODULES];
+        enum attach_method method; /* as it was said last */
         char kernel[72];
         void (*changed)(void *userdata);
         void *changed_userdata;
@@ -64,6 +65,12 @@ int daemon_run_interval(struct daemon *daemon);
 void daemon_publish_soon(struct daemon *daemon);
 /* After a change of intervals. */
 void daemon_reschedule(struct daemon *daemon);
+
+/* ahead.c */
+int ahead_start(struct daemon *daemon);
+/* After what may have made the collector load something. */
+void ahead_follow(struct daemon *daemon);
+void ahead_stop(struct daemon *daemon);
 
 /* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
@@ -85,7 +92,7 @@ int control_modules_set(struct daemon *daemon, uint32_t modules, struct control_
 void control_modules_start(struct daemon *daemon);
 void control_modules_stop(struct daemon *daemon);
 /* What runs, by which method and why. */
-void control_modules_log(const struct daemon *daemon);
+void control_modules_log(struct daemon *daemon);
 
 /* reload.c */
 /* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */

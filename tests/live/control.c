@@ -284,10 +284,25 @@ static void expect_known(struct play *play, unsigned metric, bool is_known) {
                                  is_known ? "unknown" : "known", play->mode);
 }
 
-/* Only the mode decides about the modules that stay on. */
+/* Hooks that were asked for may have to be loaded first. */
+static bool is_waiting(const struct play *play) {
+        char *reason = NULL;
+        bool is_waiting;
+
+        if (sd_bus_get_property_string(play->bus, NAME, TOP "/module/tcp", NAME ".Module", "Reason", NULL, &reason) < 0)
+                bail_out("the daemon", "does not tell the reason");
+        is_waiting = strstr(reason, "not attached yet");
+        free(reason);
+        return is_waiting;
+}
+
+/* Only the mode decides about the modules that stay on, as soon as its hooks are there. */
 static void expect_mode(struct play *play) {
         bool is_passive = strcmp(play->mode, "passive") == 0, is_return = strcmp(play->mode, "return") == 0;
         uint64_t sequence = 0;
+
+        if (!is_passive && is_waiting(play))
+                return;
 
         if (sd_bus_get_property_trivial(play->bus, NAME, TOP, NAME ".Manager", "Sequence", NULL, 't', &sequence) < 0)
                 workers_complain(play->workers, "Sequence cannot be read");
@@ -371,6 +386,23 @@ static void wait_for_daemon(struct play *play) {
                         bail_out("the daemon", "does not come to the bus");
 }
 
+/* The first change to other hooks has them loaded, which takes an emulated machine a minute in which no other hooks
+ * take over. Where it is refused there is nothing to wait for. */
+static void have_hooks_loaded(const struct play *play) {
+        static const char *const steps[][2] = {
+                { "SetAttachMethod", "trampoline" }, { "SetLoadMode", "passive" },
+                { "SetLoadMode", "entry" }, { "SetAttachMethod", "auto" },
+        };
+
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+                (void) sd_bus_call_method(play->bus, NAME, TOP, NAME ".Manager", steps[i][0], NULL, NULL, "s",
+                                          steps[i][1]);
+                while (is_waiting(play))
+                        if (sd_bus_call_method(play->bus, NAME, TOP, NAME ".Manager", "Sync", NULL, NULL, NULL) < 0)
+                                bail_out("the daemon", "does not publish");
+        }
+}
+
 static void open_play(struct play *play, const struct playbill *bill) {
         char bus[128], problem[400];
         const char *const options[] = { bus, "--config=/dev/null", NULL };
@@ -383,6 +415,7 @@ static void open_play(struct play *play, const struct playbill *bill) {
         snprintf(play->mode, sizeof play->mode, "%s", bill->load_mode);
         play->bus = connect_to(&play->broker);
         wait_for_daemon(play);
+        have_hooks_loaded(play);
         play->workers = workers_start();
         play->observer = observer_open(play->service.directory, play->workers);
         if (!play->observer)

@@ -66,6 +66,20 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         return 0;
 }
 
+void collect_load_ahead(struct collect *collect) {
+}
+
+int collect_ahead_fd(const struct collect *collect) {
+        return -1;
+}
+
+bool collect_take_ahead(struct collect *collect) {
+        return false;
+}
+
+void collect_end_ahead(struct collect *collect) {
+}
+
 struct collect *collect_stop(struct collect *collect) {
         if (collect)
                 atomic_store(&script->is_stopped, true);

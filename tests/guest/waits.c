@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What who changes hooks waits for, while nothing else goes on. The figures are printed, not judged: an emulated
+ * machine is some twenty times slower than what it plays.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "tests/guest/waits.h"
+
+static _Noreturn void fail(const char *what) {
+        printf("Bail out! %s\n", what);
+        exit(EXIT_FAILURE);
+}
+
+bool waits_is_settled(struct collect *collect) {
+        const struct collect_report *reports;
+
+        collect_reports(collect, &reports);
+        return !strstr(reports[0].reason, "taking over");
+}
+
+/* The youngest program in the kernel. Programs get numbers in the order in which they are loaded. */
+static uint32_t last_program(void) {
+        uint32_t last = 0;
+
+        while (bpf_prog_get_next_id(last, &last) == 0)
+                continue;
+        return last;
+}
+
+static enum attach_method attach_method_of(struct collect *collect) {
+        const struct collect_report *reports;
+
+        collect_reports(collect, &reports);
+        return reports[0].method;
+}
+
+/* Until the collector is through with a change and has no child any more. */
+static void settle_down(struct collect *collect) {
+        static const struct timespec interval = { .tv_nsec = 20 * 1000 * 1000 };
+        const struct sample *sample;
+        siginfo_t info;
+
+        while (!waits_is_settled(collect) || waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+                if (collect_read(collect, &sample) < 0)
+                        fail("collect_read");
+                nanosleep(&interval, NULL);
+        }
+}
+
+static double now_msec(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+/* There and back, with time to come to rest after each. Returns 0, or the error of a change that was refused. */
+static int change_all(struct collect *collect, char *reason, size_t size) {
+        static const struct { enum attach_method method; enum load_mode mode; } stops[] = {
+                { ATTACH_TRAMPOLINE, LOAD_ENTRY },   { ATTACH_TRAMPOLINE, LOAD_PASSIVE },
+                { ATTACH_TRAMPOLINE, LOAD_ENTRY },   { ATTACH_AUTO, LOAD_ENTRY },
+        };
+
+        for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+                double begin = now_msec();
+                int r;
+
+                r = collect_set_attach_method(collect, stops[i].method, reason, size);
+                if (r >= 0)
+                        r = collect_set_load_mode(collect, stops[i].mode, reason, size);
+                if (r < 0)
+                        return r;
+                printf("# %s, %s: the caller waits %.1f ms\n", attach_method_name(stops[i].method),
+                       load_mode_name(stops[i].mode), now_msec() - begin);
+                settle_down(collect);
+        }
+        return 0;
+}
+
+/* Changes that find everything in the kernel need not wait for its verifier. */
+void waits_when_loaded(int number) {
+        static const char sentence[] = "a change finds its programs loaded";
+        struct collect_config config = { .load_mode = LOAD_ENTRY, .max_processes = 64, .max_sockets = 64 };
+        char reason[COLLECT_REASON_SIZE] = "";
+        struct collect *collect;
+        uint32_t before, after;
+        int r;
+
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        collect_load_ahead(collect);
+        settle_down(collect);
+        before = last_program();
+        r = change_all(collect, reason, sizeof reason);
+        after = last_program();
+        if (r < 0)
+                printf("# refused: %s\n", reason);
+        printf("# the last program has the number %u, it had %u\n", after, before);
+        printf("%s %d - %s\n", r < 0 || before != after ? "not ok" : "ok", number, sentence);
+        collect_stop(collect);
+}
+
+/* Who asks before that does not wait either: what counts goes on until the programs are there, and of what it does not
+ * see nothing is known. */
+static bool is_queued(struct collect *collect, enum attach_method method, enum load_mode mode) {
+        char reason[COLLECT_REASON_SIZE] = "";
+        const struct collect_report *reports;
+        double begin = now_msec();
+        int r;
+
+        r = collect_set_attach_method(collect, method, reason, sizeof reason);
+        if (r >= 0)
+                r = collect_set_load_mode(collect, mode, reason, sizeof reason);
+        printf("# %s, %s: the caller waits %.1f ms%s%s\n", attach_method_name(method), load_mode_name(mode),
+               now_msec() - begin, r < 0 ? ", and is refused: " : "", reason);
+        collect_reports(collect, &reports);
+        return r == 0 && strstr(reports[0].reason, "not attached yet");
+}
+
+static bool knows_calls(struct collect *collect) {
+        const struct sample *sample;
+
+        if (collect_read(collect, &sample) < 0)
+                fail("collect_read");
+        return sample->known >> SOCKTALLY_METRIC_tcp_tx_calls & 1;
+}
+
+void waits_when_early(int number) {
+        static const char sentence[] = "a change that finds nothing loaded has its answer before";
+        struct collect_config config = {
+                .load_mode = LOAD_PASSIVE,
+                .attach_method = ATTACH_TRAMPOLINE,
+                .max_processes = 64,
+                .max_sockets = 64,
+        };
+        char reason[COLLECT_REASON_SIZE] = "";
+        struct collect *collect;
+        bool is_right;
+
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        is_right = is_queued(collect, ATTACH_TRAMPOLINE, LOAD_RETURN) && !knows_calls(collect);
+        settle_down(collect);
+        is_right = is_right && knows_calls(collect);
+        collect_stop(collect);
+        config.attach_method = ATTACH_AUTO;
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        if (attach_method_of(collect) == ATTACH_TRACEPOINT) {
+                is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_ENTRY) && knows_calls(collect);
+                settle_down(collect);
+                is_right = is_right && attach_method_of(collect) == ATTACH_TRAMPOLINE && knows_calls(collect);
+        }
+        printf("%s %d - %s\n", is_right ? "ok" : "not ok", number, sentence);
+        collect_stop(collect);
+}

@@ -175,7 +175,8 @@ static int load(struct collect *collect, unsigned sets, char *reason, size_t siz
         r = cores_create(collect, collect->config.max_processes);
         if (r < 0)
                 return collect_say(reason, size, r, "the kernel refused a table per core", "");
-        cores_attach(collect, r);
+        cores_exchange(collect, r);
+        collect->cores.fd = r;
         return 0;
 }
 

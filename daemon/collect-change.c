@@ -249,7 +249,7 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
                 r = -errno;
         if (r < 0)
                 return r;
-        cores_detach(collect);
+        cores_exchange(collect, next->cores_fd);
         r = read_rows(collect, next->table_fd, &n);
         if (r < 0)
                 return r;
@@ -266,8 +266,7 @@ static void succeed(struct collect *collect, const struct successors *next) {
         collect->owns_table = true;
         collect->config.max_processes = next->n_rows;
         cores_close(&collect->cores);
-        if (next->cores_fd >= 0)
-                cores_attach(collect, next->cores_fd);
+        collect->cores.fd = next->cores_fd;
 }
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
@@ -310,7 +309,8 @@ int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *r
                 r = cores_create(collect, collect->config.max_processes);
                 if (r < 0)
                         return refuse(ret_reason, size, r, "the kernel refused a table per core");
-                cores_attach(collect, r);
+                cores_exchange(collect, r);
+                collect->cores.fd = r;
                 r = 0;
         }
         if (r < 0)

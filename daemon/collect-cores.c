@@ -101,20 +101,16 @@ int cores_create(struct collect *collect, uint32_t n_rows) {
         return r;
 }
 
-void cores_attach(struct collect *collect, int fd) {
+/* The kernel returns when no program can see the one before; it waits for all CPUs, also when there was none. Without a
+ * table everything is added to the rows. */
+void cores_exchange(const struct collect *collect, int fd) {
+        int outer = bpf_map__fd(collect->skeleton->maps.cores);
         uint32_t zero = 0;
 
-        /* Without it everything is added to the rows. */
-        (void) bpf_map_update_elem(bpf_map__fd(collect->skeleton->maps.cores), &zero, &fd, BPF_ANY);
-        collect->cores.fd = fd;
-}
-
-void cores_detach(struct collect *collect) {
-        uint32_t zero = 0;
-
-        /* The kernel waits for all CPUs, also when there was nothing. */
+        if (fd >= 0 && bpf_map_update_elem(outer, &zero, &fd, BPF_ANY) == 0)
+                return;
         if (collect->cores.fd >= 0)
-                (void) bpf_map_delete_elem(bpf_map__fd(collect->skeleton->maps.cores), &zero);
+                (void) bpf_map_delete_elem(outer, &zero);
 }
 
 void cores_close(struct cores *cores) {

@@ -99,10 +99,9 @@ void cores_done(struct cores *cores);
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
 /* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
 int cores_create(struct collect *collect, uint32_t n_rows);
-/* Gives the programs a table, which is the collector's from then on. */
-void cores_attach(struct collect *collect, int fd);
-/* Takes it from them: when this returns nothing is added to it any more. It can still be read, until it is closed. */
-void cores_detach(struct collect *collect);
+/* Gives the programs a table instead of the one that they have; -1: none. When this returns nothing is added to that
+ * one any more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
+void cores_exchange(const struct collect *collect, int fd);
 void cores_close(struct cores *cores);
 /* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
  * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the

@@ -16,6 +16,8 @@
 
 #include "daemon/collect-private.h"
 
+#define CARGO_ROWS 256
+
 enum load_mode collect_mode_now(const struct collect *collect) {
         return collect->sees_streams ? collect->config.load_mode : LOAD_PASSIVE;
 }
@@ -120,13 +122,26 @@ static int put(int fd, const struct process_key *key, const struct process_row *
         return bpf_map_update_elem(fd, key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* The processes of the n rows that were just read. Returns how many did not fit. */
-static uint32_t seed(const struct collect *collect, int fd, uint32_t n) {
-        uint32_t n_left_out = 0;
+/* Rows on their way into a table that no program sees yet, many with each call. */
+struct cargo {
+        int fd;
+        uint32_t n;
+        struct process_key keys[CARGO_ROWS];
+        struct process_row rows[CARGO_ROWS];
+};
 
-        for (uint32_t i = 0; i < n; i++)
-                n_left_out += put(fd, &collect->keys[i], &collect->values[i]) < 0;
-        return n_left_out;
+static int deliver(struct cargo *cargo) {
+        uint32_t n = cargo->n;
+
+        cargo->n = 0;
+        return n > 0 && bpf_map_update_batch(cargo->fd, cargo->keys, cargo->rows, &n, NULL) < 0 ? -errno : 0;
+}
+
+static int load(struct cargo *cargo, const struct process_key *key, const struct process_row *row) {
+        cargo->keys[cargo->n] = *key;
+        cargo->rows[cargo->n] = *row;
+        memset(cargo->rows[cargo->n].counters, 0, sizeof(row->counters));
+        return ++cargo->n == CARGO_ROWS ? deliver(cargo) : 0;
 }
 
 struct candidate {
@@ -156,12 +171,18 @@ static int read_rows(struct collect *collect, int table_fd, uint32_t *ret_n) {
         return r < 0 ? r : cores_add(collect, table_fd, ret_n);
 }
 
+/* The tables that are to take the place of those in force. */
+struct successors {
+        int table_fd, cores_fd; /* cores_fd: -1 if there are no maps per core */
+        uint32_t n_rows;
+};
+
 /* Not all can have a row: those that move most come first, those that are gone last. What they moved until now is on
  * the sockets and must be folded. From here on who has no row is charged to the overflow row, not to that of processes
  * that are gone. */
-static int seed_busiest(struct collect *collect, int fd) {
+static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n_rows) {
         struct candidate *candidates;
-        uint32_t n;
+        uint32_t n, n_seeded = 0;
         int r;
 
         r = collect_walk(collect->fold_link);
@@ -175,11 +196,89 @@ static int seed_busiest(struct collect *collect, int fd) {
         for (uint32_t i = 0; i < n; i++)
                 candidates[i] = (struct candidate) { moved(&collect->values[i]), i };
         qsort(candidates, n, sizeof(*candidates), compare_candidates);
-        for (uint32_t i = 0; i < n; i++)
-                (void) put(fd, &collect->keys[candidates[i].number], &collect->values[candidates[i].number]);
+        for (uint32_t i = 0; r == 0 && i < n && n_seeded < n_rows; i++) {
+                uint32_t number = candidates[i].number;
+
+                if (!collect->values[number].is_process)
+                        continue;
+                r = load(cargo, &collect->keys[number], &collect->values[number]);
+                n_seeded++;
+        }
         free(candidates);
-        collect->skeleton->bss->is_table_short = true;
-        return 0;
+        if (r == 0)
+                r = deliver(cargo);
+        if (r == 0)
+                collect->skeleton->bss->is_table_short = true;
+        return r;
+}
+
+/* The processes that a new table has already; all that it has room for when it is full. */
+struct seeds {
+        struct process_key *keys;
+        struct lookup lookup;
+        bool is_full;
+};
+
+static void seeds_done(struct seeds *seeds) {
+        free(seeds->keys);
+        lookup_done(&seeds->lookup);
+}
+
+/* The processes of the n rows that were just read. */
+static int seed_all(const struct collect *collect, struct cargo *cargo, uint32_t n, struct seeds *seeds) {
+        uint32_t n_seeded = 0;
+        int r;
+
+        seeds->keys = reallocarray(NULL, n + 1, sizeof(*seeds->keys));
+        r = seeds->keys ? lookup_reserve_all(&seeds->lookup, n) : -ENOMEM;
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
+                const struct process_key *key = &collect->keys[i];
+
+                if (!collect->values[i].is_process)
+                        continue;
+                seeds->keys[n_seeded] = *key;
+                lookup_add(&seeds->lookup, lookup_hash(key, sizeof(*key)), n_seeded++);
+                r = load(cargo, key, &collect->values[i]);
+        }
+        return r < 0 ? r : deliver(cargo);
+}
+
+static bool match_seed(const void *owner, uint32_t number, const void *key) {
+        const struct seeds *seeds = owner;
+
+        return memcmp(&seeds->keys[number], key, sizeof(*seeds->keys)) == 0;
+}
+
+/* The table is in force; the n rows were read after that. Returns how many processes did not fit. */
+static uint32_t seed_rest(const struct collect *collect, int fd, uint32_t n, const struct seeds *seeds) {
+        uint32_t n_left_out = 0;
+
+        for (uint32_t i = 0; i < n && !seeds->is_full; i++) {
+                const struct process_key *key = &collect->keys[i];
+
+                if (lookup_find(&seeds->lookup, lookup_hash(key, sizeof(*key)), match_seed, seeds, key) == LOOKUP_NONE)
+                        n_left_out += put(fd, key, &collect->values[i]) < 0;
+        }
+        return n_left_out;
+}
+
+static int seed(struct collect *collect, const struct successors *next, struct seeds *seeds) {
+        struct cargo *cargo;
+        uint32_t n;
+        int r;
+
+        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r < 0)
+                return r;
+        cargo = malloc(sizeof(*cargo));
+        if (!cargo)
+                return -ENOMEM;
+        cargo->fd = next->table_fd;
+        cargo->n = 0;
+        seeds->is_full = n > next->n_rows;
+        r = seeds->is_full ? seed_busiest(collect, cargo, next->n_rows) : seed_all(collect, cargo, n, seeds);
+        free(cargo);
+        return r;
 }
 
 static int reserve_pending(struct collect *collect, uint32_t n) {
@@ -201,12 +300,6 @@ static void keep_last_rows(struct collect *collect, uint32_t n) {
                         .is_last = true,
                 };
 }
-
-/* The tables that are to take the place of those in force. */
-struct successors {
-        int table_fd, cores_fd; /* cores_fd: -1 if there are no maps per core */
-        uint32_t n_rows;
-};
 
 static void close_successors(const struct successors *next) {
         if (next->table_fd >= 0)
@@ -232,19 +325,15 @@ static int create_successors(struct collect *collect, uint32_t n_rows, bool is_p
 
 /* What the CPUs counted is taken from the programs after the rows: rows made in between are in the new table, and what
  * they count per core is their last in the old one. */
-static int exchange_tables(struct collect *collect, const struct successors *next, uint32_t *ret_left_out) {
+static int exchange_tables(struct collect *collect, const struct successors *next, struct seeds *seeds,
+                           uint32_t *ret_left_out) {
         int outer = bpf_map__fd(collect->skeleton->maps.table), r;
         uint32_t zero = 0, n;
 
-        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
-        if (r == 0 && n > next->n_rows)
-                r = seed_busiest(collect, next->table_fd);
-        else if (r == 0)
-                (void) seed(collect, next->table_fd, n);
-        if (r < 0)
-                return r;
+        r = seed(collect, next, seeds);
         /* Room first: after the exchange nothing may fail. */
-        r = reserve_pending(collect, 2 * collect->config.max_processes);
+        if (r == 0)
+                r = reserve_pending(collect, 2 * collect->config.max_processes);
         if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
                 r = -errno;
         if (r < 0)
@@ -253,7 +342,7 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         r = read_rows(collect, next->table_fd, &n);
         if (r < 0)
                 return r;
-        *ret_left_out = seed(collect, next->table_fd, n);
+        *ret_left_out = seed_rest(collect, next->table_fd, n, seeds);
         keep_last_rows(collect, n);
         return 0;
 }
@@ -271,6 +360,7 @@ static void succeed(struct collect *collect, const struct successors *next) {
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
         uint32_t left_out = 0, old = collect->config.max_processes;
+        struct seeds seeds = { 0 };
         struct successors next;
         int r;
 
@@ -280,7 +370,8 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
         r = create_successors(collect, n_rows, is_per_core, &next);
         if (r < 0)
                 return refuse(ret_reason, size, r, "the kernel refused a table of that size");
-        r = exchange_tables(collect, &next, &left_out);
+        r = exchange_tables(collect, &next, &seeds, &left_out);
+        seeds_done(&seeds);
         if (r < 0) {
                 close_successors(&next);
                 return refuse(ret_reason, size, r, "cannot exchange the tables");

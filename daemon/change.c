@@ -22,16 +22,10 @@ int change_refuse_value(size_t number, const char *value, int error, struct cont
                             value, strlen(value) > MESSAGE_VALUE_MAX ? "..." : "", table[number].allowed);
 }
 
-/* The collector's reason is complete; how the caller may react follows from its error. */
+/* The collector's reason is complete. */
 static int refuse_change(const struct setting *setting, const char *value, int error, const char *reason,
                          struct control_error *ret_error) {
-        enum control_failure failure = CONTROL_NOT_SUPPORTED;
-
-        if (error == -ENOMEM || error == -E2BIG || error == -ENOSPC || error == -EMFILE || error == -ENFILE)
-                failure = CONTROL_NO_MEMORY;
-        else if (error == -EIO || error == -EAGAIN || error == -EBUSY)
-                failure = CONTROL_FAILED;
-        return control_fail(ret_error, failure, error, "%s=%s: %s", setting->key, value,
+        return control_fail(ret_error, control_failure_of(error), error, "%s=%s: %s", setting->key, value,
                             reason[0] ? reason : strerror(-error));
 }
 

@@ -59,7 +59,7 @@ static int switch_module(struct daemon *d, size_t number, bool is_on, struct con
                 return 0;
         r = collect_set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
         if (r < 0)
-                return control_fail(ret_error, r == -ENOMEM ? CONTROL_NO_MEMORY : CONTROL_NOT_SUPPORTED, r,
+                return control_fail(ret_error, control_failure_of(r), r,
                                     "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
                                     reason[0] ? reason : strerror(-r));
         d->modules[number].is_enabled = is_on;

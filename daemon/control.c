@@ -39,6 +39,15 @@ int control_fail(struct control_error *ret_error, enum control_failure failure, 
         return error;
 }
 
+enum control_failure control_failure_of(int error) {
+        switch (-error) {
+        case ENOMEM: case E2BIG: case ENOSPC: case EMFILE: case ENFILE: return CONTROL_NO_MEMORY;
+        case EPERM: case EACCES: return CONTROL_NOT_PERMITTED;
+        case EIO: case EAGAIN: case EBUSY: return CONTROL_FAILED;
+        default: return CONTROL_NOT_SUPPORTED;
+        }
+}
+
 static void facts(void *daemon, struct control_facts *ret_facts) {
         const struct daemon *d = daemon;
         struct aggregate_result result;
@@ -50,13 +59,13 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .version = PACKAGE_VERSION,
                 .kernel = d->kernel,
                 .sequence = publish_next(d->publish) - 1,
-                .incarnation = d->incarnation,
+                .incarnation = publish_number(d->publish),
                 .started_usec = d->started_usec,
                 .cost_ns = d->cost_ns,
                 .kernel_memory = maps + per_socket * d->health.sockets_tracked,
                 .sockets_tracked = d->health.sockets_tracked,
                 .sockets_overflowed = d->health.sockets_overflowed,
-                .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed,
+                .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed + result.services_overflowed,
                 .readers = (uint32_t) readers_granted(d->readers),
                 .interval_usec = d->interval_usec,
                 .full_group = d->gid,

@@ -75,6 +75,8 @@ void ahead_stop(struct daemon *daemon);
 /* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+/* How a caller may react to what the kernel answered to a change. */
+enum control_failure control_failure_of(int error);
 
 /* change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in force
  * already is no change: its source stays what it was. */

@@ -203,6 +203,13 @@ static void on_reader_arrived(void *userdata) {
                 schedule(d, d->published_usec + d->settings.interval_usec);
 }
 
+static void on_reader_counted(void *userdata) {
+        struct daemon *d = userdata;
+
+        if (d->changed)
+                d->changed(d->changed_userdata);
+}
+
 static int get_view_fd(void *userdata, enum publish_view view) {
         struct daemon *d = userdata;
 
@@ -410,6 +417,7 @@ static int start_readers(struct daemon *d, int listen_fd) {
                 .max = MAX_READERS,
                 .max_per_uid = MAX_READERS_PER_UID,
                 .arrived = on_reader_arrived,
+                .counted = on_reader_counted,
                 .view_fd = get_view_fd,
                 .userdata = d,
         };

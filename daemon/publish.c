@@ -31,6 +31,7 @@ struct publish {
         struct segment *successors[N_PUBLISH_VIEWS]; /* not visible before their first publication */
         uint32_t capacity[LAYOUT_N_TABLES];
         uint64_t sequence;
+        uint64_t n_replaced; /* how often there were new segments after the first */
 };
 
 static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
@@ -243,6 +244,7 @@ static void succeed(struct publish *publish, enum publish_view view, unsigned *r
 int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,
                   unsigned *ret_replaced) {
         struct aggregate_result result;
+        bool is_first = !publish->segments[PUBLISH_PUBLIC];
         unsigned replaced = 0;
         int r = 0;
 
@@ -256,8 +258,14 @@ int publish_write(struct publish *publish, const struct aggregate *aggregate, co
                         r = error;
         }
         publish->sequence++;
+        if (replaced && !is_first)
+                publish->n_replaced++;
         *ret_replaced = replaced;
         return r;
+}
+
+uint64_t publish_number(const struct publish *publish) {
+        return publish->config.incarnation + publish->n_replaced;
 }
 
 int publish_fd(const struct publish *publish, enum publish_view view) {

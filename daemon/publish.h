@@ -28,6 +28,8 @@ struct publish *publish_free(struct publish *publish);
 
 /* Number that the next publication will have. */
 uint64_t publish_next(const struct publish *publish);
+/* Of the segments that are written now: another one whenever they are replaced, by this daemon or the next. */
+uint64_t publish_number(const struct publish *publish);
 /* Makes the segments, or makes room for what is to be published by replacing those that are too small. What cannot be
  * made room for is merged into the overflow rows. 1: there are larger ones; 0: nothing to do; or the error that stopped
  * it from growing. */

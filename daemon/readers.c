@@ -51,13 +51,19 @@ static uint64_t now_usec(void) {
         return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 }
 
+static void count(struct readers *readers, int n) {
+        readers->n_granted += (uint32_t) n;
+        if (n != 0 && readers->config.counted)
+                readers->config.counted(readers->config.userdata);
+}
+
 static struct reader *reader_free(struct reader *reader) {
         struct readers *readers = reader->readers;
 
         *(reader->previous ? &reader->previous->next : &readers->first) = reader->next;
         *(reader->next ? &reader->next->previous : &readers->last) = reader->previous;
         readers->n--;
-        readers->n_granted -= reader->is_granted;
+        count(readers, -(int) reader->is_granted);
         sd_event_source_disable_unref(reader->source);
         close(reader->fd);
         free(reader);
@@ -169,7 +175,7 @@ static bool take_hello(struct reader *reader, const struct handshake_message *he
                 return false;
         }
         reader->is_granted = true;
-        readers->n_granted++;
+        count(readers, 1);
         return true;
 }
 

@@ -23,6 +23,8 @@ struct readers_config {
         uint64_t timeout_usec;   /* until the hello; 0: as the protocol says */
         /* A reader is about to be granted a view: the moment to publish if the last publication is old. */
         void (*arrived)(void *userdata);
+        /* There is one more or one less that holds a view; NULL: nobody wants to know. */
+        void (*counted)(void *userdata);
         /* The descriptor of a view, or -1. */
         int (*view_fd)(void *userdata, enum publish_view view);
         void *userdata;

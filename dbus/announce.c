@@ -142,8 +142,8 @@ int announce_start(struct bus *bus) {
 
         if (r < 0)
                 return r;
-        /* After everything else of this turn. */
-        r = sd_event_source_set_priority(bus->changed, SD_EVENT_PRIORITY_IDLE);
+        /* After everything else of this turn, and before somebody reads what listeners were not told. */
+        r = sd_event_source_set_priority(bus->changed, BUS_PRIORITY - 1);
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(bus->changed, SD_EVENT_OFF);

@@ -12,6 +12,8 @@
 #define BUS_NAME "org.socktally1"
 #define BUS_PATH "/org/socktally1"
 #define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
+/* Counting comes first when both have work. */
+#define BUS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 #define MAX_REQUESTS 1024       /* that wait for the bus to say who calls */
 #define MAX_REQUESTS_OF_ONE 256 /* of one caller */
 #define MAX_QUESTIONS 96        /* at polkit; a system bus lets one program wait for 128 answers */

@@ -20,8 +20,6 @@
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
 #define LOCAL_NAME "org.freedesktop.DBus.Local" /* sd-bus itself */
 #define AGAIN_USEC 1000000
-/* Counting comes first when both have work. */
-#define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 
 static int connect_to_bus(struct bus *bus);
 
@@ -33,6 +31,22 @@ bool is_from_bus(sd_bus_message *message) {
 
 int object_look(struct object *object) {
         return object->kind->look(object);
+}
+
+static const struct kind *const kinds_with_names[] = { &module_kind, &table_kind };
+
+/* Below the place of modules or tables there are only those. */
+static int refuse_name(const struct bus *bus, const struct kind *kind, const char *name, sd_bus_error *error) {
+        char names[128] = "";
+        size_t n = 0;
+
+        for (size_t i = 0; i < bus->n_objects && n < sizeof names; i++)
+                if (bus->objects[i].kind == kind)
+                        n += (size_t) snprintf(names + n, sizeof names - n, "%s%s", n > 0 ? ", " : "",
+                                               bus->objects[i].path + strlen(kind->prefix) + 1);
+        return failure_say(error, kind == &module_kind ? CONTROL_NO_SUCH_MODULE : CONTROL_INVALID_ARGUMENT,
+                           "There is no %s \"%.40s\"; there are %s", kind == &module_kind ? "module" : "table", name,
+                           names);
 }
 
 static int on_find(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret_found,
@@ -48,6 +62,13 @@ static int on_find(sd_bus *connection, const char *path, const char *interface, 
                         return 0;
                 *ret_found = object;
                 return 1;
+        }
+        for (size_t i = 0; i < sizeof kinds_with_names / sizeof kinds_with_names[0]; i++) {
+                const struct kind *kind = kinds_with_names[i];
+                size_t n = strlen(kind->prefix);
+
+                if (strcmp(kind->interface, interface) == 0 && strncmp(path, kind->prefix, n) == 0 && path[n] == '/')
+                        return refuse_name(bus, kind, path + n + 1, error);
         }
         return 0;
 }
@@ -165,7 +186,7 @@ static int start(struct bus *bus) {
         if (r >= 0)
                 r = sd_bus_set_watch_bind(bus->connection, true);
         if (r >= 0)
-                r = sd_bus_attach_event(bus->connection, bus->event, PRIORITY);
+                r = sd_bus_attach_event(bus->connection, bus->event, BUS_PRIORITY);
         if (r >= 0)
                 r = sd_bus_start(bus->connection);
         return r;

@@ -29,7 +29,7 @@ struct belief {
 struct listener {
         struct belief beliefs[MAX_PROPERTIES];
         size_t n;
-        unsigned n_told;
+        unsigned n_told, n_replaced;
         char xml[65536];
 };
 
@@ -152,6 +152,19 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *err
         return 0;
 }
 
+/* It says what the property says, which was told before. */
+static int on_replaced(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct listener *listener = userdata;
+        uint64_t incarnation;
+        char value[32];
+
+        assert_true(sd_bus_message_read(message, "t", &incarnation) > 0);
+        snprintf(value, sizeof value, "%" PRIu64, incarnation);
+        assert_non_null(strstr(find(listener, STAGE_PATH, "Incarnation")->value, value));
+        listener->n_replaced++;
+        return 0;
+}
+
 /* How many announced properties are not as believed; the first time they are learned. */
 static unsigned compare(struct stage *stage, struct listener *listener, size_t i, bool is_first, char ret_what[256]) {
         sd_bus_message *reply = NULL;
@@ -256,6 +269,8 @@ static void whoever_believes_what_is_announced_knows_everything(void **state) {
         read_xml(listener);
         assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, NULL, "org.freedesktop.DBus.Properties",
                                         "PropertiesChanged", on_changed, listener) >= 0);
+        assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SegmentReplaced",
+                                        on_replaced, listener) >= 0);
         for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++)
                 (void) compare(stage, listener, i, true, what);
         srand(20261121);
@@ -268,6 +283,7 @@ static void whoever_believes_what_is_announced_knows_everything(void **state) {
         }
         print_message("# %u values were announced in %d changes\n", listener->n_told, N_CHANGES);
         assert_true(listener->n_told > N_CHANGES / 4);
+        assert_true(listener->n_replaced > 0);
         free(listener);
 }
 

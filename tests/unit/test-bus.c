@@ -123,12 +123,25 @@ static void the_object_manager_lists_every_module_and_table(void **state) {
         sd_bus_message_unref(reply);
 }
 
-static void an_unknown_module_is_an_unknown_object(void **state) {
-        struct stage *stage = *state;
-        char error[128];
+static void expect_refusal(struct stage *stage, const char *path, const char *interface, const char *member,
+                           const char *name, const char *message) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        assert_true(stage_call(stage->bus, STAGE_PATH "/module/icmp", STAGE_MODULE, "Disable", error, NULL) < 0);
-        assert_string_equal(error, SD_BUS_ERROR_UNKNOWN_OBJECT);
+        assert_true(sd_bus_call_method(stage->bus, STAGE_NAME, path, interface, member, &error, NULL, NULL) < 0);
+        assert_string_equal(error.name, name);
+        if (message)
+                assert_string_equal(error.message, message);
+        sd_bus_error_free(&error);
+}
+
+static void unknown_modules_and_tables_are_named_with_those_there_are(void **state) {
+        struct stage *stage = *state;
+
+        expect_refusal(stage, STAGE_PATH "/module/icmp", STAGE_MODULE, "Disable", ERROR("NoSuchModule"),
+                       "There is no module \"icmp\"; there are tcp, udp");
+        expect_refusal(stage, STAGE_PATH "/table/apps", STAGE_TABLE, "SetCapacity", ERROR("InvalidArgument"),
+                       "There is no table \"apps\"; there are processes, services");
+        expect_refusal(stage, STAGE_PATH "/thing", STAGE_MODULE, "Disable", SD_BUS_ERROR_UNKNOWN_OBJECT, NULL);
 }
 
 static void root_sets_properties(void **state) {
@@ -466,7 +479,7 @@ int main(void) {
                 CASE(every_setting_is_shown_with_its_source),
                 CASE(each_module_and_table_is_an_object),
                 CASE(the_object_manager_lists_every_module_and_table),
-                CASE(an_unknown_module_is_an_unknown_object),
+                CASE(unknown_modules_and_tables_are_named_with_those_there_are),
                 CASE(a_value_out_of_range_is_named_and_changes_nothing),
                 CASE(a_value_of_another_type_is_refused),
                 CASE(facts_cannot_be_written),

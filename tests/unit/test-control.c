@@ -241,6 +241,9 @@ static void what_the_kernel_refuses_changes_nothing(void **state) {
                      CONTROL_NOT_SUPPORTED, "udp off: the script refuses");
         assert_int_equal(stage->ops->module(stage->daemon, MODULE_UDP, &module), 0);
         assert_true(module.is_enabled);
+        atomic_store(&stage->script.change_error, -EPERM);
+        assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "return"), CONTROL_NOT_PERMITTED,
+                     "LoadMode=return: the script refuses");
         atomic_store(&stage->script.change_error, -ENOMEM);
         assert_error(stage, stage->ops->table_set_capacity(stage->daemon, 0, 100, &stage->error), CONTROL_NO_MEMORY,
                      "Processes=100: the script refuses");

@@ -83,7 +83,10 @@ static void take_value(struct reading *reading, const struct setting *setting, c
         uint32_t bit = UINT32_C(1) << setting_number(setting);
         char source[SETTINGS_SOURCE_SIZE];
 
-        snprintf(source, sizeof source, "%s:%u", reading->path, reading->line);
+        if (value[0])
+                snprintf(source, sizeof source, "%s:%u", reading->path, reading->line);
+        else
+                snprintf(source, sizeof source, "default");
         if (settings_set(reading->settings, setting_number(setting), value[0] ? value : setting->initial, source) < 0) {
                 reading->settings->rejected |= bit;
                 say(reading, "%s=%s: must be %s, ignoring it", setting->key, value, setting->allowed);

@@ -62,6 +62,14 @@ static void settle(struct settings *settings, configuration_report *report, void
         (void) settings_set(settings, SETTING_IDLE_INTERVAL, table[SETTING_IDLE_INTERVAL].initial, "default");
 }
 
+/* Where a line is wrong, what is in force stays; with a line that is right it may be contradictory. */
+static void keep_rejected(const struct daemon *d, struct settings *wanted, struct problems *problems) {
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                if (wanted->rejected & UINT32_C(1) << i)
+                        settings_copy(wanted, &d->settings, i);
+        settle(wanted, on_problem, problems);
+}
+
 int reload_read(const struct daemon *d, struct settings *ret_settings, configuration_report *report, void *userdata) {
         int r;
 
@@ -75,17 +83,26 @@ int reload_read(const struct daemon *d, struct settings *ret_settings, configura
         return r;
 }
 
-/* Where a line is wrong, what is in force stays. */
+/* The source, which mostly is a file and a line, and what is wrong with the value there. */
+static void take_refusal(struct problems *problems, const char *source, const struct control_error *error) {
+        char line[SETTINGS_SOURCE_SIZE + sizeof error->message];
+
+        snprintf(line, sizeof line, "%s%s%s", strchr(source, ':') ? source : "", strchr(source, ':') ? ": " : "",
+                 error->message);
+        take_problem(problems, error->failure, line);
+}
+
 static void apply_all(struct daemon *d, const struct settings *wanted, struct problems *problems) {
         char value[SETTINGS_VALUE_SIZE];
         struct control_error error;
 
         for (size_t i = 0; i < N_SETTINGS; i++) {
-                if (wanted->rejected & UINT32_C(1) << i)
-                        continue;
                 settings_format(wanted, i, value);
-                if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
-                        take_problem(problems, error.failure, error.message);
+                if (i == SETTING_SOCKETS && !settings_is_same(wanted, &d->settings, i))
+                        log_line(LOG_NOTICE, "%s: Sockets=%s takes effect when the service starts again",
+                                 wanted->sources[i], value);
+                else if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
+                        take_refusal(problems, wanted->sources[i], &error);
                 else
                         settings_copy(&d->settings, wanted, i); /* the source may be another though the value is not */
         }
@@ -119,6 +136,7 @@ static int reload(struct daemon *d, struct control_error *ret_error) {
         r = reload_read(d, &wanted, on_problem, &problems);
         if (r < 0)
                 return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
+        keep_rejected(d, &wanted, &problems);
         apply_all(d, &wanted, &problems);
         if (d->changed)
                 d->changed(d->changed_userdata);

@@ -74,9 +74,10 @@ static int act(sd_bus_message *message, struct object *object, sd_bus_message_ha
         r = caller_authorise(object->bus, message, CALLER_MAY_CONFIGURE, handler, object, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        if (operation(object->bus->daemon, &failure) < 0)
+        r = operation(object->bus->daemon, &failure);
+        announce(object->bus, BUS_ALL); /* a reload applies the lines that are right */
+        if (r < 0)
                 return failure_set(error, &failure);
-        announce(object->bus, BUS_ALL);
         return sd_bus_reply_method_return(message, NULL);
 }
 

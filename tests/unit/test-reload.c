@@ -113,10 +113,42 @@ static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\nInterval=3s\nSockets=100\n");
         atomic_store(&stage->script.change_error, -EOPNOTSUPP);
         assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED,
-                     "LoadMode=return: the script refuses");
+                     "socktally.conf:2: LoadMode=return: the script refuses");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "Interval", "3s", ":3");
         assert_row(stage, "Sockets", "262144", "default");
+}
+
+static void what_waits_for_the_next_start_is_no_error(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nSockets=100\nInterval=3s\n");
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "Interval", "3s", ":3");
+        assert_row(stage, "Sockets", "262144", "default");
+}
+
+static void what_stays_because_its_line_is_wrong_contradicts_nothing(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 5000000), 0);
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=7s\nIdleInterval=soon\n");
+        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "socktally.conf:3: IdleInterval=soon: must be");
+        assert_non_null(strstr(stage->error.message, "and 1 more"));
+        assert_row(stage, "Interval", "7s", ":2");
+        assert_row(stage, "IdleInterval", "10s", "default");
+        assert_int_equal(set_number(stage, SETTING_INTERVAL, 6000000), 0);
+}
+
+static void an_empty_value_is_nobodys(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=20s\nIdleInterval=15s\nIdleInterval=\n");
+        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_row(stage, "Interval", "20s", ":2");
+        assert_row(stage, "IdleInterval", "20s", "default");
 }
 
 static void a_hangup_signal_reloads(void **state) {
@@ -237,6 +269,9 @@ int main(void) {
                 CASE(settings_of_files_that_contradict_each_other_are_named),
                 CASE(every_new_setting_comes_from_the_file_and_goes_back_to_one),
                 CASE(a_change_that_fails_in_a_reload_is_told_and_the_rest_applied),
+                CASE(what_waits_for_the_next_start_is_no_error),
+                CASE(what_stays_because_its_line_is_wrong_contradicts_nothing),
+                CASE(an_empty_value_is_nobodys),
                 CASE(a_hangup_signal_reloads),
                 CASE(save_writes_what_differs_and_the_next_start_has_it),
                 CASE(save_removes_its_file_when_nothing_differs),

@@ -50,7 +50,7 @@ static const char *const actions[] = {
 };
 
 static const char silent_bus[] = "The bus does not say who calls";
-static const char too_many[] = "Too many requests wait for a decision; wait for some of the answers";
+static const char too_many[] = "Too many requests wait for a decision, see org.socktally1(5); wait for some of them";
 
 static void request_free(struct request *request) {
         struct bus *bus = request->bus;
@@ -270,7 +270,9 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
                 resume(request);
         else if (!actions[request->right]) {
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED,
-                                     "Only root may write properties; the method Set of that name asks polkit");
+                                     strcmp(sd_bus_message_get_path(request->message), BUS_PATH) == 0 ?
+                                             "Only root may write properties; the method Set of that name asks polkit" :
+                                             "Only root may change the log");
                 finish(request, r, &error);
         } else if ((r = ask_polkit(request, credentials.uid, &error)) < 0)
                 finish(request, r, &error);

@@ -74,18 +74,20 @@ enum exit_status bus_explain_value(const char *what, int r, sd_bus_error *error,
         size_t i = find_verdict(error);
         enum exit_status status = bus_verdict(r, error);
         const char *advice = i < N_VERDICTS && verdicts[i].advice ? verdicts[i].advice : "";
+        size_t n = strcspn(what, " ");
         char message[512], meant[96] = "";
 
         (void)untrusted_printable(message, sizeof(message),
                                   error->message && *error->message ? error->message : strerror(-r));
+        /* The daemon mostly says again what was typed. */
+        if (what[n] && status != STATUS_USAGE && strncmp(message, what + n + 1, strlen(what + n + 1)) != 0)
+                n = strlen(what);
         if (nearest && status == STATUS_USAGE)
                 (void)snprintf(meant, sizeof(meant), "; did you mean '%s'?", nearest);
         if (status == STATUS_NO_DAEMON)
                 warnx("%s: no daemon is on the bus (%s); %s", what, message, advice);
-        else if (status == STATUS_USAGE) /* the daemon says again what was typed */
-                warnx("%.*s: %s%s", (int)strcspn(what, " "), what, message, meant);
         else
-                warnx("%s: %s%s%s%s", what, message, meant, *advice ? "; " : "", advice);
+                warnx("%.*s: %s%s%s%s", (int)n, what, message, meant, *advice ? "; " : "", advice);
         sd_bus_error_free(error);
         return status;
 }

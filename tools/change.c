@@ -227,6 +227,11 @@ static enum exit_status set_log_level(struct change *change, const struct settin
 
         r = CHANGE(change, &error, BUS_LOG_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", BUS_LOG, "LogLevel",
                    "s", value);
+        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED)) {
+                warnx("%s: only root may change it", change->what); /* polkit has no say */
+                sd_bus_error_free(&error);
+                return STATUS_NOT_PERMITTED;
+        }
         return r < 0 ? explain_word(change, setting, value, r, &error) : STATUS_DONE;
 }
 

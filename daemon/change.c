@@ -61,17 +61,27 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
         return r;
 }
 
-static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        int r = collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
+/* Whether the kernel takes the programs may be known later. */
+static void remember(struct daemon *d) {
+        if (!collect_is_changing(d->collect))
+                d->before = d->settings;
+}
 
-        ahead_follow(d);
+static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        int r;
+
+        remember(d);
+        r = collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
+        loader_follow(d);
         return r;
 }
 
 static int apply_attach_method(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        int r = collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
+        int r;
 
-        ahead_follow(d);
+        remember(d);
+        r = collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
+        loader_follow(d);
         return r;
 }
 
@@ -106,11 +116,13 @@ static int apply_log_level(struct daemon *d, const struct settings *wanted, char
 
 static void publish_now(struct daemon *d) {
         (void) daemon_run_interval(d);
+        if (collect_is_changing(d->collect)) /* goes on with each interval, and there is no idle one meanwhile */
+                daemon_reschedule(d);
 }
 
 static void report_and_publish(struct daemon *d) {
         control_modules_log(d);
-        (void) daemon_run_interval(d);
+        publish_now(d);
 }
 
 static void tell_watcher(struct daemon *d) {
@@ -164,4 +176,25 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         log_line(LOG_INFO, "%s is %s now, it was %s (%s)", table[number].key, new, old, source);
         (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(d);
         return 0;
+}
+
+static void take_back(struct daemon *d, size_t number, const char *value, const char *reason) {
+        struct settings wanted = d->settings;
+        char refused[SETTINGS_VALUE_SIZE];
+        const struct setting *table;
+
+        settings_table(&table);
+        (void) settings_set(&wanted, number, value, "run time");
+        if (settings_is_same(&wanted, &d->settings, number))
+                return;
+        if (settings_is_same(&wanted, &d->before, number))
+                settings_copy(&wanted, &d->before, number); /* with where it came from */
+        settings_format(&d->settings, number, refused);
+        d->settings = wanted;
+        log_line(LOG_WARNING, "%s is %s again, %s was refused: %s", table[number].key, value, refused, reason);
+}
+
+void change_take_back(struct daemon *d, const struct collect_config *config, const char *reason) {
+        take_back(d, SETTING_ATTACH_METHOD, attach_method_name(config->attach_method), reason);
+        take_back(d, SETTING_LOAD_MODE, load_mode_name(config->load_mode), reason);
 }

@@ -276,7 +276,7 @@ void collect_wait_left(struct collect *collect) {
 void collect_detach(struct collect *collect) {
         if (!collect->skeleton)
                 return;
-        collect_end_ahead(collect);
+        collect_end_loader(collect);
         collect_wait_left(collect);
         collect_drop_sets(collect, ~0U);
         collect_unload_sets(collect, ~0U);

@@ -339,9 +339,9 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         if (r < 0)
                 return r;
         cores_exchange(collect, next->cores_fd);
-        r = read_rows(collect, next->table_fd, &n);
-        if (r < 0)
-                return r;
+        *ret_left_out = 1;
+        if (read_rows(collect, next->table_fd, &n) < 0) /* there is no way back */
+                return 0;
         *ret_left_out = seed_rest(collect, next->table_fd, n, seeds);
         keep_last_rows(collect, n);
         return 0;
@@ -359,7 +359,8 @@ static void succeed(struct collect *collect, const struct successors *next) {
 }
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
-        uint32_t left_out = 0, old = collect->config.max_processes;
+        uint32_t left_out = 0, old = collect->config.max_processes, old_entries = collect->cores.n_entries;
+        bool was_short = collect->skeleton->bss->is_table_short;
         struct seeds seeds = { 0 };
         struct successors next;
         int r;
@@ -374,6 +375,8 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
         seeds_done(&seeds);
         if (r < 0) {
                 close_successors(&next);
+                collect->cores.n_entries = old_entries;
+                collect->skeleton->bss->is_table_short = was_short;
                 return refuse(ret_reason, size, r, "cannot exchange the tables");
         }
         succeed(collect, &next);

@@ -201,10 +201,11 @@ int collect_load_sets(struct collect *collect, unsigned sets, char *reason, size
         struct socktally_bpf *skeleton;
         int r;
 
-        collect_wait_ahead(collect, sets);
+        collect_wait_loader(collect, sets);
         sets &= ~collect->loaded;
-        if (sets == 0)
-                return 0;
+        r = collect_is_refused(collect, sets, reason, size);
+        if (sets == 0 || r < 0)
+                return r;
         r = collect_open_object(collect, sets, &skeleton, reason, size);
         if (r < 0)
                 return r;
@@ -223,7 +224,9 @@ int collect_load_sets(struct collect *collect, unsigned sets, char *reason, size
 void collect_unload_sets(struct collect *collect, unsigned sets) {
         sets &= collect->loaded;
         for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-                if (sets & 1U << hooks[i].set && collect->programs[i] >= 0)
+                if (sets & 1U << hooks[i].set && collect->programs[i] >= 0) {
                         close(collect->programs[i]);
+                        collect->programs[i] = -1;
+                }
         collect->loaded &= ~sets;
 }

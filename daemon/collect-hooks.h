@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_COLLECT_HOOKS_H
 #define SOCKTALLYD_COLLECT_HOOKS_H
-/* The hooks in sets: loaded, ahead or when they are needed, attached and dropped. For the collect*.c files only. */
+/* The hooks in sets: loaded, attached and dropped. For the collect*.c files only. */
 #include "daemon/collect.h"
 
 struct socktally_bpf;
@@ -46,15 +46,16 @@ void collect_unload_sets(struct collect *collect, unsigned sets);
 int collect_say(char *reason, size_t size, int error, const char *what, const char *which);
 int collect_lacks_tracepoint(char *reason, size_t size);
 
-/* collect-ahead.c. */
+/* collect-loader.c. */
 /* Sets are needed that are not loaded. 1: a child loads them, and nothing is known that speaks against it. 0: whoever
  * needs them has to load them. An error: the kernel refuses what they need. */
-int collect_ask_ahead(struct collect *collect, unsigned sets, char *reason, size_t size);
-/* Are they loaded, or must whoever needs them load them? */
-bool collect_is_ahead_over(struct collect *collect, unsigned sets);
-/* Waits for what is being loaded ahead, until these sets are or nothing more will come; until the child has no hooks
- * open. */
-void collect_wait_ahead(struct collect *collect, unsigned sets);
+int collect_ask_loader(struct collect *collect, unsigned sets, char *reason, size_t size);
+/* The child's reason why some of them cannot be loaded; 0: it has none. */
+int collect_is_refused(const struct collect *collect, unsigned sets, char *reason, size_t size);
+/* Will no more come of the child: are they loaded, or refused, or must whoever needs them load them? */
+bool collect_is_loaded(struct collect *collect, unsigned sets);
+/* Waits until that is so; until the child has no hooks open. */
+void collect_wait_loader(struct collect *collect, unsigned sets);
 void collect_wait_apart(struct collect *collect);
 
 /* collect-attach.c. */

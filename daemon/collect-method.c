@@ -160,6 +160,8 @@ static bool continue_prepare(struct collect *collect) {
         struct handover *h = &collect->handover;
 
         if (h->wanted == h->inner) {
+                if (find_silent_sockets(collect) < 0)
+                        return false;
                 settle(collect);
                 return true;
         }
@@ -321,12 +323,20 @@ static int detach_streams(struct collect *collect, char *reason, size_t size) {
         return 0;
 }
 
+static void queue_or_not(struct collect *collect, bool is_queued) {
+        struct handover *h = &collect->handover;
+
+        if (is_queued && !h->is_queued)
+                h->before = collect->config.attach_method;
+        h->is_queued = is_queued;
+}
+
 /* Must sets be loaded first, or leave before they can come again? */
 static int must_queue(struct collect *collect, unsigned sets, char *reason, size_t size) {
         unsigned missing = sets & ~collect->loaded;
         int r;
 
-        r = missing ? collect_ask_ahead(collect, missing, reason, size) : 0;
+        r = missing ? collect_ask_loader(collect, missing, reason, size) : 0;
         return r != 0 ? r : !collect_has_left(collect) && collect->leaving.sets & sets;
 }
 
@@ -348,10 +358,23 @@ static int add_streams(struct collect *collect, const struct collect_config *con
                 if (r < 0)
                         return r;
         }
-        h->is_queued = queue;
+        if (r == 0 && is_seen)
+                collect->reason[0] = '\0';
+        queue_or_not(collect, queue);
         collect->config = *config;
         collect_apply(collect);
         return 0;
+}
+
+/* What was asked for is not wanted any more, before anything was done for it. */
+static void take_back(struct collect *collect, const struct collect_config *config) {
+        struct handover *h = &collect->handover;
+
+        h->is_queued = false;
+        h->wanted = h->inner;
+        collect->config = *config;
+        note_streams(collect);
+        collect_apply(collect);
 }
 
 static int take_over(struct collect *collect, const struct collect_config *config, unsigned sets, char *reason,
@@ -367,14 +390,19 @@ static int take_over(struct collect *collect, const struct collect_config *confi
         }
         if (!collect->has_tracepoints)
                 return collect_lacks_tracepoint(reason, size);
+        if (h->is_queued && h->stage == HANDOVER_NONE && counting_set(sets) == h->inner) {
+                take_back(collect, config);
+                return 0;
+        }
         all = sets_for(collect, sets);
         r = queue = must_queue(collect, all, reason, size);
         if (r == 0)
                 r = add_missing(collect, all, reason, size);
         if (r < 0)
                 return r;
-        collect->reason[0] = '\0';
-        h->is_queued = queue;
+        if (!queue)
+                collect->reason[0] = '\0';
+        queue_or_not(collect, queue);
         h->wanted = counting_set(sets);
         collect->config = *config;
         note_streams(collect);
@@ -385,24 +413,52 @@ static int take_over(struct collect *collect, const struct collect_config *confi
         return 0;
 }
 
-/* What could not be attached while it was leaving or being loaded. Should the kernel refuse it after all, those that
- * count go on. */
+/* The kernel refuses after all what it was asked for: those that count go on, with what they can observe. */
+static void give_up(struct collect *collect) {
+        struct handover *h = &collect->handover;
+        struct collect_config *config = &collect->config;
+
+        if (collect->has_tracepoints)
+                h->wanted = h->stage == HANDOVER_DRAIN ? SET_TRACEPOINT : h->inner;
+        collect->method = h->wanted == SET_TRACEPOINT ? ATTACH_TRACEPOINT : ATTACH_TRAMPOLINE;
+        config->attach_method = h->before;
+        if (config->attach_method != ATTACH_AUTO)
+                config->attach_method = collect->method;
+        if (h->wanted == SET_PROTOCOL)
+                config->load_mode = LOAD_PASSIVE;
+        h->is_refused = true;
+        note_streams(collect);
+}
+
+/* What could not be attached while it was leaving or being loaded. */
 static void attach_queued(struct collect *collect, unsigned sets) {
+        char reason[COLLECT_REASON_SIZE] = "";
+        int r = 0;
+
+        collect->handover.is_queued = false;
+        if (collect->has_tracepoints)
+                r = add_missing(collect, sets, reason, sizeof(reason));
+        else if (collect->config.load_mode != LOAD_PASSIVE)
+                r = attach_streams(collect, reason, sizeof(reason));
+        snprintf(collect->reason, sizeof(collect->reason), "%s", reason);
+        if (r < 0)
+                give_up(collect);
+        collect_apply(collect);
+}
+
+bool collect_is_changing(const struct collect *collect) {
+        return collect->handover.is_queued || collect->handover.stage != HANDOVER_NONE;
+}
+
+bool collect_take_refusal(struct collect *collect, struct collect_config *ret_config, const char **ret_reason) {
         struct handover *h = &collect->handover;
 
-        h->is_queued = false;
-        if (!collect->has_tracepoints) {
-                if (collect->config.load_mode != LOAD_PASSIVE)
-                        (void) attach_streams(collect, collect->reason, sizeof(collect->reason));
-                collect_apply(collect);
-                return;
-        }
-        if (add_missing(collect, sets, collect->reason, sizeof(collect->reason)) == 0)
-                return;
-        h->wanted = h->stage == HANDOVER_DRAIN ? SET_TRACEPOINT : h->inner;
-        collect->method = h->wanted == SET_TRACEPOINT ? ATTACH_TRACEPOINT : ATTACH_TRAMPOLINE;
-        note_streams(collect);
-        collect_apply(collect);
+        if (!h->is_refused)
+                return false;
+        h->is_refused = false;
+        *ret_config = collect->config;
+        *ret_reason = collect->reason;
+        return true;
 }
 
 void collect_continue(struct collect *collect) {
@@ -424,7 +480,7 @@ void collect_continue(struct collect *collect) {
 
                 if (collect->has_tracepoints)
                         sets = sets_for(collect, sets);
-                if (!collect_is_ahead_over(collect, sets))
+                if (!collect_is_loaded(collect, sets))
                         return;
                 attach_queued(collect, sets);
         } else if (h->stage == HANDOVER_NONE) {

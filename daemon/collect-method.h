@@ -18,6 +18,8 @@ struct handover {
         bool is_leaving;      /* hooks were dropped, and are not known to be gone */
         bool is_new;          /* asked for since the last step */
         bool is_queued;       /* what is wanted is to be attached first */
+        enum attach_method before; /* then: what was configured before it was asked for */
+        bool is_refused;      /* and could not be, which nobody has been told yet */
         uint32_t n_awaited;
         uint64_t n_missed;    /* marks missed when the census began */
 };

@@ -38,9 +38,10 @@ struct collect {
                 int fd;
                 bool is_apart; /* has nothing open that could be dropped */
                 bool is_tried; /* whether trampolines can be attached is known */
-                int error;     /* 0: they can be */
+                unsigned refused; /* sets that it could not load, and the last reason */
+                int error;
                 char reason[COLLECT_REASON_SIZE];
-        } ahead;
+        } loader;
         struct {
                 pid_t child; /* 0: none */
                 unsigned sets;

@@ -176,7 +176,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         uint32_t n = 0;
         int r;
 
-        (void) collect_take_ahead(collect);
+        (void) collect_take_loaded(collect);
         collect_continue(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);

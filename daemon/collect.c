@@ -208,7 +208,7 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         cores_init(&collect->cores);
         for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++)
                 collect->programs[i] = collect->links[i] = -1;
-        collect->ahead.fd = -1;
+        collect->loader.fd = -1;
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
         if (r == 0)

@@ -49,16 +49,19 @@ int attach_method_parse(const char *name, enum attach_method *ret_method); /* -E
 int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size);
 struct collect *collect_stop(struct collect *collect);
 
-/* Begins to load in another process what a later change of load mode or attach method may need. A change that comes
- * before begins the same, and has its answer when it is known that the kernel attaches such programs; they take over
- * when they are loaded. If that cannot be, it waits for the verifier. */
-void collect_load_ahead(struct collect *collect);
-/* Readable when there is something to take, or no more will come; -1: nothing is being loaded. */
-int collect_ahead_fd(const struct collect *collect);
+/* A change of load mode or attach method can need programs that are not loaded. Then it has its answer when it is known
+ * that the kernel attaches such programs, a child loads them, and they take over when they are there.
+ *
+ * Readable when there is something to take, or no more will come; -1: nothing is being loaded. */
+int collect_loader_fd(const struct collect *collect);
 /* Takes what was loaded until now. Returns whether more may come. */
-bool collect_take_ahead(struct collect *collect);
+bool collect_take_loaded(struct collect *collect);
 /* Closes the descriptor; what is still being loaded is given up. */
-void collect_end_ahead(struct collect *collect);
+void collect_end_loader(struct collect *collect);
+/* Is a change under way that goes on with each read? */
+bool collect_is_changing(const struct collect *collect);
+/* Once after a change that was accepted could not be made: true, with what is in force instead, and why. */
+bool collect_take_refusal(struct collect *collect, struct collect_config *ret_config, const char **ret_reason);
 
 /* Changes while counting goes on: no byte is lost or counted twice. 0, or -errno with nothing changed and the reason in
  * ret_reason, if that is not NULL. */

@@ -68,7 +68,8 @@ static void choose_interval(struct daemon *d) {
         if (readers_granted(d->readers) > 0)
                 d->last_reader_usec = now;
         d->interval_usec = d->settings.interval_usec;
-        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec)
+        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec &&
+            !(d->collect && collect_is_changing(d->collect)))
                 d->interval_usec = idle;
 }
 
@@ -121,14 +122,6 @@ static void show_status(struct daemon *d) {
         sd_notifyf(false, "STATUS=%s", status);
 }
 
-/* Programs that were accepted first and refused when they were loaded leave the method as it was. */
-static void log_method(struct daemon *d) {
-        const struct collect_report *reports;
-
-        if (collect_reports(d->collect, &reports) > 0 && reports[0].method != d->method)
-                control_modules_log(d);
-}
-
 int daemon_run_interval(struct daemon *d) {
         const struct sample *sample;
         uint64_t cpu_ns;
@@ -138,7 +131,7 @@ int daemon_run_interval(struct daemon *d) {
         identify_follow(d->identify);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
-        log_method(d);
+        loader_report(d);
         if (r >= 0) {
                 d->health = sample->health;
                 r = publish_sample(d, sample);
@@ -460,8 +453,6 @@ static int start_loop(struct daemon *d) {
                 r = sd_event_add_io(d->event, &d->identify_source, identify_fd(d->identify), EPOLLIN, on_cgroups, d);
         if (r >= 0 && sd_watchdog_enabled(false, &d->watchdog_usec) > 0)
                 r = sd_event_add_time_relative(d->event, &d->watchdog_source, CLOCK_MONOTONIC, 0, 0, on_watchdog, d);
-        if (r >= 0)
-                r = ahead_start(d);
         return r;
 }
 
@@ -582,7 +573,7 @@ struct daemon *daemon_free(struct daemon *d) {
         control_operations()->watch(d, NULL, NULL);
         d->bus = bus_free(d->bus);
         control_modules_stop(d);
-        ahead_stop(d);
+        loader_stop(d);
         sd_event_source_disable_unref(d->watchdog_source);
         sd_event_source_disable_unref(d->identify_source);
         sd_event_source_disable_unref(d->interval_source);

@@ -65,6 +65,7 @@ static struct reader *reader_free(struct reader *reader) {
         readers->n--;
         count(readers, -(int) reader->is_granted);
         sd_event_source_disable_unref(reader->source);
+        (void) shutdown(reader->fd, SHUT_RDWR); /* a child of the collector may still have it open */
         close(reader->fd);
         free(reader);
         return NULL;

@@ -378,13 +378,12 @@ static void set_urgent(bool is_urgent) {
                 fail("sched_setscheduler");
 }
 
-/* The first change begins with it, and waits for it like the others, which would only be held up. */
+/* The first change begins with it, and the others would only be held up. */
 static void load_all(struct collect *collect) {
         static const struct timespec interval = { .tv_nsec = 20 * 1000 * 1000 };
         const struct sample *sample;
 
-        collect_load_ahead(collect);
-        while (collect_take_ahead(collect)) {
+        while (collect_take_loaded(collect)) {
                 if (collect_read(collect, &sample) < 0)
                         fail("collect_read");
                 nanosleep(&interval, NULL);
@@ -449,10 +448,11 @@ int main(int argc, char *argv[]) {
                         return 2;
                 *(option == 'c' ? &n_changes : &seed) = (unsigned) strtoul(optarg, NULL, 0);
         }
-        printf("1..%zu\n", sizeof plans / sizeof plans[0] + 2);
+        printf("1..%zu\n", sizeof plans / sizeof plans[0] + 3);
         for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
                 run(&plans[i], n_changes, seed);
         waits_when_loaded(sizeof plans / sizeof plans[0] + 1);
         waits_when_early(sizeof plans / sizeof plans[0] + 2);
+        waits_when_refused(sizeof plans / sizeof plans[0] + 3);
         return EXIT_SUCCESS;
 }

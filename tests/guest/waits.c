@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -52,6 +54,8 @@ static void settle_down(struct collect *collect) {
                         fail("collect_read");
                 nanosleep(&interval, NULL);
         }
+        if (!collect_take_loaded(collect))
+                collect_end_loader(collect);
 }
 
 static double now_msec(void) {
@@ -95,10 +99,14 @@ void waits_when_loaded(int number) {
 
         if (collect_start(&collect, &config, reason, sizeof reason) < 0)
                 fail(reason);
-        collect_load_ahead(collect);
+        r = collect_set_attach_method(collect, ATTACH_TRAMPOLINE, reason, sizeof reason);
+        settle_down(collect);
+        if (r >= 0)
+                r = collect_set_attach_method(collect, ATTACH_AUTO, reason, sizeof reason);
         settle_down(collect);
         before = last_program();
-        r = change_all(collect, reason, sizeof reason);
+        if (r >= 0)
+                r = change_all(collect, reason, sizeof reason);
         after = last_program();
         if (r < 0)
                 printf("# refused: %s\n", reason);
@@ -154,9 +162,73 @@ void waits_when_early(int number) {
         if (collect_start(&collect, &config, reason, sizeof reason) < 0)
                 fail(reason);
         if (attach_method_of(collect) == ATTACH_TRACEPOINT) {
+                is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_PASSIVE) &&
+                           !is_queued(collect, ATTACH_AUTO, LOAD_RETURN) && waits_is_settled(collect) &&
+                           attach_method_of(collect) == ATTACH_TRACEPOINT && knows_calls(collect);
                 is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_ENTRY) && knows_calls(collect);
                 settle_down(collect);
                 is_right = is_right && attach_method_of(collect) == ATTACH_TRAMPOLINE && knows_calls(collect);
+        }
+        printf("%s %d - %s\n", is_right ? "ok" : "not ok", number, sentence);
+        collect_stop(collect);
+}
+
+/* With as few descriptors nothing can be passed or loaded. Nor can anything be read, but a read does its part. */
+static bool is_given_up(struct collect *collect, struct collect_config *ret_config) {
+        static const struct timespec interval = { .tv_nsec = 20 * 1000 * 1000 };
+        const struct sample *sample;
+        struct rlimit many, few;
+        const char *reason;
+        int next = dup(0);
+        bool is_over;
+
+        if (next < 0 || close(next) < 0 || getrlimit(RLIMIT_NOFILE, &many) < 0)
+                fail("the number of descriptors");
+        few = many;
+        few.rlim_cur = (rlim_t) next;
+        if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+                fail("setrlimit");
+        while (!(is_over = collect_take_refusal(collect, ret_config, &reason)) && collect_is_changing(collect)) {
+                (void) collect_read(collect, &sample);
+                nanosleep(&interval, NULL);
+        }
+        if (setrlimit(RLIMIT_NOFILE, &many) < 0)
+                fail("setrlimit");
+        if (is_over)
+                printf("# refused: %s\n", reason);
+        return is_over;
+}
+
+void waits_when_refused(int number) {
+        static const char sentence[] = "a change that is refused after its answer leaves what was before";
+        struct collect_config config = {
+                .load_mode = LOAD_PASSIVE,
+                .attach_method = ATTACH_TRAMPOLINE,
+                .max_processes = 64,
+                .max_sockets = 64,
+        };
+        char reason[COLLECT_REASON_SIZE] = "";
+        struct collect *collect;
+        bool is_right;
+
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        is_right = is_queued(collect, ATTACH_TRAMPOLINE, LOAD_RETURN) && is_given_up(collect, &config) &&
+                   config.load_mode == LOAD_PASSIVE && !knows_calls(collect);
+        settle_down(collect);
+        is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_RETURN);
+        settle_down(collect);
+        is_right = is_right && knows_calls(collect);
+        collect_stop(collect);
+        config.attach_method = ATTACH_AUTO;
+        config.load_mode = LOAD_ENTRY;
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        if (attach_method_of(collect) == ATTACH_TRACEPOINT) {
+                is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_ENTRY) &&
+                           is_given_up(collect, &config) && config.attach_method == ATTACH_AUTO;
+                settle_down(collect);
+                is_right = is_right && attach_method_of(collect) == ATTACH_TRACEPOINT && knows_calls(collect);
         }
         printf("%s %d - %s\n", is_right ? "ok" : "not ok", number, sentence);
         collect_stop(collect);

@@ -66,18 +66,27 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         return 0;
 }
 
-void collect_load_ahead(struct collect *collect) {
-}
-
-int collect_ahead_fd(const struct collect *collect) {
+int collect_loader_fd(const struct collect *collect) {
         return -1;
 }
 
-bool collect_take_ahead(struct collect *collect) {
+bool collect_take_loaded(struct collect *collect) {
         return false;
 }
 
-void collect_end_ahead(struct collect *collect) {
+void collect_end_loader(struct collect *collect) {
+}
+
+bool collect_is_changing(const struct collect *collect) {
+        return false;
+}
+
+bool collect_take_refusal(struct collect *collect, struct collect_config *ret_config, const char **ret_reason) {
+        if (!atomic_exchange(&script->is_refused, false))
+                return false;
+        *ret_config = script->config = script->instead;
+        *ret_reason = "the script refuses late";
+        return true;
 }
 
 struct collect *collect_stop(struct collect *collect) {

@@ -20,6 +20,8 @@ struct script {
         atomic_bool is_stopped;
         struct collect_config config; /* in force */
         bool has_reason;
+        atomic_bool is_refused; /* what was accepted cannot be after all */
+        struct collect_config instead;
 };
 
 /* Before daemon_new(), in the process that calls it. */

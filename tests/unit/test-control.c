@@ -229,6 +229,23 @@ static void a_module_says_what_its_programs_cost(void **state) {
         assert_int_equal(module.ns_per_event, 0);
 }
 
+static void what_the_kernel_refuses_later_is_taken_back(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        uint64_t sequence;
+
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
+        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
+        assert_row(stage, "AttachMethod", "trampoline", "run time");
+        stage->script.instead = stage->script.config;
+        stage->script.instead.attach_method = ATTACH_AUTO;
+        atomic_store(&stage->script.is_refused, true);
+        assert_int_equal(stage->ops->sync(stage->daemon, &sequence, &stage->error), 0);
+        assert_row(stage, "AttachMethod", "auto", "default");
+        assert_row(stage, "LoadMode", "passive", "run time");
+        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
+        assert_row(stage, "AttachMethod", "trampoline", "run time");
+}
+
 static void what_the_kernel_refuses_changes_nothing(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct control_module module;
@@ -445,6 +462,7 @@ int main(void) {
                 CASE(the_level_of_the_log_changes_and_is_a_setting),
                 CASE(a_module_says_what_its_programs_cost),
                 CASE(what_the_kernel_refuses_changes_nothing),
+                CASE(what_the_kernel_refuses_later_is_taken_back),
                 CASE(a_module_that_is_off_is_unknown_and_comes_back),
                 CASE(a_lifetime_ends_by_itself_and_can_be_extended),
                 CASE(a_lifetime_that_does_not_fit_is_refused),

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a change may need is loaded ahead, or else as soon as it is asked for. The verifier takes a second or two for
- * programs of another attach method, and who asks for a change should not wait that long, nor all who talk to the
- * daemon meanwhile. So a child of the daemon loads them. It sends one message each when
+ * Programs that a change needs and that are not loaded: the verifier takes a second or two for them, and who asks for
+ * the change should not wait that long, nor all who talk to the daemon meanwhile. So a child of the daemon loads them,
+ * and then what other changes may need. It sends a message when
  *
  *   it is apart: hooks stay attached while any process has them open, so it first closes those that it was born with;
  *   until then nothing is dropped here;
  *   it has tried to attach a program to a function: a kernel that does not let trampolines be mostly says so there, and
  *   who asked for them hears the reason;
- *   a set is loaded: with the descriptors of its programs. What the verifier refuses is left to the change itself.
+ *   a set is loaded, with the descriptors of its programs, or the kernel has refused it.
  *
  * It dies with the daemon. Its priority is no lower than the daemon's: the verifier does not sleep, and while it waits
  * for a processor, so does everybody who waits for the kernel's RCU.
@@ -28,13 +28,14 @@
 #include "daemon/collect-private.h"
 
 #define SET(set) (1U << (set))
+#define ASK_MSEC 50 /* who does not know by then says yes */
 #define TRAMPOLINES (SET(SET_INET) | SET(SET_PROTOCOL) | SET(SET_INET_RELEASE))
 
 enum announced { IS_APART, IS_TRIED, IS_LOADED };
 
 struct announcement {
         enum announced what;
-        int error; /* is tried: 0, or as reason says */
+        int error; /* 0, or as reason says */
         char reason[COLLECT_REASON_SIZE];
         enum hook_set set; /* is loaded: this one, with the descriptors of those programs that this kernel has */
         uint32_t n, hooks[COLLECT_MAX_HOOKS];
@@ -116,16 +117,20 @@ static int try_trampoline(const struct collect *collect, int fd) {
 
 /* One by one: what is refused keeps nothing else from being loaded. */
 static void load_each(struct collect *collect, int fd, unsigned sets) {
-        for (unsigned set = 0; set < N_HOOK_SETS; set++)
-                if (sets & SET(set) & ~collect->loaded && collect_load_sets(collect, SET(set), NULL, 0) == 0)
+        for (unsigned set = 0; set < N_HOOK_SETS; set++) {
+                struct announcement said = { .what = IS_LOADED, .set = set };
+
+                if (!(sets & SET(set) & ~collect->loaded))
+                        continue;
+                said.error = collect_load_sets(collect, SET(set), said.reason, sizeof(said.reason));
+                if (said.error < 0)
+                        announce(fd, &said);
+                else
                         announce_set(collect, fd, set);
+        }
 }
 
 static _Noreturn void live(struct collect *collect, int fd, unsigned first, pid_t daemon) {
-        sigset_t none;
-
-        sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
                 _exit(1);
         (void) prctl(PR_SET_NAME, "socktallyd-load");
@@ -134,7 +139,7 @@ static _Noreturn void live(struct collect *collect, int fd, unsigned first, pid_
         if (try_trampoline(collect, fd) < 0) /* there is nothing to change to */
                 _exit(0);
         load_each(collect, fd, first);
-        load_each(collect, fd, ~0U);
+        load_each(collect, fd, ~first);
         _exit(0);
 }
 
@@ -142,7 +147,11 @@ static void start(struct collect *collect, unsigned first) {
         pid_t child, daemon = getpid();
         int pair[2];
 
-        if (collect->ahead.fd >= 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        if (collect->loader.fd >= 0)
+                return;
+        collect->loader.is_apart = collect->loader.is_tried = false;
+        collect->loader.refused = 0;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return;
         child = fork();
         if (child == 0) {
@@ -154,15 +163,8 @@ static void start(struct collect *collect, unsigned first) {
                 close(pair[0]);
                 return;
         }
-        collect->ahead.child = child;
-        collect->ahead.fd = pair[0];
-        collect->ahead.is_apart = collect->ahead.is_tried = false;
-}
-
-void collect_load_ahead(struct collect *collect) {
-        /* From inside a PID namespace they cannot take over. */
-        if (collect->skeleton->rodata->cfg_scan_is_whole)
-                start(collect, 0);
+        collect->loader.child = child;
+        collect->loader.fd = pair[0];
 }
 
 static void close_all(const int *fds, size_t n) {
@@ -188,13 +190,14 @@ static void take_set(struct collect *collect, const struct announcement *said, c
 }
 
 static void take(struct collect *collect, const struct announcement *said, const int *fds, size_t n_fds) {
+        if (said->error < 0) {
+                collect->loader.refused |= said->what == IS_TRIED ? TRAMPOLINES : SET(said->set);
+                collect->loader.error = said->error;
+                memcpy(collect->loader.reason, said->reason, sizeof(said->reason));
+        }
         switch (said->what) {
-        case IS_APART: collect->ahead.is_apart = true; break;
-        case IS_TRIED:
-                collect->ahead.is_tried = true;
-                collect->ahead.error = said->error;
-                memcpy(collect->ahead.reason, said->reason, sizeof(said->reason));
-                break;
+        case IS_APART: collect->loader.is_apart = true; break;
+        case IS_TRIED: collect->loader.is_tried = true; break;
         case IS_LOADED: take_set(collect, said, fds, n_fds); break;
         }
 }
@@ -215,7 +218,7 @@ static ssize_t take_message(struct collect *collect) {
         size_t n_fds = 0;
         ssize_t n;
 
-        n = recvmsg(collect->ahead.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(collect->loader.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n <= 0)
                 return n < 0 ? -errno : 0;
         header = CMSG_FIRSTHDR(&message);
@@ -227,17 +230,18 @@ static ssize_t take_message(struct collect *collect) {
         return n;
 }
 
-/* The descriptor stays, as somebody may be watching it. */
+/* It has said all that it will. The descriptor stays, as somebody may be watching it. */
 static void reap(struct collect *collect) {
-        while (waitpid(collect->ahead.child, NULL, 0) < 0 && errno == EINTR)
+        (void) kill(collect->loader.child, SIGKILL);
+        while (waitpid(collect->loader.child, NULL, 0) < 0 && errno == EINTR)
                 continue;
-        collect->ahead.child = 0;
+        collect->loader.child = 0;
 }
 
-bool collect_take_ahead(struct collect *collect) {
+bool collect_take_loaded(struct collect *collect) {
         ssize_t n;
 
-        if (collect->ahead.child == 0)
+        if (collect->loader.child == 0)
                 return false;
         do
                 n = take_message(collect);
@@ -248,53 +252,61 @@ bool collect_take_ahead(struct collect *collect) {
         return false;
 }
 
-int collect_ahead_fd(const struct collect *collect) {
-        return collect->ahead.fd;
+int collect_loader_fd(const struct collect *collect) {
+        return collect->loader.fd;
 }
 
-static void wait_message(struct collect *collect) {
-        struct pollfd more = { .fd = collect->ahead.fd, .events = POLLIN };
+/* False: there was none in that time. */
+static bool wait_message(struct collect *collect, int msec) {
+        struct pollfd more = { .fd = collect->loader.fd, .events = POLLIN };
+        bool is_there = poll(&more, 1, msec) > 0;
 
-        (void) poll(&more, 1, -1);
-        (void) collect_take_ahead(collect);
+        (void) collect_take_loaded(collect);
+        return is_there;
 }
 
-int collect_ask_ahead(struct collect *collect, unsigned sets, char *reason, size_t size) {
-        if (collect->ahead.child == 0)
+int collect_is_refused(const struct collect *collect, unsigned sets, char *reason, size_t size) {
+        if (!(sets & collect->loader.refused & ~collect->loaded))
+                return 0;
+        if (reason)
+                snprintf(reason, size, "%s", collect->loader.reason);
+        return collect->loader.error;
+}
+
+int collect_ask_loader(struct collect *collect, unsigned sets, char *reason, size_t size) {
+        int r;
+
+        if (collect->loader.child == 0)
                 start(collect, sets);
-        if (sets & TRAMPOLINES && !(collect->loaded & SET(SET_INET_RELEASE))) {
-                while (collect->ahead.child && !collect->ahead.is_tried)
-                        wait_message(collect);
-                if (collect->ahead.is_tried && collect->ahead.error < 0) {
-                        snprintf(reason, size, "%s", collect->ahead.reason);
-                        return collect->ahead.error;
-                }
-        }
-        return collect->ahead.child != 0;
+        if (sets & TRAMPOLINES && !(collect->loaded & SET(SET_INET_RELEASE)))
+                while (collect->loader.child && !collect->loader.is_tried && wait_message(collect, ASK_MSEC))
+                        continue;
+        r = collect_is_refused(collect, sets, reason, size);
+        return r < 0 ? r : collect->loader.child != 0;
 }
 
-bool collect_is_ahead_over(struct collect *collect, unsigned sets) {
-        (void) collect_take_ahead(collect);
-        return collect->ahead.child == 0 || !(sets & ~collect->loaded);
+bool collect_is_loaded(struct collect *collect, unsigned sets) {
+        (void) collect_take_loaded(collect);
+        return collect->loader.child == 0 || !(sets & ~collect->loaded) ||
+               collect_is_refused(collect, sets, NULL, 0) < 0;
 }
 
-void collect_wait_ahead(struct collect *collect, unsigned sets) {
-        (void) collect_take_ahead(collect);
-        while (collect->ahead.child && sets & ~collect->loaded) /* to load the same here would take longer */
-                wait_message(collect);
+void collect_wait_loader(struct collect *collect, unsigned sets) {
+        while (!collect_is_loaded(collect, sets)) /* to load the same here would take longer */
+                wait_message(collect, -1);
 }
 
 void collect_wait_apart(struct collect *collect) {
-        while (collect->ahead.child && !collect->ahead.is_apart)
-                wait_message(collect);
+        while (collect->loader.child && !collect->loader.is_apart)
+                wait_message(collect, -1);
 }
 
-void collect_end_ahead(struct collect *collect) {
-        if (collect->ahead.child) {
-                (void) kill(collect->ahead.child, SIGKILL);
+void collect_end_loader(struct collect *collect) {
+        if (collect->loader.child) {
+                (void) kill(collect->loader.child, SIGKILL);
                 reap(collect);
         }
-        if (collect->ahead.fd >= 0)
-                close(collect->ahead.fd);
-        collect->ahead.fd = -1;
+        if (collect->loader.fd >= 0)
+                close(collect->loader.fd);
+        collect->loader.fd = -1;
 }

@@ -20,6 +20,21 @@ static _Noreturn void fail(const char *what) {
         exit(EXIT_FAILURE);
 }
 
+static struct collect *start(enum attach_method method, enum load_mode mode) {
+        struct collect_config config = {
+                .load_mode = mode,
+                .attach_method = method,
+                .max_processes = 64,
+                .max_sockets = 64,
+        };
+        char reason[COLLECT_REASON_SIZE] = "";
+        struct collect *collect;
+
+        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
+                fail(reason);
+        return collect;
+}
+
 bool waits_is_settled(struct collect *collect) {
         const struct collect_report *reports;
 
@@ -91,14 +106,11 @@ static int change_all(struct collect *collect, char *reason, size_t size) {
 /* Changes that find everything in the kernel need not wait for its verifier. */
 void waits_when_loaded(int number) {
         static const char sentence[] = "a change finds its programs loaded";
-        struct collect_config config = { .load_mode = LOAD_ENTRY, .max_processes = 64, .max_sockets = 64 };
+        struct collect *collect = start(ATTACH_AUTO, LOAD_ENTRY);
         char reason[COLLECT_REASON_SIZE] = "";
-        struct collect *collect;
         uint32_t before, after;
         int r;
 
-        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
-                fail(reason);
         r = collect_set_attach_method(collect, ATTACH_TRAMPOLINE, reason, sizeof reason);
         settle_down(collect);
         if (r >= 0)
@@ -142,25 +154,14 @@ static bool knows_calls(struct collect *collect) {
 
 void waits_when_early(int number) {
         static const char sentence[] = "a change that finds nothing loaded has its answer before";
-        struct collect_config config = {
-                .load_mode = LOAD_PASSIVE,
-                .attach_method = ATTACH_TRAMPOLINE,
-                .max_processes = 64,
-                .max_sockets = 64,
-        };
-        char reason[COLLECT_REASON_SIZE] = "";
-        struct collect *collect;
+        struct collect *collect = start(ATTACH_TRAMPOLINE, LOAD_PASSIVE);
         bool is_right;
 
-        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
-                fail(reason);
         is_right = is_queued(collect, ATTACH_TRAMPOLINE, LOAD_RETURN) && !knows_calls(collect);
         settle_down(collect);
         is_right = is_right && knows_calls(collect);
         collect_stop(collect);
-        config.attach_method = ATTACH_AUTO;
-        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
-                fail(reason);
+        collect = start(ATTACH_AUTO, LOAD_PASSIVE);
         if (attach_method_of(collect) == ATTACH_TRACEPOINT) {
                 is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_PASSIVE) &&
                            !is_queued(collect, ATTACH_AUTO, LOAD_RETURN) && waits_is_settled(collect) &&
@@ -201,18 +202,10 @@ static bool is_given_up(struct collect *collect, struct collect_config *ret_conf
 
 void waits_when_refused(int number) {
         static const char sentence[] = "a change that is refused after its answer leaves what was before";
-        struct collect_config config = {
-                .load_mode = LOAD_PASSIVE,
-                .attach_method = ATTACH_TRAMPOLINE,
-                .max_processes = 64,
-                .max_sockets = 64,
-        };
-        char reason[COLLECT_REASON_SIZE] = "";
-        struct collect *collect;
+        struct collect *collect = start(ATTACH_TRAMPOLINE, LOAD_PASSIVE);
+        struct collect_config config;
         bool is_right;
 
-        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
-                fail(reason);
         is_right = is_queued(collect, ATTACH_TRAMPOLINE, LOAD_RETURN) && is_given_up(collect, &config) &&
                    config.load_mode == LOAD_PASSIVE && !knows_calls(collect);
         settle_down(collect);
@@ -220,10 +213,7 @@ void waits_when_refused(int number) {
         settle_down(collect);
         is_right = is_right && knows_calls(collect);
         collect_stop(collect);
-        config.attach_method = ATTACH_AUTO;
-        config.load_mode = LOAD_ENTRY;
-        if (collect_start(&collect, &config, reason, sizeof reason) < 0)
-                fail(reason);
+        collect = start(ATTACH_AUTO, LOAD_ENTRY);
         if (attach_method_of(collect) == ATTACH_TRACEPOINT) {
                 is_right = is_right && is_queued(collect, ATTACH_TRAMPOLINE, LOAD_ENTRY) &&
                            is_given_up(collect, &config) && config.attach_method == ATTACH_AUTO;

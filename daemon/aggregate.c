@@ -13,28 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/aggregate.h"
+#include "daemon/aggregate-private.h"
 #include "daemon/counters.h"
-#include "daemon/parts.h"
 #include "daemon/text.h"
 #include "libclient/socktally.h"
 
 /* Slots that are looked at, and processes that are asked for, in one update. */
 #define ORPHAN_SLOTS 4096
 #define ORPHAN_CHECKS 64
-
-struct aggregate {
-        struct aggregate_config config;
-        struct layout_host_row host;
-        struct processes processes;
-        struct services services;
-        struct parts parts;
-        uint64_t specials_taken[N_SPECIALS][SOCKTALLY_N_METRICS];
-        uint64_t rows_overflowed;
-        uint64_t now_ns;   /* of the sample that is being taken in */
-        uint64_t sequence;
-        uint32_t update;
-};
 
 int aggregate_new(struct aggregate **ret_aggregate, const struct aggregate_config *config) {
         struct aggregate *aggregate = calloc(1, sizeof *aggregate);
@@ -309,6 +295,19 @@ static void part_end(struct aggregate *a, struct part *part, bool has_exited) {
         memset(part->taken, 0, sizeof part->taken);
         a->parts.n_orphans += !part->is_orphan;
         part->is_orphan = true;
+}
+
+void aggregate_forget_rows(struct aggregate *a) {
+        memset(a->specials_taken, 0, sizeof a->specials_taken);
+        for (uint32_t i = 0; i < a->parts.n_slots; i++) {
+                struct part *part = &a->parts.slots[i];
+                uint32_t number = part->process;
+
+                if (!part->is_used)
+                        continue;
+                part_end(a, part, part->has_exited);
+                settle(a, number, false);
+        }
 }
 
 static void part_seen(struct aggregate *a, struct part *part, const struct sample_row *row) {

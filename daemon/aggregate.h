@@ -6,6 +6,8 @@
  * Invariant after every call, for every counter: the rows of processes add up to the host row, and so do the rows of
  * services; no counter ever goes backwards.
  */
+#include <stdio.h>
+
 #include "daemon/processes.h"
 #include "daemon/sample.h"
 #include "daemon/services.h"
@@ -63,6 +65,11 @@ int aggregate_resize(struct aggregate *aggregate, uint32_t max_processes, uint32
 /* Rows of services are kept from now on, or no longer. What processes moved meanwhile is not lost to them: with the
  * first sample after they are kept again, all is as if they had been kept all the time. */
 void aggregate_set_services(struct aggregate *aggregate, bool has_services, uint64_t sequence);
+/* The totals as bytes, and an aggregate made of them. -ESTALE: of another program. */
+int aggregate_keep(const struct aggregate *aggregate, FILE *file);
+int aggregate_restore(struct aggregate **ret_aggregate, const struct aggregate_config *config, FILE *file);
+/* The kernel's rows are gone, and what processes move from now on comes with rows that begin at 0. */
+void aggregate_forget_rows(struct aggregate *aggregate);
 void aggregate_get(const struct aggregate *aggregate, struct aggregate_result *ret_result);
 
 #endif

@@ -36,6 +36,7 @@ static int resize_processes(struct daemon *d, const struct settings *wanted, cha
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
         int r;
 
+        keeper_begin(d->keeper);
         r = collect_set_max_processes(d->collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
@@ -67,10 +68,22 @@ static void remember(struct daemon *d) {
                 d->before = d->settings;
 }
 
+static int withdraw(struct daemon *d, char *reason, size_t size) {
+        int r = keeper_withdraw(d->keeper);
+
+        if (r < 0)
+                snprintf(reason, size, "the service manager does not let go of what counts: %s", strerror(-r));
+        return r < 0 ? -EIO : 0;
+}
+
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
         int r;
 
         remember(d);
+        keeper_begin(d->keeper);
+        r = d->method == ATTACH_TRACEPOINT ? 0 : withdraw(d, reason, size); /* which serves all modes */
+        if (r < 0)
+                return r;
         r = collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
         loader_follow(d);
         return r;
@@ -80,12 +93,16 @@ static int apply_attach_method(struct daemon *d, const struct settings *wanted, 
         int r;
 
         remember(d);
+        r = withdraw(d, reason, size);
+        if (r < 0)
+                return r;
         r = collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
         loader_follow(d);
         return r;
 }
 
 static int apply_maps_per_core(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+        keeper_begin(d->keeper);
         return collect_set_maps_per_core(d->collect, wanted->is_per_core, reason, size);
 }
 
@@ -170,6 +187,8 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         settings_format(&d->settings, number, old);
         settings_format(&wanted, number, new);
         r = actions[number].apply ? actions[number].apply(d, &wanted, reason, sizeof reason) : 0;
+        if (r < 0 && d->keeper)
+                daemon_publish_soon(d); /* the totals were taken for changed */
         if (r < 0)
                 return refuse_change(&table[number], new, r, reason, ret_error);
         d->settings = wanted;

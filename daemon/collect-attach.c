@@ -95,6 +95,7 @@ static int attach_sets(struct collect *collect, unsigned sets, char *reason, siz
                 if (!(sets & 1U << hooks[i].set))
                         continue;
                 collect->attached |= 1U << hooks[i].set;
+                collect->generation++;
                 r = attach_hook(collect, &hooks[i], i, reason, size);
                 if (r < 0)
                         return r;
@@ -102,7 +103,7 @@ static int attach_sets(struct collect *collect, unsigned sets, char *reason, siz
         return 0;
 }
 
-static int attach_iterators(struct collect *collect) {
+int collect_attach_iterators(struct collect *collect) {
         union bpf_iter_link_info info = { .map.map_fd = bpf_map__fd(collect->skeleton->maps.ledgers) };
         LIBBPF_OPTS(bpf_iter_attach_opts, options);
 
@@ -139,7 +140,7 @@ int collect_walk(struct bpf_link *link) {
 static int attach_all(struct collect *collect, unsigned sets, char *reason, size_t size) {
         int r;
 
-        r = attach_iterators(collect);
+        r = collect_attach_iterators(collect);
         if (r < 0)
                 return collect_say(reason, size, r, "cannot attach the iterators", "");
         r = attach_sets(collect, sets, reason, size);
@@ -221,6 +222,7 @@ void collect_drop_sets(struct collect *collect, unsigned sets) {
                         collect->links[i] = -1;
                 }
         collect->attached &= ~sets;
+        collect->generation++;
 }
 
 /* Lives until it is the last to have the links open. */

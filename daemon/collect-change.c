@@ -58,6 +58,7 @@ void collect_apply(struct collect *collect) {
                 switches |= h->roles | (uint64_t) (h->epoch & 0xffff) << HANDOVER_EPOCH_SHIFT |
                             (uint64_t) (h->period & 0xffff) << HANDOVER_PERIOD_SHIFT;
         __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
+        collect->generation++;
 }
 
 /* The kernel returns from an exchange of tables when no program can see the old one any more; so also from one that
@@ -356,6 +357,7 @@ static void succeed(struct collect *collect, const struct successors *next) {
         collect->config.max_processes = next->n_rows;
         cores_close(&collect->cores);
         collect->cores.fd = next->cores_fd;
+        collect->generation++;
 }
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {

@@ -113,7 +113,7 @@ static int choose_hook(struct bpf_object *object, const struct btf *btf, const s
 
 /* Marks which programs are to be loaded. -ENOENT: the kernel lacks one that the sets cannot do without. */
 static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, char *reason, size_t size) {
-        bool is_first = sets & 1U << SET_ALWAYS;
+        bool is_first = sets == 0 || sets & 1U << SET_ALWAYS; /* none: the collector's own passes alone */
         struct bpf_program *program;
         int r;
 

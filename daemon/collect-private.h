@@ -31,6 +31,7 @@ struct collect {
         /* Descriptors, in the order of the table of hooks; -1: none. */
         int programs[COLLECT_MAX_HOOKS], links[COLLECT_MAX_HOOKS];
         unsigned loaded, attached; /* sets, as bits */
+        uint64_t generation; /* of all that collect_keep() tells */
         bool has_tracepoints; /* the kernel */
         int release_id; /* of inet_release() in the kernel's type information; negative: it has none */
         struct {
@@ -50,8 +51,7 @@ struct collect {
         struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
         bool sees_release;
-        bool sees_calls; /* hooks are on TCP's data path, and stay there */
-        bool sees_streams; /* they are there now */
+        bool sees_calls, sees_streams; /* hooks are on TCP's data path, and stay there; they are there now */
         char reason[COLLECT_REASON_SIZE]; /* why this method */
         struct collect_report reports[2];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
@@ -75,6 +75,10 @@ struct collect {
 /* Tries one method. 0: counting runs. On error nothing is left behind and reason says what failed. */
 int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size);
 void collect_detach(struct collect *collect);
+/* Links of the collector's own passes. */
+int collect_attach_iterators(struct collect *collect);
+/* One with room for its rows, and nothing in the kernel. */
+int collect_make(struct collect **ret_collect, const struct collect_config *config);
 /* Tells the programs what the configuration and the state of a handover mean. */
 void collect_apply(struct collect *collect);
 /* The load mode wanted may have to wait for its hooks; until then nobody counts the calls of streams. */

@@ -197,7 +197,7 @@ int collect_set_attach_method(struct collect *collect, enum attach_method method
         return r;
 }
 
-int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+int collect_make(struct collect **ret_collect, const struct collect_config *config) {
         struct collect *collect;
         int r;
 
@@ -211,8 +211,22 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         collect->loader.fd = -1;
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
-        if (r == 0)
-                r = try_methods(collect, collect->reason, sizeof(collect->reason));
+        if (r < 0) {
+                free(collect);
+                return r;
+        }
+        *ret_collect = collect;
+        return 0;
+}
+
+int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+        struct collect *collect;
+        int r;
+
+        r = collect_make(&collect, config);
+        if (r < 0)
+                return r;
+        r = try_methods(collect, collect->reason, sizeof(collect->reason));
         if (ret_reason)
                 snprintf(ret_reason, size, "%s", collect->reason);
         if (r < 0) {

@@ -12,6 +12,7 @@
 #include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/identify.h"
+#include "daemon/keep.h"
 #include "daemon/module.h"
 #include "daemon/publish.h"
 #include "daemon/readers.h"
@@ -46,7 +47,10 @@ struct daemon {
         uint64_t started_usec;       /* CLOCK_REALTIME */
         uint64_t incarnation;
         uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
-        int read_error, fit_error, publish_error; /* what was said already */
+        int read_error, fit_error, publish_error, keep_error; /* what was said already */
+        struct keep keep;            /* of the daemon before, until it is taken over */
+        struct keeper *keeper;       /* for the next; NULL: there is nobody to keep it */
+        bool is_adopted, is_managed; /* counts on with the kernel's side of the one before; a manager started it */
         bool is_healthy;             /* the last interval was published */
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
@@ -66,6 +70,9 @@ int daemon_run_interval(struct daemon *daemon);
 void daemon_publish_soon(struct daemon *daemon);
 /* After a change of intervals. */
 void daemon_reschedule(struct daemon *daemon);
+
+/* passed.c. The readers' socket, which is the caller's. */
+int daemon_open_socket(struct daemon *daemon, int *ret_fd);
 
 /* loader.c. After what may have made the collector load something. */
 void loader_follow(struct daemon *daemon);

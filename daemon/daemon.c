@@ -122,6 +122,12 @@ static void show_status(struct daemon *d) {
         sd_notifyf(false, "STATUS=%s", status);
 }
 
+static void keep_totals(struct daemon *d) {
+        int r = keeper_save(d->keeper, d->collect, d->aggregate, publish_next(d->publish) - 1);
+
+        log_change(&d->keep_error, r, "keep the totals for the next start", "they begin anew then");
+}
+
 int daemon_run_interval(struct daemon *d) {
         const struct sample *sample;
         uint64_t cpu_ns;
@@ -129,12 +135,14 @@ int daemon_run_interval(struct daemon *d) {
 
         choose_interval(d);
         identify_follow(d->identify);
+        keeper_begin(d->keeper);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
         loader_report(d);
         if (r >= 0) {
                 d->health = sample->health;
                 r = publish_sample(d, sample);
+                keep_totals(d);
         }
         d->is_healthy = r >= 0;
         if (r < 0 && d->interval_usec > RETRY_USEC)
@@ -291,6 +299,23 @@ static int check_privilege(void) {
         return -EPERM;
 }
 
+/* What the daemon before left in the kernel. */
+static bool adopt(struct daemon *d, const struct collect_config *config) {
+        int r;
+
+        if (!d->keep.has_kernel)
+                return false;
+        r = collect_adopt(&d->collect, config, &d->keep.kernel, d->keep.fds, d->keep.n_fds);
+        d->is_adopted = r >= 0;
+        if (r >= 0)
+                control_modules_log(d);
+        else if (r == -ESTALE)
+                log_line(LOG_INFO, "Programs or settings are others than before: totals go on, counting begins anew");
+        else
+                log_line(LOG_WARNING, "Cannot take over what counts, beginning anew: %s", strerror(-r));
+        return r >= 0;
+}
+
 static int start_collect(struct daemon *d) {
         struct collect_config config = {
                 .load_mode = d->settings.load_mode,
@@ -305,6 +330,8 @@ static int start_collect(struct daemon *d) {
         char reason[512] = "";
         int r;
 
+        if (adopt(d, &config))
+                return 0;
         r = collect_start(&d->collect, &config, reason, sizeof reason);
         if (r >= 0) {
                 control_modules_log(d);
@@ -350,56 +377,20 @@ static int start_tables(struct daemon *d) {
                 .max_processes = aggregate.max_processes,
                 .max_services = aggregate.max_services,
         };
-        int r;
+        int r = -ENOENT;
 
-        r = aggregate_new(&d->aggregate, &aggregate);
+        if (d->keep.state)
+                r = aggregate_restore(&d->aggregate, &aggregate, d->keep.state);
+        if (r >= 0)
+                publish.sequence = d->keep.sequence;
+        else
+                r = aggregate_new(&d->aggregate, &aggregate);
+        if (publish.sequence == 0) /* rows of the kernel are worth nothing without the totals */
+                d->keep.has_kernel = false;
         if (r >= 0)
                 r = publish_new(&d->publish, &publish);
         if (r < 0)
                 log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->directory, strerror(-r));
-        return r;
-}
-
-/* The readers' socket that systemd hands over, or -ENOENT. */
-static int find_passed_socket(void) {
-        char **names = NULL;
-        int n = sd_listen_fds_with_names(true, &names), found = -ENOENT;
-
-        for (int i = 0; i < n; i++) {
-                int fd = SD_LISTEN_FDS_START + i;
-
-                if (found < 0 && (strcmp(names[i], "readers") == 0 || n == 1) &&
-                    sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0)
-                        found = fd;
-                else
-                        log_line(LOG_WARNING, "The service manager passed a useless descriptor %s", names[i]);
-                free(names[i]);
-        }
-        free(names);
-        if (found >= 0)
-                (void) fcntl(found, F_SETFL, O_RDWR | O_NONBLOCK);
-        return found;
-}
-
-static int open_socket(struct daemon *d, int *ret_fd) {
-        char path[108];
-        int r;
-
-        r = find_passed_socket();
-        if (r >= 0) {
-                *ret_fd = r;
-                return 0;
-        }
-        if (snprintf(path, sizeof path, "%s/readers", d->directory) >= (int) sizeof path)
-                r = -ENAMETOOLONG;
-        else
-                r = readers_listen(path, ret_fd);
-        d->has_made_socket = r >= 0;
-        if (r == -EADDRINUSE)
-                log_line(LOG_ERR, "Another socktallyd serves %s; stop it or give another --runtime-directory=",
-                         d->directory);
-        else if (r < 0)
-                log_line(LOG_ERR, "Cannot listen on %s/readers: %s", d->directory, strerror(-r));
         return r;
 }
 
@@ -477,7 +468,7 @@ static int start(struct daemon *d, const struct options *options) {
                 r = make_directory(d);
         if (r < 0)
                 return r;
-        r = open_socket(d, &listen_fd);
+        r = daemon_open_socket(d, &listen_fd);
         if (r < 0)
                 return r;
         choose_group(d);
@@ -492,13 +483,19 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
-        r = start_collect(d);
+        if (d->is_managed && keeper_new(&d->keeper) < 0)
+                log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
+        r = start_tables(d);
+        if (r >= 0)
+                r = start_collect(d);
+        if (r >= 0 && !d->is_adopted)
+                aggregate_forget_rows(d->aggregate);
         if (r >= 0)
                 r = start_identify(d);
         if (r >= 0)
-                r = start_tables(d);
-        if (r >= 0)
                 r = start_loop(d);
+        if (r >= 0)
+                keep_close(&d->keep, true);
         d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
                 r = daemon_run_interval(d); /* says what is wrong */
@@ -553,8 +550,8 @@ int daemon_run(struct daemon *d) {
         sd_notify(false, "STOPPING=1");
         if (r < 0)
                 log_line(LOG_ERR, "The event loop failed: %s", strerror(-r));
-        else
-                (void) daemon_run_interval(d);
+        else if (daemon_run_interval(d) >= 0)
+                keeper_wait(d->keeper);
         return r;
 }
 
@@ -582,6 +579,8 @@ struct daemon *daemon_free(struct daemon *d) {
         aggregate_free(d->aggregate);
         identify_free(d->identify);
         collect_stop(d->collect);
+        keep_close(&d->keep, false);
+        keeper_free(d->keeper);
         sd_event_unref(d->event);
         remove_socket(d);
         free(d);

@@ -20,6 +20,16 @@ void parts_done(struct parts *parts) {
         *parts = PARTS_NULL;
 }
 
+int parts_index(struct parts *parts) {
+        int r;
+
+        r = lookup_reserve_all(&parts->by_key, parts->n_slots);
+        for (uint32_t i = 0; r == 0 && i < parts->n_slots; i++)
+                if (parts->slots[i].is_used)
+                        lookup_add(&parts->by_key, lookup_hash(&parts->slots[i].key, sizeof parts->slots[i].key), i);
+        return r;
+}
+
 struct part *parts_find(const struct parts *parts, const struct process_key *key) {
         uint32_t number = lookup_find(&parts->by_key, lookup_hash(key, sizeof *key), match_key, parts, key);
 

@@ -32,6 +32,8 @@ struct parts {
 #define PARTS_NULL ((struct parts) { .first_free = LOOKUP_NONE, .by_key = LOOKUP_NULL })
 
 void parts_done(struct parts *parts);
+/* After the slots were filled from elsewhere: makes them found by key. -ENOMEM. */
+int parts_index(struct parts *parts);
 struct part *parts_find(const struct parts *parts, const struct process_key *key);
 /* -ENOMEM. Pointers to parts that were handed out before are void afterwards. */
 int parts_add(struct parts *parts, const struct process_key *key, struct part **ret_part);

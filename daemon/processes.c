@@ -92,6 +92,19 @@ int processes_init(struct processes *processes, uint32_t max) {
         return 0;
 }
 
+int processes_index(struct processes *processes) {
+        int r;
+
+        r = lookup_reserve_all(&processes->by_pid, processes->n_slots);
+        for (uint32_t i = 0; r == 0 && i < processes->n_slots; i++) {
+                const struct process *process = &processes->slots[i];
+
+                if (process->kind == SOCKTALLY_ROW_PROCESS && (process->is_used || process->is_hidden))
+                        lookup_add(&processes->by_pid, hash_pid(process->pid, process->start_time), i);
+        }
+        return r;
+}
+
 void processes_done(struct processes *processes) {
         free(processes->slots);
         lookup_done(&processes->by_pid);

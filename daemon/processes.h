@@ -42,6 +42,8 @@ struct processes {
 
 int processes_init(struct processes *processes, uint32_t max);
 void processes_done(struct processes *processes);
+/* After the slots were filled from elsewhere: makes them found by key. -ENOMEM. */
+int processes_index(struct processes *processes);
 /* LOOKUP_NONE when there is none. */
 uint32_t processes_find(const struct processes *processes, uint32_t pid, uint64_t start_time);
 /* LOOKUP_NONE when there is no room. Pointers to slots are void afterwards. */

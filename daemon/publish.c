@@ -103,6 +103,7 @@ int publish_new(struct publish **ret_publish, const struct publish_config *confi
         if (!publish)
                 return -ENOMEM;
         publish->config = *config;
+        publish->sequence = config->sequence;
         *ret_publish = publish;
         return 0;
 }
@@ -136,7 +137,8 @@ int publish_fit(struct publish *publish, struct aggregate *aggregate) {
         r = is_pending ? -EBUSY : replace(publish, capacity);
         if (r >= 0)
                 return 1;
-        if (!is_pending && !has_segments(publish)) {
+        /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
+        if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
                 plan(publish, 0, 0, capacity);
                 (void) replace(publish, capacity);
         }

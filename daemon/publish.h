@@ -20,6 +20,7 @@ struct publish_config {
         uint64_t incarnation;
         uint32_t max_processes;  /* published rows, specials included */
         uint32_t max_services;
+        uint64_t sequence;       /* of the last publication; 0: there was none */
 };
 
 int publish_new(struct publish **ret_publish, const struct publish_config *config);

@@ -84,6 +84,19 @@ int services_init(struct services *services, uint32_t max) {
         return 0;
 }
 
+int services_index(struct services *services) {
+        int r;
+
+        r = lookup_reserve_all(&services->by_unit, services->n_rows);
+        if (r == 0)
+                r = lookup_reserve_all(&services->by_closed, services->n_closed);
+        for (uint32_t i = N_SERVICE_SPECIALS; r == 0 && i < services->n_rows; i++)
+                lookup_add(&services->by_unit, hash_unit(services->rows[i].service, services->rows[i].uid), i);
+        for (uint32_t i = 0; r == 0 && i < services->n_closed; i++)
+                lookup_add(&services->by_closed, hash_unit(services->closed[i].name, services->closed[i].uid), i);
+        return r;
+}
+
 void services_done(struct services *services) {
         free(services->rows);
         free(services->closed);

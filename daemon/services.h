@@ -38,6 +38,8 @@ struct services {
 
 int services_init(struct services *services, uint32_t max);
 void services_done(struct services *services);
+/* After rows and closed were filled from elsewhere: makes them found by key. -ENOMEM. */
+int services_index(struct services *services);
 /* Number of the unit's row, made at need; SERVICE_NO_UNIT for a unit without a name, SERVICE_OVERFLOW when there is no
  * room. */
 uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns);

@@ -448,11 +448,12 @@ int main(int argc, char *argv[]) {
                         return 2;
                 *(option == 'c' ? &n_changes : &seed) = (unsigned) strtoul(optarg, NULL, 0);
         }
-        printf("1..%zu\n", sizeof plans / sizeof plans[0] + 3);
+        printf("1..%zu\n", sizeof plans / sizeof plans[0] + 4);
         for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
                 run(&plans[i], n_changes, seed);
         waits_when_loaded(sizeof plans / sizeof plans[0] + 1);
         waits_when_early(sizeof plans / sizeof plans[0] + 2);
         waits_when_refused(sizeof plans / sizeof plans[0] + 3);
+        waits_while_kept(sizeof plans / sizeof plans[0] + 4);
         return EXIT_SUCCESS;
 }

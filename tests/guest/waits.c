@@ -3,15 +3,21 @@
  * What who changes hooks waits for, while nothing else goes on. The figures are printed, not judged: an emulated
  * machine is some twenty times slower than what it plays.
  */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+
+#include "daemon/collect-keep.h"
 
 #include "tests/guest/waits.h"
 
@@ -222,4 +228,77 @@ void waits_when_refused(int number) {
         }
         printf("%s %d - %s\n", is_right ? "ok" : "not ok", number, sentence);
         collect_stop(collect);
+}
+
+static void send_datagrams(int fd, unsigned n) {
+        char piece[1000] = "";
+
+        for (unsigned i = 0; i < n; i++)
+                if (write(fd, piece, sizeof piece) != sizeof piece || read(fd, piece, sizeof piece) != sizeof piece)
+                        fail("a datagram to myself");
+}
+
+/* To itself. */
+static int open_datagrams(void) {
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof address;
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof address) < 0 ||
+            getsockname(fd, (struct sockaddr *) &address, &size) < 0 ||
+            connect(fd, (const struct sockaddr *) &address, size) < 0)
+                fail("a socket");
+        return fd;
+}
+
+static uint64_t sent_by_me(struct collect *collect) {
+        const struct sample *sample;
+
+        if (collect_read(collect, &sample) < 0)
+                fail("collect_read");
+        for (size_t i = 0; i < sample->n_rows; i++)
+                if (sample->rows[i].key.tgid == (uint32_t) getpid())
+                        return sample->rows[i].row.counters[SOCKTALLY_METRIC_udp_tx_bytes];
+        return 0;
+}
+
+static bool is_kept(enum attach_method method, enum load_mode mode) {
+        struct collect_config config = {
+                .load_mode = mode,
+                .attach_method = method,
+                .max_processes = 64,
+                .max_sockets = 64,
+        };
+        struct collect *collect = start(method, mode);
+        int fds[COLLECT_KEPT_FDS], socket = open_datagrams(), n;
+        struct collect_kept kept;
+        uint64_t before, after;
+
+        send_datagrams(socket, 10);
+        before = sent_by_me(collect);
+        n = collect_keep(collect, &kept, fds, COLLECT_KEPT_FDS);
+        for (int i = 0; i < n; i++)
+                fds[i] = dup(fds[i]);
+        collect_stop(collect);
+        send_datagrams(socket, 7);
+        if (n < 0 || collect_adopt(&collect, &config, &kept, fds, (size_t) n) < 0)
+                return false;
+        for (int i = 0; i < n; i++)
+                close(fds[i]);
+        send_datagrams(socket, 3);
+        after = sent_by_me(collect);
+        printf("# %s, %s: %d descriptors, %" PRIu64 " bytes before, %" PRIu64 " after\n", attach_method_name(method),
+               load_mode_name(mode), n, before, after);
+        collect_stop(collect);
+        close(socket);
+        return before == 10000 && after == 20000;
+}
+
+void waits_while_kept(int number) {
+        static const char sentence[] = "what is kept counts on while there is no collector";
+        bool is_right;
+
+        is_right = is_kept(ATTACH_AUTO, LOAD_ENTRY) && is_kept(ATTACH_TRAMPOLINE, LOAD_PASSIVE) &&
+                   is_kept(ATTACH_TRAMPOLINE, LOAD_RETURN);
+        printf("%s %d - %s\n", is_right ? "ok" : "not ok", number, sentence);
 }

@@ -10,5 +10,7 @@ bool waits_is_settled(struct collect *collect);
 void waits_when_loaded(int number);
 void waits_when_early(int number);
 void waits_when_refused(int number);
+/* Not a wait: what is kept counts on while there is no collector. */
+void waits_while_kept(int number);
 
 #endif

@@ -278,6 +278,51 @@ readers_survive_a_restart() {
         follower_survives inside systemctl restart socktally.service
 }
 
+# Processes that begin and end while no daemon runs are counted, too. Their control group stays: one that is gone by the
+# next start has no name.
+counting_goes_on_over() { # UNIT FUNCTION: which has the daemon start again
+        local i sent=$((400 * 1001))
+        # shellcheck disable=SC2016 # for the shell in there
+        inside systemd-run --quiet --unit="$1" -p RuntimeMaxSec=120 \
+                sh -c 'i=0; while [ $i -lt 400 ]; do traffic tcp 1001; i=$((i + 1)); done; >/run/$0.over; exec sleep 110' "$1" || return
+        for i in 1 2 3; do
+                "$2" || return
+        done
+        for i in {1..600}; do
+                ! inside test -e "/run/$1.over" || break
+                sleep 0.1
+        done
+        next_publication
+        expect "bytes of $1" "$(service_bytes "$1")" "$sent $sent 0 0" && rows_add_up_to_the_host_row &&
+                inside systemctl stop "$1"
+}
+
+restart_daemon() {
+        inside systemctl restart socktally.service
+}
+
+# Not while it looks at the kernel: then it begins anew.
+crash_daemon() {
+        local before i
+        before=$(daemon_pid)
+        inside busctl set-property org.socktally1 /org/socktally1 org.socktally1.Manager IntervalUSec t 10000000 &&
+                inside busctl call org.socktally1 /org/socktally1 org.socktally1.Manager Sync &&
+                inside systemctl kill --signal=KILL socktally.service || return
+        for i in {1..300}; do
+                [ "$(unit_property ActiveState)" != active ] || [ "$(daemon_pid)" = "$before" ] || return 0
+                sleep 0.1
+        done
+        return 1
+}
+
+counting_goes_on_over_restarts() {
+        counting_goes_on_over x-restart.service restart_daemon
+}
+
+counting_goes_on_over_crashes() {
+        counting_goes_on_over x-crash.service crash_daemon
+}
+
 readers_survive_a_kill() {
         local before
         before=$(daemon_pid)
@@ -382,6 +427,8 @@ run_service_cases() {
         check "the rows add up to the host row" rows_add_up_to_the_host_row
         check "garbage on the readers' socket changes nothing" garbage_changes_nothing
         check "an open reader is fresh again after a restart" readers_survive_a_restart
+        check "counting goes on while the daemon starts again" counting_goes_on_over_restarts
+        check "counting goes on when the daemon crashes" counting_goes_on_over_crashes
         check "an open reader goes stale and fresh again after kill -9" readers_survive_a_kill
         check "a frozen daemon is started again by the watchdog" a_frozen_daemon_is_started_again
         check "a bad line of the configuration is named, the rest applies" a_bad_line_is_named_and_the_rest_applies

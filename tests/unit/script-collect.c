@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/collect-keep.h"
+
 #include "tests/unit/script-collect.h"
 
 struct collect {
@@ -75,6 +77,19 @@ bool collect_take_loaded(struct collect *collect) {
 }
 
 void collect_end_loader(struct collect *collect) {
+}
+
+int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, size_t max) {
+        return -EBUSY;
+}
+
+uint64_t collect_generation(const struct collect *collect) {
+        return 1;
+}
+
+int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
+                  const int *fds, size_t n_fds) {
+        return -ESTALE;
 }
 
 bool collect_is_changing(const struct collect *collect) {

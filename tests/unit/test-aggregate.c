@@ -3,10 +3,12 @@
  * The promise that rows add up is checked after every single step of every case here, and in a long run of processes
  * that come, move between cgroups, dip, end and come back, with tables that are far too small.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -448,6 +450,81 @@ static void act(struct stage *stage, struct actor *actor, uint32_t *next_pid, ui
         }
 }
 
+/* Through bytes, as by a process that ends and one that begins. */
+static void keep_and_restore(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_rows) {
+        struct aggregate_config config = {
+                .max_processes = max_processes,
+                .max_services = max_services,
+                .identify = scene_identify,
+                .userdata = &stage->scene,
+        };
+        struct aggregate *restored;
+        FILE *file = tmpfile();
+
+        assert_non_null(file);
+        assert_int_equal(aggregate_keep(stage->aggregate, file), 0);
+        rewind(file);
+        assert_int_equal(aggregate_restore(&restored, &config, file), 0);
+        if (!has_rows)
+                aggregate_forget_rows(restored);
+        fclose(file);
+        aggregate_free(stage->aggregate);
+        stage->aggregate = restored;
+}
+
+static void totals_go_on_in_the_next_process(void **state) {
+        struct stage *stage = *state;
+
+        stage_open(stage, 100, 100);
+        scene_row(&stage->scene, 7, 1, 100);
+        scene_row(&stage->scene, 8, 2, 5);
+        scene_special(&stage->scene, SPECIAL_KERNEL, 11);
+        step(stage);
+        keep_and_restore(stage, 100, 100, true);
+        scene_next(&stage->scene, SECOND);
+        scene_row(&stage->scene, 7, 1, 150);
+        scene_row(&stage->scene, 9, 2, 1);
+        step(stage);
+        assert_int_equal(process_bytes(stage, 7), 150);
+        assert_int_equal(process_bytes(stage, 8), 5);
+        assert_int_equal(find_service(stage, "unit-2.service")->counters[METRIC], 6);
+        assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 11);
+        /* Where the kernel's rows are gone, they begin at 0. */
+        keep_and_restore(stage, 100, 100, false);
+        scene_next(&stage->scene, SECOND);
+        scene_special(&stage->scene, SPECIAL_KERNEL, 2);
+        scene_row(&stage->scene, 7, 1, 3);
+        step(stage);
+        assert_int_equal(process_bytes(stage, 7), 153);
+        assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 13);
+        /* What does not fit any more goes to the overflow rows. */
+        keep_and_restore(stage, N_PROCESS_SPECIALS + 1, N_SERVICE_SPECIALS + 1, true);
+        scene_next(&stage->scene, SECOND);
+        scene_row(&stage->scene, 7, 1, 4);
+        step(stage);
+        assert_int_equal(process_bytes(stage, 7), 154);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 6);
+}
+
+static void totals_of_another_program_are_refused(void **state) {
+        struct stage *stage = *state;
+        struct aggregate_config config = { .max_processes = 10, .max_services = 10, .identify = scene_identify };
+        struct aggregate *restored;
+        FILE *file = tmpfile();
+
+        stage_open(stage, 100, 100);
+        assert_non_null(file);
+        assert_int_equal(aggregate_keep(stage->aggregate, file), 0);
+        rewind(file);
+        fputc('x', file);
+        rewind(file);
+        assert_int_equal(aggregate_restore(&restored, &config, file), -ESTALE);
+        assert_int_equal(ftruncate(fileno(file), 16), 0);
+        rewind(file);
+        assert_int_equal(aggregate_restore(&restored, &config, file), -ESTALE);
+        fclose(file);
+}
+
 static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **state) {
         struct stage *stage = *state;
         struct actor actors[200] = { 0 };
@@ -461,6 +538,8 @@ static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **
                 for (unsigned j = 0; j < 200; j++)
                         act(stage, &actors[j], &next_pid, &exact);
                 step(stage);
+                if (rand() % 50 == 0)
+                        keep_and_restore(stage, 120, 24, true);
                 if (rand() % 30 == 0) {
                         aggregate_shrink(stage->aggregate, 110, 20, stage->sequence);
                         aggregate_get(stage->aggregate, &stage->result);
@@ -501,6 +580,8 @@ int main(void) {
                 CASE(names_are_cleaned_and_follow_exec),
                 CASE(a_process_belongs_to_the_unit_it_moved_data_in_last),
                 CASE(a_gauge_is_the_largest_of_the_living_and_may_fall),
+                CASE(totals_go_on_in_the_next_process),
+                CASE(totals_of_another_program_are_refused),
                 CASE(a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end),
         };
 

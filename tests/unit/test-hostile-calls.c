@@ -269,6 +269,11 @@ static void expect_flat(struct world *world, unsigned long slack_kib) {
         for (int i = 0; i < 3; i++)
                 ping(world);
         measure_memory(world, &kib, &n_descriptors);
+        /* A file that it reads at this very moment is none that it keeps. */
+        for (int i = 0; i < 100 && n_descriptors != world->n_descriptors; i++) {
+                ping(world);
+                measure_memory(world, &kib, &n_descriptors);
+        }
         print_message("# %lu KiB, %lu descriptors; before: %lu KiB, %lu descriptors\n", kib, n_descriptors,
                       world->anon_kib, world->n_descriptors);
         assert_int_equal(n_descriptors, world->n_descriptors);

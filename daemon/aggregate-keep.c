@@ -21,7 +21,7 @@ struct kept {
         uint64_t rows_overflowed, now_ns, sequence;
         uint32_t update;
         bool is_without_services;
-        /* Without what points to memory. */
+        /* What points to memory is made anew. */
         struct processes processes;
         struct parts parts;
         struct services services;

@@ -10,45 +10,74 @@
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(on_send_length, struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, bytes_of(ret), ROLE_TRACEPOINT);
+        return on_call(sk, ret, TX, bytes_of(ret));
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
+static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user) {
         __u32 n = bytes_of(ret);
 
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))
                         return 0;
                 if (flags & MSG_TRUNC && sk->sk_type != SOCK_STREAM)
-                        n = copied_by_call(n);
+                        n = copied_by_call(n, reads_user);
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n, ROLE_TRACEPOINT);
+        return on_call(sk, ret, RX, n);
 }
 
-/* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it. Weak: kernels
- * before 6.2 lack them, and use another method. */
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
-extern void *bpf_rdonly_cast(void *object, __u32 btf_id) __ksym __weak;
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
+        return received_length(sk, ret, flags, true);
+}
+
+/* For kernels that are locked down for confidentiality: programs there may not read kernel memory by helper, and libbpf
+ * takes that for a kernel without the helper that reads user memory. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(on_recv_length_locked, struct sock *sk, int ret, int flags) {
+        return received_length(sk, ret, flags, false);
+}
+
+SEC("cgroup/sock_create")
+int on_sock_create(struct bpf_sock *ctx) {
+        note_birth(ctx, BIRTH_SEEN);
+        return 1;
+}
+
+/* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it (Linux 6.2). The
+ * object for older kernels is built without them: libbpf would look for what is missing in all modules, for which the
+ * service has no privilege. Those kernels have no sock_recv_length either and use another method. */
+#ifdef BEFORE_6_2
+
+SEC("cgroup/sock_release")
+int on_sock_release(struct bpf_sock *ctx) {
+        return 1;
+}
+
+#else
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, ctx, 0, 0);
         struct sock *sk = bpf_cast_to_kern_ctx(ctx);
         struct tcp_sock *tp = NULL;
-        __u64 word = switches;
+        __u32 kind = l ? l->kind : kind_of(sk);
 
-        if (word & SWITCH_HANDOVER && !claims_release_last(ctx, word))
-                return 1;
-        if (l ? l->kind == KIND_TCP : kind_of(sk) == KIND_TCP)
+        if (kind == KIND_TCP)
                 tp = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
         if (l)
                 on_release(sk, tp, l);
-        else if (tp)
+        else if (tp || kind == KIND_MPTCP)
                 release_unknown(sk, tp);
+        else
+                forget_birth(sk);
         return 1;
 }
+
+#endif
 
 #endif

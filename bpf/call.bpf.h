@@ -9,8 +9,8 @@
  * Ownership only ever moves where no call of the old owner can still be adding: from nobody to the first process that
  * moves data, and away from a process that has exited. A second living process makes the socket shared instead.
  */
+#include "bpf/birth.bpf.h"
 #include "bpf/fold.bpf.h"
-#include "bpf/handover.bpf.h"
 
 static __always_inline __u32 kind_of(const struct sock *sk) {
         __u16 family = sk->__sk_common.skc_family, protocol = sk->sk_protocol, type = sk->sk_type;
@@ -42,33 +42,46 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
         return l;
 }
 
-/* TCP sockets that exist when the daemon starts get their ledger at once. So one that has none was born since, and all
- * it moved counts; unless ledgers were refused, when others were charged for it meanwhile. */
-static __always_inline bool is_newborn(const struct sock *sk) {
-        __u8 state = sk->__sk_common.skc_state;
+/* The first scan's: sockets that were there before the daemon do not count against the cap. */
+static __always_inline struct ledger *ledger_of_old(struct sock *sk) {
+        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
 
-        return state == TCP_SYN_RECV || state == TCP_SYN_SENT || (is_scanned && !health.sockets_overflowed);
+        if (l)
+                return l;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (!l)
+                return bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l->flags = LEDGER_UNCAPPED;
+        return l;
 }
 
-static __always_inline bool is_active_open(const struct sock *sk) {
-        __u64 address = (__u64) sk;
-
-        return bpf_map_lookup_elem(&active_opens, &address);
+static __always_inline void untrack(const struct ledger *l) {
+        if (!(l->flags & LEDGER_UNCAPPED))
+                __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
 }
 
-static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, bool is_active) {
+/* Is it known that the socket has no past? */
+static __always_inline bool is_newborn(const struct sock *sk, __u32 birth) {
         __u8 state = sk->__sk_common.skc_state;
 
-        if (is_active)
+        return birth || state == TCP_SYN_RECV || state == TCP_SYN_SENT;
+}
+
+static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 birth) {
+        __u8 state = sk->__sk_common.skc_state;
+
+        if (birth & BIRTH_ACTIVE)
                 l->flags |= LEDGER_ACTIVE;
-        if (state == TCP_SYN_SENT) /* keys come with the answer; see socket_established() */
+        if (state == TCP_SYN_SENT) { /* keys come with the answer; see socket_established() */
+                l->flags |= LEDGER_ACTIVE;
                 return;
+        }
         take_keys(l, tp);
-        if (is_active && tp->bytes_acked)
+        if (birth & BIRTH_ACTIVE && tp->bytes_acked)
                 l->flags |= LEDGER_SYN_COUNTED;
         if (state != TCP_SYN_RECV)
                 l->flags |= LEDGER_CONNECTED;
-        if (is_newborn(sk))
+        if (is_newborn(sk, birth))
                 return;
         l->flags |= LEDGER_INHERITED;
         l->retransmits = tp->total_retrans;
@@ -76,19 +89,34 @@ static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struc
         l->base[RX] = tcp_read(sk, tp, l);
 }
 
-/* Fills a ledger that was just made. Under the lock; is_active was looked up before it. tp: NULL for other kinds. */
-static __always_inline void open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                        bool is_active, __u32 drops) {
+/* Fills a ledger that was just made, and returns whether it was. Under the lock; birth was looked up before it.
+ * tp: NULL for other kinds. */
+static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+                                        __u32 birth, __u32 drops) {
         if (l->state != LEDGER_NEW)
-                return;
+                return false;
         l->kind = kind;
         l->state = LEDGER_UNCLAIMED;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
-        if (!is_newborn(sk)) /* what a socket that was there before us dropped is the past */
+        if (kind == KIND_MPTCP && is_connected(sk->__sk_common.skc_state))
+                l->flags |= LEDGER_CONNECTED;
+        if (!is_newborn(sk, birth)) /* what a socket that was there before us dropped is the past */
                 l->drops = drops;
         if (tp)
-                open_tcp(sk, tp, l, is_active);
+                open_tcp(sk, tp, l, birth);
+        forget_birth(sk);
+        return true;
+}
+
+/* The first call that is seen on a socket of which nobody saw the beginning: what it moved counts, the rest is the past.
+ * If there is no rest, then there is no past either. */
+static __always_inline void begin_with_call(struct ledger *l, const struct call *call) {
+        if (!(l->flags & LEDGER_INHERITED))
+                return;
+        l->base[call->dir & 1] -= call->n;
+        if (!(l->base[TX] | l->base[RX]))
+                l->retransmits = 0;
 }
 
 static __always_inline void own(struct ledger *l, const struct process_key *me) {
@@ -98,12 +126,19 @@ static __always_inline void own(struct ledger *l, const struct process_key *me) 
         l->fast_tgid = me->tgid;
 }
 
-static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n) {
+static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n, bool is_part) {
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
+        if (is_part)
+                return;
         __sync_fetch_and_add(&l->calls[dir & 1], 1);
-        if (ret < 0 && switches & SWITCH_ERRORS && is_failure(ret))
+        if (ret < 0 && switches & SWITCH_ERRORS)
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
+}
+
+/* Nothing would fold the ledger in time, or at all. */
+static __always_inline bool is_charged_at_once(const struct tcp_sock *tp) {
+        return switches & SWITCH_DIRECT || (!tp && switches & SWITCH_UNSEEN_RELEASE);
 }
 
 /* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's row.
@@ -111,36 +146,34 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n)
 static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
                                         struct charge *c, struct occasion *why) {
         __u32 dir = call->dir & 1;
-        bool is_known = l->state != LEDGER_NEW || !tp || is_newborn(sk), is_mine;
+        bool is_mine, is_owner_gone;
 
-        open_ledger(sk, tp, l, call->kind, call->is_active, why->drops);
-        if (!is_known)
-                l->base[dir] -= call->n;
+        if (open_ledger(sk, tp, l, call->kind, call->birth, why->drops))
+                begin_with_call(l, call);
+        if (!call->is_kernel) /* a listener of MPTCP makes its children as the kernel's, until they are accepted */
+                l->flags &= ~LEDGER_KERNEL;
         is_mine = is_same_process(&l->owner, &call->me);
         if (l->state == LEDGER_OWNED && is_mine && l->owner.cgroup_id == call->me.cgroup_id) {
-                count(l, dir, call->ret, call->n);
+                count(l, dir, call->ret, call->n, call->is_part);
                 return true;
         }
-        if (l->flags & LEDGER_KERNEL || (l->state == LEDGER_SHARED && !call->is_owner_gone) || !call->n ||
-            !call->has_row || (!tp && switches & SWITCH_UNSEEN_RELEASE)) {
+        is_owner_gone = call->is_owner_gone && is_same_process(&l->owner, &call->seen);
+        if (l->flags & LEDGER_KERNEL || (l->state == LEDGER_SHARED && !is_owner_gone) || !call->n ||
+            !call->has_row || is_charged_at_once(tp)) {
                 if (!(l->flags & LEDGER_KERNEL))
                         l->base[dir] += call->n;
                 return false;
         }
         /* From here on this call stands outside what the old owner is charged for. */
         l->base[dir] += call->n;
-        if (l->state == LEDGER_UNCLAIMED || is_mine || call->is_owner_gone) {
-                if (!tp && !enter(l)) /* being folded: the next call will do */
-                        return false;
+        if (l->state == LEDGER_UNCLAIMED || is_mine || is_owner_gone) {
                 /* What the old owner left unexplained may be half of a call that another process is in. */
                 why->may_be_shared = switches & SWITCH_TCP_CALLS && (!is_mine || l->state == LEDGER_UNCLAIMED);
                 if (has_owner(l))
                         take(sk, tp, l, c, why);
                 l->base[dir] -= call->n;
                 own(l, &call->me);
-                count(l, dir, call->ret, call->n);
-                if (!tp)
-                        leave(l);
+                count(l, dir, call->ret, call->n, call->is_part);
                 return true;
         }
         l->state = LEDGER_SHARED;
@@ -161,19 +194,19 @@ static __always_inline bool has_let_go(const struct ledger *l) {
         return cfg_scan_is_whole && pass_number - l->owner_pass > 2;
 }
 
-/* Has the ledger's owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone
- * does not come back. */
-static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *me) {
-        struct process_key owner = l->owner;
+/* Has this owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone does not
+ * come back, but the ledger can have another one by the time the lock is held. */
+static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *owner,
+                                          const struct process_key *me) {
         struct process_row *row;
 
-        if (!owner.tgid || is_same_process(&owner, me))
+        if (!owner->tgid || is_same_process(owner, me))
                 return false;
         if (has_let_go(l))
                 return true;
         if (is_table_short)
                 return false;
-        row = find_row(&owner);
+        row = find_row(owner);
         return !row || row->exited;
 }
 
@@ -184,8 +217,9 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
         bool is_done;
 
         if (l) {
-                call->is_owner_gone = is_owner_gone(l, &call->me);
-                call->is_active = tp && l->state == LEDGER_NEW && is_active_open(sk);
+                call->seen = l->owner;
+                call->is_owner_gone = is_owner_gone(l, &call->seen, &call->me);
+                call->birth = l->state == LEDGER_NEW ? birth_of(sk) : 0;
                 bpf_spin_lock(&l->lock);
                 is_done = settle_call(sk, tp, l, call, &c, why);
                 bpf_spin_unlock(&l->lock);
@@ -223,6 +257,7 @@ static __noinline int slow_call(struct sock *sk, struct ledger *l, struct call *
         if (!l && !(tp && (state == TCP_CLOSE || state == TCP_LISTEN))) {
                 l = ledger_of(sk, call->kind);
                 if (!l && !call->is_kernel) {
+                        forget_birth(sk); /* what others are charged for now will be its past */
                         overflow_call(call);
                         return 0;
                 }
@@ -237,14 +272,15 @@ static __always_inline bool is_inet(const struct sock *sk) {
         return family == AF_INET || family == AF_INET6;
 }
 
-/* Something is switched off: does this call count all the same? In load mode "passive" a TCP socket's first call does,
- * as it tells who the owner is. */
-static __always_inline bool is_wanted(const struct sock *sk, const struct ledger *l) {
-        __u32 kind = l ? l->kind : kind_of(sk);
+/* Something is switched off: is this call looked at all the same? MPTCP's bytes are known from its calls alone. */
+static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
+        __u16 protocol = sk->sk_protocol;
 
-        if (kind != KIND_TCP)
-                return switches & (kind == KIND_MPTCP ? SWITCH_TCP : SWITCH_UDP);
-        return switches & SWITCH_TCP && (switches & SWITCH_TCP_CALLS || !l || l->state == LEDGER_UNCLAIMED);
+        if (sk->sk_type == SOCK_STREAM && protocol == IPPROTO_TCP)
+                return word & SWITCH_TCP_CALLS;
+        if (sk->sk_type == SOCK_STREAM && protocol == IPPROTO_MPTCP)
+                return word & SWITCH_TCP;
+        return word & SWITCH_UDP;
 }
 
 /* What a call returned as a number of bytes, without a branch. */
@@ -252,30 +288,34 @@ static __always_inline __u32 bytes_of(int ret) {
         return ret & ~(ret >> 31);
 }
 
-/* The seldom cases of the fast path: is this call counted here, and at all? */
-static __always_inline bool is_counted(struct sock *sk, const struct ledger *l, __u32 dir, __u64 word, __u64 role) {
-        if (word & SWITCH_HANDOVER && !claims_call(sk, dir, word, role))
-                return false;
-        return !(word & SWITCH_PARTIAL) || is_wanted(sk, l);
+/* sendfile() sends in pieces, through a pipe of the task's own that it empties at the end: a piece that finds the pipe
+ * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) */
+static __always_inline bool is_later_piece(const struct task_struct *task, __u32 dir) {
+        return dir == TX && task->splice_pipe && task->splice_pipe->tail;
 }
 
-/* n: bytes moved, which can be less than ret says (truncated datagrams). role: of the hook, enum ledger_role. */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 role) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes moved,
+ * which can be less than ret says (truncated datagrams). */
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
+        __u64 start_time, cgroup_id, word = switches; /* once: a change between two looks would be two answers */
         struct task_struct *task;
-        __u64 start_time, cgroup_id, word;
+        struct ledger *l;
+        bool is_part;
 
-        if (!l && !is_inet(sk))
+        if (word & SWITCH_PARTIAL && !is_wanted(sk, word))
                 return 0;
-        word = switches; /* once: a change between two looks would be two answers */
-        if (word & (SWITCH_PARTIAL | SWITCH_HANDOVER) && !is_counted(sk, l, dir, word, role))
+        if (ret < 0 && !is_failure(ret))
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (!l && !is_inet(sk))
                 return 0;
         task = bpf_get_current_task_btf();
         start_time = task->group_leader->start_boottime;
         cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+        is_part = is_later_piece(task, dir);
         if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == start_time &&
             l->owner.cgroup_id == cgroup_id) {
-                count(l, dir, ret, n);
+                count(l, dir, ret, n, is_part);
                 return 0;
         } else {
                 struct call call = {
@@ -283,6 +323,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                         .n = n,
                         .ret = ret,
                         .dir = dir,
+                        .is_part = is_part,
                 };
 
                 return slow_call(sk, l, &call);

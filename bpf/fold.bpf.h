@@ -42,13 +42,13 @@ static __always_inline __u64 exchange(__u64 *counter) {
 }
 
 static __always_inline __u32 drops_of(const struct sock *sk) {
-        struct numa_drop_counters *numa;
         __u32 drops = sk->sk_drops.counter;
 
-        if (bpf_core_field_exists(((struct sock___numa *) 0)->sk_drop_counters)) {
-                numa = ((struct sock___numa *) sk)->sk_drop_counters;
+        if (cfg_drop_counters) {
+                const char *numa = *(const char *const *) ((const char *) sk + cfg_drop_counters);
+
                 if (numa)
-                        drops += numa->drops0.counter + numa->drops1.counter;
+                        drops += *(const __u32 *) numa + *(const __u32 *) (numa + cfg_drops1);
         }
         return drops;
 }
@@ -204,15 +204,6 @@ static __always_inline bool is_used_by_others(const struct ledger *l) {
         return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 2;
 }
 
-/* A fold that cannot take the lock, and whoever changes the owner, stay out of each other's way. Neither waits. */
-static __always_inline bool enter(struct ledger *l) {
-        return __sync_val_compare_and_swap(&l->is_entered, 0, 1) == 0;
-}
-
-static __always_inline void leave(struct ledger *l) {
-        __sync_lock_test_and_set(&l->is_entered, 0);
-}
-
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -220,10 +211,6 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
         bool is_elsewhere = false;
 
         bpf_spin_lock(&l->lock);
-        if (l->flags & LEDGER_DEAD) {
-                bpf_spin_unlock(&l->lock);
-                return false;
-        }
         if (!l->owner.tgid && why->closer.tgid)
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
@@ -236,8 +223,6 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 }
                 l->flags |= LEDGER_CLOSED;
         }
-        if (why->is_end)
-                l->flags |= LEDGER_DEAD;
         bpf_spin_unlock(&l->lock);
         if (is_off(&c))
                 return false;

@@ -32,6 +32,7 @@ enum { false, true };
 #define MSG_PEEK 0x2
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
+#define MSG_MORE 0x8000
 #define EINTR 4
 #define EAGAIN 11
 #define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */
@@ -43,10 +44,9 @@ enum bpf_map_type {
         BPF_MAP_TYPE_PERCPU_HASH = 5,
         BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
         BPF_MAP_TYPE_SK_STORAGE = 24,
-        BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
-enum { BPF_SK_STORAGE_GET_F_CREATE = 1, BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_F_NO_PREALLOC = 1 };
 
 enum tcp_state {
@@ -128,6 +128,10 @@ struct mm_struct {
         struct file *exe_file;
 };
 
+struct pipe_inode_info {
+        unsigned int tail;
+};
+
 struct signal_struct {
         atomic_t live;
 };
@@ -145,10 +149,7 @@ struct task_struct {
         struct css_set *cgroups;
         __u64 start_boottime;
         char comm[16];
-        unsigned int __state; /* 0: running or ready to; Linux 5.14 and later */
-        int on_cpu;
-        unsigned long nvcsw, nivcsw; /* how often it left a processor */
-        __u64 utime;
+        struct pipe_inode_info *splice_pipe; /* sendfile()'s */
 };
 
 struct sock_common {
@@ -179,11 +180,6 @@ typedef struct {
         int owned;             /* held by a process */
 } socket_lock_t;
 
-struct numa_drop_counters {
-        atomic_t drops0;
-        atomic_t drops1;
-};
-
 struct sock {
         struct sock_common __sk_common;
         __u8 sk_kern_sock : 1;
@@ -193,8 +189,22 @@ struct sock {
         socket_lock_t sk_lock;
 };
 
-struct sock___numa {
-        struct numa_drop_counters *sk_drop_counters; /* Linux 6.18 and later */
+/* With PREEMPT_RT a spin lock is a mutex whose owner can be seen. */
+struct rt_mutex_base___rt {
+        struct task_struct *owner;
+};
+
+struct spinlock___rt {
+        struct rt_mutex_base___rt lock;
+};
+
+typedef struct {
+        struct spinlock___rt slock;
+        int owned;
+} socket_lock_t___rt;
+
+struct sock___rt {
+        socket_lock_t___rt sk_lock;
 };
 
 struct tcp_sock {
@@ -214,7 +224,12 @@ struct pt_regs {
         unsigned long orig_ax;
 };
 
-struct msghdr;
+struct msghdr {
+        void *msg_name;
+        unsigned int msg_flags;
+};
+
+struct udp_sock;
 struct bpf_sock;
 struct bpf_map;
 struct seq_file;
@@ -232,22 +247,17 @@ struct bpf_iter__task_file {
         struct file *file;
 };
 
-struct bpf_iter__task {
-        struct bpf_iter_meta *meta;
-        struct task_struct *task;
-};
-
 struct bpf_iter__tcp {
         struct bpf_iter_meta *meta;
         struct sock_common *sk_common;
         unsigned int uid;
 };
 
-struct bpf_iter__bpf_sk_storage_map {
+struct bpf_iter__udp {
         struct bpf_iter_meta *meta;
-        struct bpf_map *map;
-        struct sock *sk;
-        void *value;
+        struct udp_sock *udp_sk;
+        unsigned int uid;
+        int bucket;
 };
 
 #pragma clang attribute pop

@@ -55,22 +55,9 @@ enum ledger_switch {
         SWITCH_ERRORS = 1 << 3,    /* load mode return */
         SWITCH_PARTIAL = 1 << 4,   /* any of the first three is off: what the fast path asks for */
         SWITCH_PER_CORE = 1 << 5,  /* maps per core */
-        SWITCH_UNSEEN_CALLS = 1 << 6,   /* no hook sees calls on TCP sockets: ledgers do not wait for the first */
-        SWITCH_UNSEEN_RELEASE = 1 << 7, /* no hook sees the last close of a socket */
-        SWITCH_HANDOVER = 1 << 8,       /* hooks of more than one kind are attached; the next bits say who counts */
+        SWITCH_UNSEEN_RELEASE = 1 << 6, /* no hook sees the last close of a socket */
+        SWITCH_DIRECT = 1 << 7,    /* nothing walks the sockets: each call is charged at once */
 };
-
-/* While SWITCH_HANDOVER is set: which hooks count. Two numbers follow, see bpf/handover.bpf.h. */
-enum ledger_role {
-        ROLE_INET = 1 << 9,        /* trampolines of inet_sendmsg() and the like */
-        ROLE_PROTOCOL = 1 << 10,    /* trampolines of udp_sendmsg() and the like */
-        ROLE_TRACEPOINT = 1 << 11, /* tracepoints, which a call passes last */
-        ROLE_MARK = 1 << 12,       /* trampolines mark the calls that they count, tracepoints pass over marked ones */
-        ROLE_STREAMS = 1 << 13,    /* all but ROLE_PROTOCOL count stream sockets, which that one does not see */
-};
-
-#define HANDOVER_EPOCH_SHIFT 32
-#define HANDOVER_PERIOD_SHIFT 48
 
 /* What happened to the bookkeeping itself; shown to users as such. */
 struct ledger_health {

@@ -14,12 +14,17 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         take(sk, tp, l, c, &why);
         l->base[TX] = l->base[RX] = 0;
         l->looked_msec = 0;
-        l->flags = (l->flags & LEDGER_KERNEL) | LEDGER_ACTIVE;
+        l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
         l->retransmits = tp->total_retrans;
 }
 
-/* Where no call will tell who uses the socket, who connects it owns it. Also when there is no room to note that the SYN
- * is ours. */
+/* Does a socket need a ledger from its beginning? Where neither calls nor the last close are seen, nothing later would
+ * tell who used it. */
+static __always_inline bool is_unseen(void) {
+        return switches & SWITCH_UNSEEN_RELEASE && !(switches & SWITCH_TCP_CALLS);
+}
+
+/* For whoever connects. Also when there is no room to note that the SYN is ours. */
 static __always_inline struct ledger *open_for_current(struct sock *sk) {
         struct task_struct *task = bpf_get_current_task_btf();
         struct process_key me = key_of(task);
@@ -31,7 +36,8 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
         if (!l)
                 return NULL;
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, NULL, l, KIND_TCP, false, 0);
+        open_ledger(sk, NULL, l, KIND_TCP, 0, 0);
+        l->flags |= LEDGER_ACTIVE;
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = me;
                 l->owner_pass = pass_number;
@@ -41,16 +47,13 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
 }
 
 static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
-        __u64 address = (__u64) sk;
         struct charge c = {};
-        bool is_noted;
-        __u8 yes = 1;
 
-        is_noted = !bpf_map_update_elem(&active_opens, &address, &yes, BPF_ANY);
-        if (!l && (switches & SWITCH_UNSEEN_CALLS || !is_noted))
-                l = open_for_current(sk);
-        if (!l)
+        if (!l) {
+                if (!note_birth(sk, BIRTH_SEEN | BIRTH_ACTIVE) || is_unseen())
+                        open_for_current(sk);
                 return 0;
+        }
         bpf_spin_lock(&l->lock);
         if (l->state != LEDGER_NEW)
                 reopen(sk, tp, l, &c);
@@ -60,21 +63,23 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         return 0;
 }
 
-/* A ledger can wait for the first call; not where none is seen, nor on a kernel socket, whose readers make none. */
+/* A ledger can wait for the first call; not on a kernel socket, whose readers make none. */
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
-        bool is_active;
+        __u32 birth = birth_of(sk);
 
-        if (!l && (switches & SWITCH_UNSEEN_CALLS || BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
+        if (!l && (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || is_unseen() ||
+                   (!birth && !note_birth(sk, BIRTH_SEEN))))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
-        is_active = l->flags & LEDGER_ACTIVE || is_active_open(sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, NULL, l, KIND_TCP, false, 0);
+        open_ledger(sk, NULL, l, KIND_TCP, birth, 0);
         take_keys(l, tp);
         l->flags |= LEDGER_SURE; /* we run under the socket's lock */
-        if (is_active)
-                l->flags |= LEDGER_ACTIVE | (tp->bytes_acked ? LEDGER_SYN_COUNTED : 0);
+        if (birth & BIRTH_ACTIVE)
+                l->flags |= LEDGER_ACTIVE;
+        if (l->flags & LEDGER_ACTIVE && tp->bytes_acked)
+                l->flags |= LEDGER_SYN_COUNTED;
         l->flags |= LEDGER_CONNECTED;
         bpf_spin_unlock(&l->lock);
         return 0;
@@ -113,41 +118,51 @@ SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         struct occasion why = { .is_final = true, .is_end = true };
-        __u64 address = (__u64) sk;
         struct tcp_sock *tp;
 
-        if (!l || l->flags & LEDGER_ACTIVE)
-                bpf_map_delete_elem(&active_opens, &address);
-        if (!l)
+        if (!l) {
+                forget_birth(sk);
                 return 0;
+        }
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp)
                 return 0;
         why.is_close = switches & SWITCH_UNSEEN_RELEASE;
         fold(sk, tp, l, &why);
-        __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
+        untrack(l);
         return 0;
 }
 
-/* A TCP socket is closed that no call was ever seen on: nothing was written, but it may have been read by splice. It
- * was a connection if the peer's first sequence number ever came in. */
+/* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked at,
+ * or because it was only read by splice. Who closes it pays. It was a connection if the peer's first sequence number ever
+ * came in; of one that is older than the daemon only the end counts. tp: NULL for MPTCP, which knows no bytes. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         struct task_struct *task = bpf_get_current_task_btf();
-        struct process_row *row;
+        __u32 birth = birth_of(sk), state = sk->__sk_common.skc_state;
+        struct process_row *row = NULL;
         struct process_key me;
         __u64 *counters;
 
-        if (!(switches & SWITCH_TCP) || !tp->rcv_nxt || sk->__sk_common.skc_state == TCP_LISTEN || !is_newborn(sk) ||
-            task->flags & PF_KTHREAD || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+        if (!(switches & SWITCH_TCP) || state == TCP_LISTEN)
+                return 0;
+        if (tp ? !tp->rcv_nxt || BPF_CORE_READ_BITFIELD(tp, is_mptcp) : !is_connected(state))
                 return 0;
         me = key_of(task);
-        row = row_of(&me, task) ?: special(SPECIAL_OVERFLOW);
+        /* Whoever walks open files holds each for a moment and may drop the last reference; threads of the kernel drop
+         * what was on its way between two processes. */
+        if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
+                row = row_of(&me, task);
+        row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
         if (!row)
                 return 0;
         counters = counters_of(row, &me);
         add(&counters[SOCKTALLY_METRIC_tcp_closes], 1);
+        if (!tp || !is_newborn(sk, birth))
+                return 0;
+        add(&counters[SOCKTALLY_METRIC_tcp_tx_bytes], tcp_written_in_all(sk, tp, birth & BIRTH_ACTIVE));
         add(&counters[SOCKTALLY_METRIC_tcp_rx_bytes], tcp_read_in_all(sk, tp));
         add(&counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
+        forget_birth(sk);
         return 0;
 }
 
@@ -163,7 +178,8 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
                 why.closer = key_of(task);
         if (!tp)
                 why.drops = drops_of(sk);
-        if (why.closer.tgid && !l->owner.tgid && l->state == LEDGER_UNCLAIMED)
+        if (why.closer.tgid && l->state == LEDGER_UNCLAIMED &&
+            (!l->owner.tgid || is_same_process(&l->owner, &why.closer)))
                 row = row_of(&why.closer, task);
         if (fold(sk, tp, l, &why)) {
                 row = row_of(&why.closer, task) ?: special(SPECIAL_OVERFLOW);
@@ -171,7 +187,7 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
                         add(&counters_of(row, &why.closer)[SOCKTALLY_METRIC_tcp_closes], 1);
         }
         if (!tp)
-                __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
+                untrack(l);
         return 0;
 }
 

@@ -9,7 +9,7 @@
  * Who may write what in a ledger:
  *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
  *   fast_tgid              stored under the lock, read without it by every call;
- *   owner                  under the lock; unless the socket is TCP's, also only by whoever entered the ledger;
+ *   folded_pass            by the walks, which run one at a time;
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"
@@ -33,10 +33,10 @@ enum ledger_flag {
         LEDGER_CONNECTED = 1 << 4,   /* was established once */
         LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
         LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
-        LEDGER_DEAD = 1 << 7,        /* a TCP socket that is about to be freed: tcp_sock is not to be looked at */
+        LEDGER_UNCAPPED = 1 << 7,    /* does not count against the cap: the socket was there before the daemon */
         LEDGER_SURE = 1 << 8,        /* seq_key was taken or confirmed while nothing moved it */
+        LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket has a past that does not count */
         LEDGER_AMENDED = 1 << 10,    /* seq_key was corrected after the last descriptor was gone */
-        LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket was there before its ledger */
 };
 
 struct ledger {
@@ -56,7 +56,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 is_entered;
+        __u32 folded_pass; /* the last pass that folded it: a socket can be met more than once in a pass */
         __u32 looked;      /* low half of what had come and gone when a walk first met seq_key as it is ... */
         __u32 looked_msec; /* ... and when that was; 0: none did */
 };
@@ -67,16 +67,6 @@ struct {
         __type(key, int);
         __type(value, struct ledger);
 } ledgers SEC(".maps");
-
-/* TCP sockets that connect() opened: their SYN takes a sequence number that must not count. Key: address of the socket.
- * A fifth of the price of a ledger, which a connection without data never needs. Removed at tcp_destroy_sock. When it
- * is full, the socket gets a ledger at once. */
-struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(max_entries, 65536);
-        __type(key, __u64);
-        __type(value, __u8);
-} active_opens SEC(".maps");
 
 /* The process table, behind one pointer so that a larger or smaller one can take its place while the programs run. */
 struct process_table {
@@ -97,8 +87,15 @@ struct {
  * the sum of these and of its row, wherever a call was added: rows without an entry here (made a moment ago, no memory)
  * are as exact, and a table per core can come and go while the programs run. Who a process is and whether it lives is
  * in its row alone. The slot is empty while the setting is off. */
+#ifdef BEFORE_6_2 /* taking memory for an entry is not safe there wherever a program runs: all of it is taken at once */
+#define CORE_TABLE_FLAGS 0
+#else
+#define CORE_TABLE_FLAGS BPF_F_NO_PREALLOC
+#endif
+
 struct core_table {
         __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+        __uint(map_flags, CORE_TABLE_FLAGS);
         __uint(max_entries, 1); /* the collector makes the real ones */
         __type(key, struct process_key);
         __type(value, struct core_counters);
@@ -122,10 +119,15 @@ struct {
 const volatile __u32 cfg_max_sockets = 262144;
 const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
+const volatile bool cfg_has_sendpage = false; /* Linux up to 6.4 */
+/* Offsets in kernel types that not every kernel has, from its type information; 0: it has none. A relocation against a
+ * missing type would make libbpf look for it in all modules, for which the service has no privilege. */
+const volatile __u32 cfg_drop_counters = 0; /* sock.sk_drop_counters (Linux 6.18) ... */
+const volatile __u32 cfg_drops1 = 0;        /* ... and numa_drop_counters.drops1; drops0 comes first */
 
 struct ledger_health health = {};
 
-/* enum ledger_switch and enum ledger_role; the collector changes it while the programs run. */
+/* enum ledger_switch; the collector changes it while the programs run. */
 volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
@@ -134,14 +136,19 @@ volatile bool is_table_short = false;
 /* Set by the collector for a scan after which every process that holds a socket of its own shall have a row again. */
 volatile bool is_row_wanted = false;
 
-/* Set by the collector when the first scan is over: an unknown TCP socket is then one that was born since. */
+/* Set by the collector when the first scan is over: what the scan meets from then on is counted against the cap. */
 bool is_scanned = false;
 
-/* Written by the collector before each pass of the fold iterator. */
+/* Set by the collector while it looks for sockets that moved data while their module was off: what they moved until now
+ * is not counted, whenever they were born. */
+bool is_forgetting_tcp = false, is_forgetting_others = false;
+
+/* Written by the collector before each pass of the walks. */
 __u32 pass_number = 0;
 __u64 pass_sockets = 0;
 __u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
-struct process_key last_seen = {}; /* whose row was marked last; the iterators run one at a time */
+/* Whose row was marked last, and whose name was looked at last; the iterators run one at a time. */
+struct process_key last_seen = {}, last_named = {};
 
 #endif

@@ -152,8 +152,10 @@ struct call {
         __u32 kind;
         bool is_kernel;     /* the socket belongs to the kernel itself */
         bool has_row;       /* the caller has a row of its own to be charged in */
-        bool is_owner_gone;
-        bool is_active;     /* a socket that connect() opened */
+        bool is_part;       /* moves data for a call that was counted already */
+        bool is_owner_gone; /* of the owner whom the next member names */
+        struct process_key seen;
+        __u32 birth;        /* what is known of the socket's beginning */
 };
 
 /* One call that is not put on a ledger. */
@@ -172,14 +174,15 @@ __attribute__((noinline)) int charge_call(struct process_row *row, const struct 
         case KIND_TCP:
         case KIND_MPTCP:
                 add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_bytes] : &c[SOCKTALLY_METRIC_tcp_rx_bytes], n);
-                if (switches & SWITCH_TCP_CALLS)
+                if (switches & SWITCH_TCP_CALLS && !call->is_part)
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_calls] : &c[SOCKTALLY_METRIC_tcp_rx_calls], 1);
                 if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_errors] : &c[SOCKTALLY_METRIC_tcp_rx_errors], 1);
                 break;
         case KIND_UDP:
                 add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_bytes] : &c[SOCKTALLY_METRIC_udp_rx_bytes], n);
-                add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_calls] : &c[SOCKTALLY_METRIC_udp_rx_calls], 1);
+                if (!call->is_part)
+                        add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_calls] : &c[SOCKTALLY_METRIC_udp_rx_calls], 1);
                 if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_errors] : &c[SOCKTALLY_METRIC_udp_rx_errors], 1);
                 break;

@@ -2,10 +2,13 @@
 #ifndef SOCKTALLY_BPF_SCAN_H
 #define SOCKTALLY_BPF_SCAN_H
 /*
- * The walks. Over the files of all processes: first to find the sockets that were there before us, then each interval
- * for sockets on which no call was seen yet (splice reads and zero-copy receives are none). Over all ledgers, to fold
- * them. Both cross network namespaces. Over the TCP sockets of our own namespace, once: those that no descriptor leads
- * to, being on the way between two processes.
+ * The walks of each interval. Two over the files of all processes, with each file held while its socket is looked at:
+ * the first finds out who holds the socket, the second folds its ledger, once. Then over the TCP and UDP sockets of our
+ * own network namespace, for those that no descriptor leads to: the kernel's own, those on their way between two
+ * processes, those that only io_uring holds. In other namespaces such a socket is folded at its next call or its end.
+ *
+ * There is no walk over the ledgers themselves (iter/bpf_sk_storage_map): it holds no reference to the socket, policies
+ * refuse it, and Linux 7 dies of it.
  */
 #include "bpf/call.bpf.h"
 
@@ -33,23 +36,42 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
         return 0;
 }
 
-/* A socket without an owner, held by a process: gets a ledger if it may count, and the holder for an owner. */
-static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                 const struct process_key *key, struct task_struct *task) {
-        bool is_active = tp && is_active_open(sk);
-        __u32 drops = drops_of(sk);
-        struct process_row *row;
+/* Was the socket there before the daemon, and has moved nothing until now? Then all that it will move counts. */
+static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u32 drops) {
+        bool is_fresh = tp ? !(tp->bytes_acked | tp->bytes_received | (tp->write_seq - tp->snd_una)) : !drops;
+        bool is_active = tp && sk->__sk_common.skc_state == TCP_SYN_SENT;
 
-        /* A UDP socket without a ledger has not moved anything since we started, but may have dropped what came. */
-        if (!l && is_scanned && !tp && !drops)
-                return 0;
-        row = row_of(key, task);
-        l = ledger_of(sk, kind);
+        return !is_scanned && is_fresh && note_birth(sk, is_active ? BIRTH_SEEN | BIRTH_ACTIVE : BIRTH_SEEN);
+}
+
+/* The ledger of a socket that the walks meet without one; NULL: it needs none yet. */
+static __always_inline struct ledger *find_or_make(struct sock *sk, struct tcp_sock *tp, __u32 kind, __u32 drops) {
+        if (is_unused(sk, tp, drops))
+                return NULL;
+        /* Without a ledger it has not moved anything since we started, but may have dropped what came. */
+        if (!tp && !drops)
+                return NULL;
+        return is_scanned ? ledger_of(sk, kind) : ledger_of_old(sk);
+}
+
+static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct tcp_sock *tp) {
+        if (tp ? is_forgetting_tcp : is_forgetting_others)
+                forget_birth(sk);
+        return birth_of(sk);
+}
+
+/* A socket without an owner, held by a process: gets a ledger if it may count, and the holder for an owner. Its row is
+ * made when it has something to show. */
+static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+                                 const struct process_key *key) {
+        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp);
+
+        l = l ?: find_or_make(sk, tp, kind, drops);
         if (!l)
                 return 0;
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind, is_active, drops);
-        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid && row) {
+        open_ledger(sk, tp, l, kind, birth, drops);
+        if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = *key;
                 l->owner_pass = pass_number;
         }
@@ -57,11 +79,16 @@ static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct le
         return 0;
 }
 
-static __always_inline void fold_drops(struct sock *sk, struct ledger *l) {
-        struct occasion why = { .drops = drops_of(sk) };
+/* Names and users as they are now: prctl() and setuid() pass no hook. Once for each process in a pass. */
+static __always_inline void refresh_identity(struct task_struct *task, const struct process_key *key) {
+        struct process_row *row;
 
-        if (why.drops != l->drops)
-                fold(sk, NULL, l, &why);
+        if (is_same_key(key, &last_named))
+                return;
+        last_named = *key;
+        row = find_row(key);
+        if (row)
+                identify(row, task->group_leader);
 }
 
 SEC("iter/task_file")
@@ -79,13 +106,13 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         if (!task || !file)
                 return 0;
         scanner = bpf_get_current_pid_tgid() >> 32;
+        key = key_of(task);
+        refresh_identity(task, &key);
         socket = bpf_sock_from_file(file);
         if (!socket || !(sk = socket->sk))
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (l && l->kind == KIND_UDP)
-                fold_drops(sk, l);
-        if (l && l->owner.tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime) {
+        if (l && is_same_process(&l->owner, &key)) {
                 l->owner_pass = pass_number;
                 if (is_row_wanted) { /* the owner's own calls do not ask for one */
                         key = l->owner;
@@ -102,34 +129,9 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                 if (!tp || state == TCP_LISTEN || (state == TCP_CLOSE && !l) || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                         return 0;
         }
-        key = key_of(task);
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
                 return mark_holder(sk, tp, l, &key, task);
-        return adopt(sk, tp, l, kind, &key, task);
-}
-
-SEC("iter/tcp")
-int scan_tcp(struct bpf_iter__tcp *ctx) {
-        struct sock_common *common = ctx->sk_common;
-        struct tcp_sock *tp;
-        struct ledger *l;
-        struct sock *sk;
-
-        if (!common)
-                return 0;
-        tp = bpf_skc_to_tcp_sock(common); /* NULL for time-wait and request sockets */
-        if (!tp)
-                return 0;
-        sk = (struct sock *) tp;
-        if (sk->__sk_common.skc_state == TCP_LISTEN || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
-                return 0;
-        l = ledger_of(sk, KIND_TCP);
-        if (!l)
-                return 0;
-        bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, KIND_TCP, false, 0);
-        bpf_spin_unlock(&l->lock);
-        return 0;
+        return adopt(sk, tp, l, kind, &key);
 }
 
 static __always_inline bool has_calls(const struct ledger *l) {
@@ -137,9 +139,12 @@ static __always_inline bool has_calls(const struct ledger *l) {
 }
 
 /* A look without the lock that spares it for idle sockets. What comes while we look is folded next time. */
-static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l) {
+static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
+                                    __u32 drops) {
         if (has_calls(l))
                 return false;
+        if (!tp)
+                return l->kind != KIND_UDP || l->drops == drops;
         if (!(l->flags & LEDGER_READY))
                 return !is_connected(sk->__sk_common.skc_state);
         if (l->flags & LEDGER_CLOSED)
@@ -149,84 +154,131 @@ static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock
                (!(l->flags & LEDGER_SETTLED) || l->settled[TX] == l->base[TX]);
 }
 
-/* Sockets of one process tend to lie together: its row is looked up once for all of them. */
-static __always_inline void mark_seen(const struct ledger *l) {
-        struct process_key owner = l->owner;
+/* Is there a row to charge? If the owner has none, it is made here, in the owner's own turn (task: whose file it is).
+ * Sockets of one process tend to lie together: its row is looked up once for all of them. */
+static __always_inline bool has_row(const struct ledger *l, struct task_struct *task, bool may_make) {
+        struct process_key owner = l->owner, me;
         struct process_row *row;
 
         if (is_same_key(&owner, &last_seen))
-                return;
+                return true;
         row = find_row(&owner);
-        if (row)
-                row->seen_pass = pass_number;
-        last_seen = owner;
-}
-
-/* Not TCP: the socket may be freed at this moment, and so may the lock not be had, which needs it. The ledger itself is
- * there until the walk is over. What the kernel dropped is folded where the socket is held: by the look at the open
- * files, and when it closes. */
-static __always_inline int fold_calls(struct ledger *l) {
-        struct charge c = {};
-
-        if (!has_calls(l) || !enter(l))
-                return 0;
-        if (l->state > LEDGER_UNCLAIMED) {
-                c.owner = l->owner;
-                c.kind = l->kind;
-                c.flags = l->flags;
-                take_calls(l, &c);
-                c.bytes[TX] = exchange(&l->bytes[TX]);
-                c.bytes[RX] = exchange(&l->bytes[RX]);
+        if (!row && task && may_make) {
+                me = key_of(task);
+                if (is_same_process(&owner, &me))
+                        row = row_of(&owner, task);
         }
-        leave(l);
-        if (!is_nothing(&c) && !is_off(&c))
-                give(owner_row(&c.owner, c.flags), &c);
-        return 0;
+        if (!row)
+                return false;
+        row->seen_pass = pass_number;
+        last_seen = owner;
+        return true;
 }
 
-/* Who is not sure yet is folded in the next interval. */
-static __always_inline bool has_sure_keys(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l) {
-        bool is_sure = false;
+/* A connection whose sequence keys are not sure yet is folded in the next interval. */
+static __always_inline bool has_sure_keys(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l,
+                                          bool is_locked) {
+        bool is_sure;
 
         if (l->flags & LEDGER_SURE)
                 return true;
         bpf_spin_lock(&l->lock);
-        if (!(l->flags & LEDGER_DEAD)) {
-                catch_up(tp, l, sk->__sk_common.skc_state);
-                is_sure = confirm_keys(sk, l, tp);
-        }
+        catch_up(tp, l, sk->__sk_common.skc_state);
+        if (is_locked)
+                correct_keys(l, tp);
+        is_sure = confirm_keys(sk, l, tp);
         bpf_spin_unlock(&l->lock);
         return is_sure;
 }
 
-/* TCP: the memory of a socket that was freed is another TCP socket's at worst (SLAB_TYPESAFE_BY_RCU). While the lock is
- * held and the ledger is neither another's nor dead, the socket is alive. */
-static __always_inline int fold_connection(struct sock *sk, const struct ledger *seen) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-        struct occasion why = {};
+/* Folds a socket that is held, once in a pass. task: whose file leads to it; NULL: none does, and the socket's own lock
+ * is held. */
+static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
+                                     struct task_struct *task) {
+        struct occasion why = { .drops = drops_of(sk) };
+        bool is_row_there, has_news;
 
-        if (!l || !tp || l != seen || is_idle(sk, tp, l) || !has_sure_keys(sk, tp, l))
+        if (l->folded_pass == pass_number)
+                return 0;
+        has_news = !is_idle(sk, tp, l, why.drops);
+        is_row_there = has_row(l, task, has_news);
+        /* The owner's own turn comes in this pass, or somebody else will be the owner. */
+        if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
+                return 0;
+        l->folded_pass = pass_number;
+        if (!(l->flags & LEDGER_UNCAPPED))
+                pass_sockets++;
+        if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task)))
                 return 0;
         /* Where no call is seen nothing would ever explain it. */
-        why.may_be_shared = switches & SWITCH_TCP_CALLS && l->foreign_pass == pass_number;
+        why.may_be_shared = tp && switches & SWITCH_TCP_CALLS && l->foreign_pass == pass_number;
         fold(sk, tp, l, &why);
         return 0;
 }
 
-/* The walk holds no reference to the socket: see above before you touch it. */
-SEC("iter/bpf_sk_storage_map")
-int fold_sockets(struct bpf_iter__bpf_sk_storage_map *ctx) {
-        struct ledger *l = ctx->value;
-        struct sock *sk = ctx->sk;
+SEC("iter/task_file")
+int fold_files(struct bpf_iter__task_file *ctx) {
+        struct task_struct *task = ctx->task;
+        struct file *file = ctx->file;
+        struct tcp_sock *tp = NULL;
+        struct socket *socket;
+        struct ledger *l;
+        struct sock *sk;
 
-        if (!l)
+        if (!task || !file)
                 return 0;
-        pass_sockets++;
-        mark_seen(l);
-        if (l->kind != KIND_TCP)
-                return fold_calls(l);
-        return sk ? fold_connection(sk, l) : 0;
+        socket = bpf_sock_from_file(file);
+        if (!socket || !(sk = socket->sk))
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (!l || l->state == LEDGER_NEW)
+                return 0;
+        if (l->kind == KIND_TCP) {
+                tp = bpf_skc_to_tcp_sock(sk);
+                if (!tp)
+                        return 0;
+        }
+        return fold_once(sk, tp, l, task);
+}
+
+SEC("iter/tcp")
+int fold_tcp(struct bpf_iter__tcp *ctx) {
+        struct sock_common *common = ctx->sk_common;
+        struct tcp_sock *tp;
+        struct ledger *l;
+        struct sock *sk;
+        __u32 birth;
+
+        if (!common)
+                return 0;
+        tp = bpf_skc_to_tcp_sock(common); /* NULL for time-wait and request sockets */
+        if (!tp)
+                return 0;
+        sk = (struct sock *) tp;
+        if (sk->__sk_common.skc_state == TCP_LISTEN || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (!l && !is_scanned) {
+                birth = birth_in_scan(sk, tp);
+                l = find_or_make(sk, tp, KIND_TCP, 0);
+                if (!l)
+                        return 0;
+                bpf_spin_lock(&l->lock);
+                open_ledger(sk, tp, l, KIND_TCP, birth, 0);
+                bpf_spin_unlock(&l->lock);
+        }
+        return l && l->state != LEDGER_NEW ? fold_once(sk, tp, l, NULL) : 0;
+}
+
+SEC("iter/udp")
+int fold_udp(struct bpf_iter__udp *ctx) {
+        struct sock *sk = (struct sock *) ctx->udp_sk;
+        struct ledger *l;
+
+        if (!sk)
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        return l && l->state != LEDGER_NEW ? fold_once(sk, NULL, l, NULL) : 0;
 }
 
 #endif

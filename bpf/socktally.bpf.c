@@ -12,7 +12,6 @@
 
 #include "bpf/attach-tracepoint.bpf.h"
 #include "bpf/attach-trampoline.bpf.h"
-#include "bpf/census.bpf.h"
 #include "bpf/scan.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -54,6 +54,13 @@ static __always_inline __u64 tcp_read_in_all(const struct sock *sk, const struct
         return tcp_read_with(sk, tp, (__u32) tp->bytes_received - tp->rcv_nxt);
 }
 
+/* The same for what was written. is_active: the SYN was ours. */
+static __always_inline __u64 tcp_written_in_all(const struct sock *sk, const struct tcp_sock *tp, bool is_active) {
+        __u64 n = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
+
+        return n - (is_active && tp->bytes_acked) - is_fin_queued(sk->__sk_common.skc_state);
+}
+
 static __always_inline __u32 key_of_writer(const struct tcp_sock *tp) {
         return (__u32) *(volatile __u64 *) &tp->bytes_acked - *(volatile __u32 *) &tp->snd_una;
 }
@@ -85,6 +92,9 @@ static __always_inline void set_key(struct ledger *l, __u32 dir, __u32 key) {
 
 /* 0: nobody holds the socket, neither a process nor the side that works on packets. */
 static __always_inline __u32 holders(const struct sock *sk) {
+        if (bpf_core_field_exists(((struct sock___rt *) 0)->sk_lock.slock.lock.owner)) /* PREEMPT_RT */
+                return *(volatile int *) &sk->sk_lock.owned |
+                       !!*(void *volatile *) &((struct sock___rt *) sk)->sk_lock.slock.lock.owner;
         if (!bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val))
                 return 1;
         return *(volatile int *) &sk->sk_lock.owned |

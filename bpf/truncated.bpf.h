@@ -42,7 +42,7 @@ static __noinline __u32 size_of_message(__u64 address) {
         return -1U;
 }
 
-static __noinline __u32 copied_by_call(__u32 n) {
+static __always_inline __u32 copied_by_call(__u32 n, bool reads_user) {
         __u32 size = -1U;
 
         if (bpf_core_field_exists(((struct pt_regs *) 0)->orig_ax)) {
@@ -50,7 +50,7 @@ static __noinline __u32 copied_by_call(__u32 n) {
 
                 if (regs->orig_ax == SYSCALL_RECVFROM)
                         size = regs->dx > 0x7fffffff ? 0x7fffffff : regs->dx;
-                else if (regs->orig_ax == SYSCALL_RECVMSG)
+                else if (reads_user && regs->orig_ax == SYSCALL_RECVMSG)
                         size = size_of_message(regs->si);
         }
         return n < size ? n : size;

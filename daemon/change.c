@@ -62,51 +62,12 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
         return r;
 }
 
-/* Whether the kernel takes the programs may be known later. */
-static void remember(struct daemon *d) {
-        if (!collect_is_changing(d->collect))
-                d->before = d->settings;
-}
-
-static int withdraw(struct daemon *d, char *reason, size_t size) {
-        int r = keeper_withdraw(d->keeper);
-
-        if (r < 0)
-                snprintf(reason, size, "the service manager does not let go of what counts: %s", strerror(-r));
-        return r < 0 ? -EIO : 0;
-}
-
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        int r;
-
-        remember(d);
         keeper_begin(d->keeper);
-        r = d->method == ATTACH_TRACEPOINT ? 0 : withdraw(d, reason, size); /* which serves all modes */
-        if (r < 0)
-                return r;
-        r = collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
-        loader_follow(d);
-        return r;
+        return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
 }
 
-static int apply_attach_method(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        int r;
-
-        remember(d);
-        r = withdraw(d, reason, size);
-        if (r < 0)
-                return r;
-        r = collect_set_attach_method(d->collect, wanted->attach_method, reason, size);
-        loader_follow(d);
-        return r;
-}
-
-static int apply_maps_per_core(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        keeper_begin(d->keeper);
-        return collect_set_maps_per_core(d->collect, wanted->is_per_core, reason, size);
-}
-
-static int refuse_sockets(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+static int refuse_until_start(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
         snprintf(reason, size, "takes effect when the service starts again");
         return -EOPNOTSUPP;
 }
@@ -133,13 +94,6 @@ static int apply_log_level(struct daemon *d, const struct settings *wanted, char
 
 static void publish_now(struct daemon *d) {
         (void) daemon_run_interval(d);
-        if (collect_is_changing(d->collect)) /* goes on with each interval, and there is no idle one meanwhile */
-                daemon_reschedule(d);
-}
-
-static void report_and_publish(struct daemon *d) {
-        control_modules_log(d);
-        publish_now(d);
 }
 
 static void tell_watcher(struct daemon *d) {
@@ -161,12 +115,12 @@ static const struct {
         [SETTING_INTERVAL] = { NULL, daemon_reschedule },
         [SETTING_IDLE_INTERVAL] = { NULL, daemon_reschedule },
         [SETTING_LOAD_MODE] = { apply_load_mode, publish_now },
-        [SETTING_ATTACH_METHOD] = { apply_attach_method, report_and_publish },
+        [SETTING_ATTACH_METHOD] = { refuse_until_start, NULL },
         [SETTING_PROCESSES] = { resize_processes, daemon_publish_soon },
-        [SETTING_SOCKETS] = { refuse_sockets, NULL },
+        [SETTING_SOCKETS] = { refuse_until_start, NULL },
         [SETTING_SERVICE_ROWS] = { resize_services, daemon_publish_soon },
         [SETTING_MODULES] = { apply_modules, publish_now },
-        [SETTING_MAPS_PER_CORE] = { apply_maps_per_core, daemon_publish_soon },
+        [SETTING_MAPS_PER_CORE] = { refuse_until_start, NULL },
         [SETTING_SERVICES] = { apply_services, publish_now },
         [SETTING_LOG_LEVEL] = { apply_log_level, NULL },
 };
@@ -195,25 +149,4 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         log_line(LOG_INFO, "%s is %s now, it was %s (%s)", table[number].key, new, old, source);
         (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(d);
         return 0;
-}
-
-static void take_back(struct daemon *d, size_t number, const char *value, const char *reason) {
-        struct settings wanted = d->settings;
-        char refused[SETTINGS_VALUE_SIZE];
-        const struct setting *table;
-
-        settings_table(&table);
-        (void) settings_set(&wanted, number, value, "run time");
-        if (settings_is_same(&wanted, &d->settings, number))
-                return;
-        if (settings_is_same(&wanted, &d->before, number))
-                settings_copy(&wanted, &d->before, number); /* with where it came from */
-        settings_format(&d->settings, number, refused);
-        d->settings = wanted;
-        log_line(LOG_WARNING, "%s is %s again, %s was refused: %s", table[number].key, value, refused, reason);
-}
-
-void change_take_back(struct daemon *d, const struct collect_config *config, const char *reason) {
-        take_back(d, SETTING_ATTACH_METHOD, attach_method_name(config->attach_method), reason);
-        take_back(d, SETTING_LOAD_MODE, load_mode_name(config->load_mode), reason);
 }

@@ -30,7 +30,11 @@ static int try_method(enum attach_method method, const struct settings *settings
         struct collect *collect = NULL;
         int r;
 
-        r = collect_start(&collect, &config, reason, sizeof reason);
+        r = collect_start(&collect, &config);
+        if (r >= 0) {
+                snprintf(reason, sizeof reason, "%s", collect_reason(collect));
+                r = collect_is_counting(collect) ? 0 : -EOPNOTSUPP;
+        }
         collect_stop(collect);
         print(method, r, reason);
         return r;

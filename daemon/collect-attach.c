@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counting begins and ends. A method is tried whole: all that it requires is loaded and attached, or nothing stays.
- * Sets of hooks can come and go later on.
+ * Counting begins and ends. A method is tried whole: all programs that it uses are loaded, what it cannot do without is
+ * attached, or nothing stays. What the kernel or its policy refuses beside that is done without, and the reason says
+ * what that means. Sets of hooks come and go later on, with modules and load mode.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -29,17 +30,15 @@ static void configure(struct collect *collect) {
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
                 skeleton->rodata->cfg_scan_is_whole = false;
         }
-        if (collect->config.max_sockets < bpf_map__max_entries(skeleton->maps.active_opens))
-                bpf_map__set_max_entries(skeleton->maps.active_opens, collect->config.max_sockets);
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
 }
 
-/* The root of the cgroup v2 tree, as far up as this process can see it. */
+/* The root of the cgroup v2 tree, as far up as this process can see it. -ENODEV: it is not mounted. */
 static int open_cgroup_root(void) {
         struct mntent entry;
         char buffer[4096];
         FILE *mounts;
-        int fd = -ENOENT;
+        int fd = -ENODEV;
 
         mounts = setmntent("/proc/self/mounts", "re");
         if (!mounts)
@@ -55,241 +54,303 @@ static int open_cgroup_root(void) {
         return fd;
 }
 
-static int attach_to_cgroup(int program) {
+static int attach_to_cgroup(int program, enum bpf_attach_type type) {
         int fd, r;
 
         fd = open_cgroup_root();
         if (fd < 0)
                 return fd;
-        r = bpf_link_create(program, fd, BPF_CGROUP_INET_SOCK_RELEASE, NULL);
+        r = bpf_link_create(program, fd, type, NULL);
+        if (r < 0)
+                r = -errno;
         close(fd);
         return r;
 }
 
-/* What the first object says of a program holds for it wherever it was loaded. */
-static int attach_hook(struct collect *collect, const struct hook *hook, size_t number, char *reason, size_t size) {
+/* What the object says of a program holds for it wherever it was loaded. */
+static int attach_hook(struct collect *collect, const struct hook *hook, size_t number) {
         const struct bpf_program *known = bpf_object__find_program_by_name(collect->skeleton->obj, hook->program);
+        enum bpf_attach_type type = bpf_program__expected_attach_type(known);
         int program = collect->programs[number], r;
 
-        if (program < 0)
+        if (program < 0 || collect->links[number] >= 0)
                 return 0;
-        if (hook->set == SET_SOCK_RELEASE)
-                r = attach_to_cgroup(program);
-        else
-                r = bpf_link_create(program, 0, bpf_program__expected_attach_type(known), NULL);
-        if (r < 0 && hook->is_optional)
-                return 0;
+        if (hook->set == SET_SOCK_RELEASE || hook->set == SET_SOCK_CREATE)
+                r = attach_to_cgroup(program, type);
+        else if ((r = bpf_link_create(program, 0, type, NULL)) < 0)
+                r = -errno;
         if (r < 0)
-                return collect_say(reason, size, r, "cannot attach", bpf_program__section_name(known));
+                return r;
         collect->links[number] = r;
         return 0;
 }
 
-/* Of sets that are loaded. */
-static int attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size) {
+static void say_more(char *reason, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say_more(char *reason, size_t size, const char *format, ...) {
+        size_t n = strlen(reason);
+        va_list arguments;
+
+        if (n + 2 >= size)
+                return;
+        if (n > 0)
+                n += (size_t) snprintf(reason + n, size - n, "; ");
+        va_start(arguments, format);
+        (void) vsnprintf(reason + n, size - n, format, arguments);
+        va_end(arguments);
+}
+
+/* What is done without these, in words. NULL: nothing can be. */
+static const char *replacement_of(enum hook_set set) {
+        switch (set) {
+        case SET_PROCESS: return "ends and names of processes are looked for each interval";
+        case SET_SOCK_CREATE: return "datagrams dropped before a socket was first looked at are not counted";
+        case SET_SOCK_RELEASE:
+        case SET_INET_RELEASE: return "counts without, UDP calls cost more";
+        case SET_FILES: return "each call is charged at once; what no call tells shows when the socket closes";
+        case SET_TCP_WALK:
+        case SET_UDP_WALK: return "sockets that no descriptor leads to show at their next call or end";
+        case SET_TCP_LIFE: return "TCP cannot be counted";
+        case SET_TRACEPOINT:
+        case SET_TCP_CALLS:
+        case SET_MPTCP_CALLS:
+        case SET_UDP_CALLS:
+        case N_HOOK_SETS: break;
+        }
+        return NULL;
+}
+
+/* A hook was refused. 0: counting goes on without, and the reasons say so. */
+static int do_without(struct collect *collect, const struct hook *hook, int error, char *reason, size_t size) {
+        const char *replacement = replacement_of(hook->set);
+        const char *why = error == -ENODEV ? "no control group v2 tree is mounted" : strerror(-error);
+
+        if (!replacement)
+                return collect_say(reason, size, error, "the kernel refused", hook->program);
+        say_more(reason, size, "the kernel refused %s (%s): %s", hook->program, why, replacement);
+        if (hook->set == SET_TCP_LIFE)
+                snprintf(collect->missing[MODULE_TCP], sizeof(collect->missing[MODULE_TCP]),
+                         "the kernel refused %s: %s", hook->program, why);
+        return 0;
+}
+
+/* Each hook of the sets that has a program; what is refused and can be done without is. */
+static int attach_first(struct collect *collect, unsigned sets, char *reason, size_t size) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
         int r;
 
         for (size_t i = 0; i < n; i++) {
-                if (!(sets & 1U << hooks[i].set))
+                if (!(sets & SET(hooks[i].set)) || collect->programs[i] < 0)
                         continue;
-                collect->attached |= 1U << hooks[i].set;
-                collect->generation++;
-                r = attach_hook(collect, &hooks[i], i, reason, size);
+                r = attach_hook(collect, &hooks[i], i);
+                if (r < 0)
+                        r = do_without(collect, &hooks[i], r, reason, size);
                 if (r < 0)
                         return r;
+        }
+        for (size_t i = 0; i < n; i++) /* both walks over the files or none; so with TCP's life */
+                if (hooks[i].is_condition && sets & SET(hooks[i].set) & ~SETS_CALLS && collect->programs[i] >= 0 &&
+                    collect->links[i] < 0)
+                        collect_detach_sets(collect, SET(hooks[i].set));
+        for (size_t i = 0; i < n; i++)
+                if (collect->links[i] >= 0)
+                        collect->attached |= SET(hooks[i].set);
+        collect->generation++;
+        return 0;
+}
+
+int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+        int r;
+
+        sets &= ~collect->attached;
+        for (size_t i = 0; i < n; i++) {
+                r = sets & SET(hooks[i].set) ? attach_hook(collect, &hooks[i], i) : 0;
+                if (r < 0) {
+                        (void) collect_say(reason, size, r, "the kernel refused", hooks[i].program);
+                        collect_detach_sets(collect, sets);
+                        return r;
+                }
+        }
+        collect->attached |= sets;
+        collect->generation++;
+        return 0;
+}
+
+void collect_detach_sets(struct collect *collect, unsigned sets) {
+        int links[COLLECT_MAX_HOOKS];
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks), n_links = 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (sets & SET(hooks[i].set) && collect->links[i] >= 0) {
+                        if (hooks[i].function)
+                                links[n_links++] = collect->links[i];
+                        else
+                                close(collect->links[i]);
+                        collect->links[i] = -1;
+                }
+        drop_links(&collect->drop, links, n_links);
+        collect->attached &= ~sets;
+        collect->generation++;
+}
+
+bool collect_is_silenced(const struct collect *collect) {
+        char digit = '1';
+        int fd;
+
+        if (collect->method != ATTACH_TRAMPOLINE)
+                return false;
+        fd = open("/proc/sys/kernel/ftrace_enabled", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        (void) !read(fd, &digit, 1);
+        close(fd);
+        return digit == '0';
+}
+
+int collect_keep_programs(struct collect *collect) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++) {
+                const struct bpf_program *program;
+                int fd;
+
+                program = bpf_object__find_program_by_name(collect->skeleton->obj, hooks[i].program);
+                fd = program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
+                if (fd < 0)
+                        continue;
+                collect->programs[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+                if (collect->programs[i] < 0)
+                        return -errno;
         }
         return 0;
 }
 
-int collect_attach_iterators(struct collect *collect) {
-        union bpf_iter_link_info info = { .map.map_fd = bpf_map__fd(collect->skeleton->maps.ledgers) };
-        LIBBPF_OPTS(bpf_iter_attach_opts, options);
-
-        /* Assigned one by one: libbpf insists that the padding behind the last member is zero. */
-        options.link_info = &info;
-        options.link_info_len = sizeof(info);
-        collect->scan_link = bpf_program__attach_iter(collect->skeleton->progs.scan_files, NULL);
-        if (!collect->scan_link)
-                return -errno;
-        collect->tcp_link = bpf_program__attach_iter(collect->skeleton->progs.scan_tcp, NULL);
-        if (!collect->tcp_link)
-                return -errno;
-        collect->fold_link = bpf_program__attach_iter(collect->skeleton->progs.fold_sockets, &options);
-        return collect->fold_link ? 0 : -errno;
-}
-
-int collect_walk(struct bpf_link *link) {
-        char buffer[64];
-        ssize_t n;
-        int fd, r;
-
-        fd = bpf_iter_create(bpf_link__fd(link));
-        if (fd < 0)
-                return -errno;
-        /* The programs print nothing: a read returns when all is walked, or after a million objects with EAGAIN. */
-        do
-                n = read(fd, buffer, sizeof(buffer));
-        while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-        r = n < 0 ? -errno : 0;
-        close(fd);
-        return r;
-}
-
-static int attach_all(struct collect *collect, unsigned sets, char *reason, size_t size) {
+static int load(struct collect *collect, unsigned sets, uint64_t refused, char *reason, size_t size) {
         int r;
 
-        r = collect_attach_iterators(collect);
-        if (r < 0)
-                return collect_say(reason, size, r, "cannot attach the iterators", "");
-        r = attach_sets(collect, sets, reason, size);
-        if (r < 0)
-                return r;
-        /* Sockets that were there before the hooks; what they moved until now is not counted. */
-        r = collect_walk(collect->scan_link);
-        if (r < 0)
-                return collect_say(reason, size, r, "cannot walk the open files", "");
-        r = collect_walk(collect->tcp_link);
-        if (r < 0)
-                return collect_say(reason, size, r, "cannot walk the TCP sockets", "");
-        collect->skeleton->bss->is_scanned = true;
-        return 0;
-}
-
-static int load(struct collect *collect, unsigned sets, char *reason, size_t size) {
-        int r;
-
-        r = collect_open_object(collect, sets, &collect->skeleton, reason, size);
+        r = collect_open_object(sets, refused, &collect->skeleton, reason, size);
         if (r < 0)
                 return r;
         configure(collect);
         r = socktally_bpf__load(collect->skeleton);
         if (r == 0)
-                r = collect_keep_programs(collect, collect->skeleton, sets);
+                r = collect_keep_programs(collect);
         if (r < 0)
                 return collect_say(reason, size, r, "the kernel refused the programs", "");
-        collect_apply(collect);
-        collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
-        if (!collect->config.is_per_core)
-                return 0;
-        r = cores_create(collect, collect->config.max_processes);
-        if (r < 0)
-                return collect_say(reason, size, r, "the kernel refused a table per core", "");
-        cores_exchange(collect, r);
-        collect->cores.fd = r;
         return 0;
 }
 
-int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size) {
-        unsigned sets = 1U << SET_ALWAYS | collect_sets_of(method, collect->config.load_mode);
+/* Loads each program alone. Returns those that the kernel refuses, a bit for each hook; 0 if it is not the programs
+ * that are refused, as the tables are refused too. */
+static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+        uint64_t refused = 0;
         int r;
 
-        if (!with_release)
-                sets &= ~(1U << SET_SOCK_RELEASE);
-        collect_begin_with(collect, sets);
-        r = load(collect, sets, reason, size);
-        if (r == 0)
-                r = attach_all(collect, sets, reason, size);
-        if (r < 0) {
+        r = load(collect, 0, 0, NULL, 0);
+        collect_detach(collect);
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                if (!(sets & SET(hooks[i].set)))
+                        continue;
+                errors[i] = load(collect, SET(hooks[i].set), ~(UINT64_C(1) << i), NULL, 0);
+                if (errors[i] < 0 && errors[i] != -ENOENT)
+                        refused |= UINT64_C(1) << i;
                 collect_detach(collect);
-                return r;
         }
-        collect->method = method;
-        return 0;
+        return refused;
 }
 
-int collect_add_sets(struct collect *collect, unsigned sets, char *reason, size_t size) {
-        int r;
+/* What the policy refuses is left out, if it can be. */
+static int load_what_goes(struct collect *collect, unsigned sets, char *reason, size_t size) {
+        int errors[COLLECT_MAX_HOOKS] = { 0 }, r;
+        char without[COLLECT_REASON_SIZE] = "";
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+        uint64_t refused;
 
-        r = collect_load_sets(collect, sets, reason, size);
-        if (r < 0)
+        r = load(collect, sets, 0, reason, size);
+        if (r == 0 || r == -ENOENT || r == -ENOMEM)
                 return r;
-        r = attach_sets(collect, sets, reason, size);
-        if (r < 0)
-                collect_drop_sets(collect, sets);
+        collect_detach(collect);
+        refused = find_refused(collect, sets, errors);
+        if (refused == 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                if (!(refused >> i & 1))
+                        continue;
+                r = do_without(collect, &hooks[i], errors[i], without, sizeof(without));
+                if (r < 0) {
+                        snprintf(reason, size, "%s", without);
+                        return r;
+                }
+                for (size_t k = 0; k < n; k++) /* both or none */
+                        if (hooks[i].is_condition && hooks[k].set == hooks[i].set)
+                                refused |= UINT64_C(1) << k;
+        }
+        r = load(collect, sets, refused, reason, size);
+        if (r == 0)
+                snprintf(reason, size, "%s", without);
         return r;
 }
 
-void collect_drop_sets(struct collect *collect, unsigned sets) {
-        const struct hook *hooks;
-        size_t n = collect_hook_table(&hooks);
+/* Sockets that were there before the hooks: what they moved until now is not counted. */
+static int scan_first(struct collect *collect) {
+        int r;
 
-        collect_wait_apart(collect);
-        for (size_t i = 0; i < n; i++)
-                if (sets & 1U << hooks[i].set && collect->links[i] >= 0) {
-                        close(collect->links[i]);
-                        collect->links[i] = -1;
-                }
-        collect->attached &= ~sets;
-        collect->generation++;
+        r = collect_walk(collect, "scan_files");
+        if (r == 0)
+                r = collect_walk(collect, "fold_tcp");
+        collect->skeleton->bss->is_scanned = true;
+        return r;
 }
 
-/* Lives until it is the last to have the links open. */
-static _Noreturn void outlive(const int *pipe) {
-        char byte;
+int collect_attach(struct collect *collect, enum attach_method method, char *reason, size_t size) {
+        int r;
 
-        close(pipe[1]);
-        while (read(pipe[0], &byte, 1) < 0 && errno == EINTR)
-                continue;
-        _exit(0);
-}
-
-void collect_drop_apart(struct collect *collect, unsigned sets) {
-        pid_t child = -1;
-        int pair[2];
-
-        collect_wait_left(collect);
-        if (!(collect->attached & sets))
-                return;
-        if (pipe2(pair, O_CLOEXEC) == 0) {
-                child = fork();
-                if (child == 0)
-                        outlive(pair);
-                close(pair[0]);
-        } else {
-                pair[1] = -1;
+        collect->method = method;
+        if (collect_is_silenced(collect)) {
+                snprintf(reason, size, "kernel.ftrace_enabled is 0, which silences trampolines");
+                return -EOPNOTSUPP;
         }
-        collect_drop_sets(collect, sets);
-        if (pair[1] >= 0)
-                close(pair[1]);
-        if (child > 0) {
-                collect->leaving.child = child;
-                collect->leaving.sets = sets;
+        r = load_what_goes(collect, collect_sets_of(method), reason, size);
+        if (r == 0) {
+                collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
+                r = collect->config.is_per_core ? cores_start(collect) : 0;
+                if (r < 0)
+                        (void) collect_say(reason, size, r, "the kernel refused a table per core", "");
         }
-}
-
-bool collect_has_left(struct collect *collect) {
-        if (collect->leaving.child == 0)
-                return true;
-        if (waitpid(collect->leaving.child, NULL, WNOHANG) == 0)
-                return false;
-        collect->leaving.child = 0;
-        collect->leaving.sets = 0;
-        return true;
-}
-
-void collect_wait_left(struct collect *collect) {
-        while (collect->leaving.child && waitpid(collect->leaving.child, NULL, 0) < 0 && errno == EINTR)
-                continue;
-        (void) collect_has_left(collect);
+        if (r == 0)
+                r = attach_first(collect, collect_wanted_sets(method, &collect->config), reason, size);
+        if (r == 0) {
+                collect_apply(collect);
+                r = scan_first(collect);
+                if (r < 0)
+                        (void) collect_say(reason, size, r, "cannot walk the open files", "");
+        }
+        if (r < 0)
+                collect_detach(collect);
+        return r;
 }
 
 void collect_detach(struct collect *collect) {
-        if (!collect->skeleton)
-                return;
-        collect_end_loader(collect);
-        collect_wait_left(collect);
-        collect_drop_sets(collect, ~0U);
-        collect_unload_sets(collect, ~0U);
-        bpf_link__destroy(collect->scan_link);
-        bpf_link__destroy(collect->tcp_link);
-        bpf_link__destroy(collect->fold_link);
-        collect->scan_link = collect->tcp_link = collect->fold_link = NULL;
-        socktally_bpf__destroy(collect->skeleton);
-        collect->skeleton = NULL;
+        drop_end(&collect->drop);
+        for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++) {
+                if (collect->links[i] >= 0)
+                        close(collect->links[i]);
+                if (collect->programs[i] >= 0)
+                        close(collect->programs[i]);
+                collect->links[i] = collect->programs[i] = -1;
+        }
+        collect->attached = 0;
         if (collect->owns_table)
                 close(collect->table_fd);
         collect->owns_table = false;
         cores_close(&collect->cores);
+        socktally_bpf__destroy(collect->skeleton);
+        collect->skeleton = NULL;
 }

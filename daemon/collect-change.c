@@ -18,28 +18,6 @@
 
 #define CARGO_ROWS 256
 
-enum load_mode collect_mode_now(const struct collect *collect) {
-        return collect->sees_streams ? collect->config.load_mode : LOAD_PASSIVE;
-}
-
-static uint64_t switches_of(const struct collect_config *config, enum load_mode mode) {
-        uint64_t switches = 0;
-
-        if (!config->is_tcp_off)
-                switches |= SWITCH_TCP;
-        if (!config->is_udp_off)
-                switches |= SWITCH_UDP;
-        if (mode != LOAD_PASSIVE)
-                switches |= SWITCH_TCP_CALLS;
-        if (mode == LOAD_RETURN)
-                switches |= SWITCH_ERRORS;
-        if (config->is_tcp_off || config->is_udp_off || mode == LOAD_PASSIVE)
-                switches |= SWITCH_PARTIAL;
-        if (config->is_per_core)
-                switches |= SWITCH_PER_CORE;
-        return switches;
-}
-
 static int refuse(char *reason, size_t size, int error, const char *what) {
         if (reason)
                 snprintf(reason, size, "%s: %s", what, strerror(-error));
@@ -47,46 +25,78 @@ static int refuse(char *reason, size_t size, int error, const char *what) {
 }
 
 void collect_apply(struct collect *collect) {
-        const struct handover *h = &collect->handover;
-        uint64_t switches = switches_of(&collect->config, collect_mode_now(collect));
+        const struct collect_config *config = &collect->config;
+        bool sees_calls = !config->is_tcp_off && config->load_mode != LOAD_PASSIVE;
+        uint64_t switches = 0;
 
-        if (!collect->sees_calls)
-                switches |= SWITCH_UNSEEN_CALLS;
-        if (!collect->sees_release)
+        if (!config->is_tcp_off)
+                switches |= SWITCH_TCP;
+        if (!config->is_udp_off)
+                switches |= SWITCH_UDP;
+        if (sees_calls)
+                switches |= SWITCH_TCP_CALLS;
+        if (config->load_mode == LOAD_RETURN)
+                switches |= SWITCH_ERRORS;
+        if (!sees_calls || config->is_udp_off)
+                switches |= SWITCH_PARTIAL;
+        if (config->is_per_core)
+                switches |= SWITCH_PER_CORE;
+        if (!(collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE))))
                 switches |= SWITCH_UNSEEN_RELEASE;
-        if (h->roles)
-                switches |= h->roles | (uint64_t) (h->epoch & 0xffff) << HANDOVER_EPOCH_SHIFT |
-                            (uint64_t) (h->period & 0xffff) << HANDOVER_PERIOD_SHIFT;
+        if (!(collect->attached & SET(SET_FILES)))
+                switches |= SWITCH_DIRECT;
         __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
         collect->generation++;
 }
 
-/* The kernel returns from an exchange of tables when no program can see the old one any more; so also from one that
- * changes nothing. */
-int collect_wait_for_programs(struct collect *collect) {
-        int outer = bpf_map__fd(collect->skeleton->maps.table), r;
-        uint32_t zero = 0;
+/* Hooks that are needed come before the programs are told, others go after it. */
+static int reconfigure(struct collect *collect, const struct collect_config *config, char *reason, size_t size) {
+        unsigned wanted = collect_wanted_sets(collect->method, config) & SETS_CALLS;
+        int r;
 
-        r = bpf_map_update_elem(outer, &zero, &collect->table_fd, BPF_ANY);
-        return r < 0 ? -errno : 0;
+        r = collect_attach_sets(collect, wanted, reason, size);
+        if (r < 0)
+                return r;
+        collect->config = *config;
+        collect_apply(collect);
+        collect_detach_sets(collect, collect->attached & SETS_CALLS & ~wanted);
+        collect_refresh_reports(collect);
+        return 0;
 }
 
 int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
         struct collect_config config = collect->config;
 
         config.load_mode = mode;
-        return collect_hand_over(collect, &config, collect->method, ret_reason, size);
+        if (collect->skeleton)
+                return reconfigure(collect, &config, ret_reason, size);
+        collect->config = config;
+        return 0;
+}
+
+/* Puts what was moved until now into the rows. */
+static int fold(const struct collect *collect) {
+        int r;
+
+        collect->skeleton->bss->pass_number++;
+        r = collect_walk(collect, "fold_files");
+        if (r == 0)
+                r = collect_walk(collect, "fold_tcp");
+        return r == 0 ? collect_walk(collect, "fold_udp") : r;
 }
 
 /* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
-static int find_unknown_sockets(struct collect *collect) {
+static int find_unknown_sockets(const struct collect *collect, bool is_tcp) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;
 
-        collect->skeleton->bss->is_scanned = false;
-        r = collect_walk(collect->scan_link);
+        bss->is_scanned = false;
+        *(is_tcp ? &bss->is_forgetting_tcp : &bss->is_forgetting_others) = true;
+        r = collect_walk(collect, "scan_files");
         if (r == 0)
-                r = collect_walk(collect->tcp_link);
-        collect->skeleton->bss->is_scanned = true;
+                r = collect_walk(collect, "fold_tcp");
+        bss->is_forgetting_tcp = bss->is_forgetting_others = false;
+        bss->is_scanned = true;
         return r;
 }
 
@@ -102,14 +112,16 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
         if (*is_off == !is_on)
                 return 0;
         *is_off = !is_on;
-        r = collect_walk(collect->fold_link);
+        if (!collect->skeleton) {
+                collect->config = config;
+                return 0;
+        }
+        r = fold(collect);
         if (r == 0 && is_on)
-                r = find_unknown_sockets(collect);
+                r = find_unknown_sockets(collect, is_off == &config.is_tcp_off);
         if (r < 0)
                 return refuse(ret_reason, size, r, "cannot walk the sockets");
-        collect->config = config;
-        collect_apply(collect);
-        return 0;
+        return reconfigure(collect, &config, ret_reason, size);
 }
 
 /* Puts a process into a table, without what it moved, unless it is there. One whose row was just being made has no name
@@ -186,7 +198,7 @@ static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n
         uint32_t n, n_seeded = 0;
         int r;
 
-        r = collect_walk(collect->fold_link);
+        r = fold(collect);
         if (r == 0)
                 r = read_rows(collect, -1, &n);
         if (r < 0)
@@ -339,7 +351,8 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
                 r = -errno;
         if (r < 0)
                 return r;
-        cores_exchange(collect, next->cores_fd);
+        if (next->cores_fd >= 0)
+                (void) cores_exchange(collect, next->cores_fd);
         *ret_left_out = 1;
         if (read_rows(collect, next->table_fd, &n) < 0) /* there is no way back */
                 return 0;
@@ -390,28 +403,8 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
         if (n == collect->config.max_processes)
                 return 0;
-        return replace_tables(collect, n, collect->config.is_per_core, ret_reason, size);
-}
-
-int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size) {
-        int r;
-
-        if (is_per_core == collect->config.is_per_core)
-                return 0;
-        if (!is_per_core) {
-                r = replace_tables(collect, collect->config.max_processes, false, ret_reason, size);
-        } else {
-                /* The rows stay, what the CPUs count is added to what they have: there is nothing to hand out. */
-                r = cores_create(collect, collect->config.max_processes);
-                if (r < 0)
-                        return refuse(ret_reason, size, r, "the kernel refused a table per core");
-                cores_exchange(collect, r);
-                collect->cores.fd = r;
-                r = 0;
-        }
-        if (r < 0)
-                return r;
-        collect->config.is_per_core = is_per_core;
-        collect_apply(collect);
+        if (collect->skeleton)
+                return replace_tables(collect, n, collect->config.is_per_core, ret_reason, size);
+        collect->config.max_processes = n;
         return 0;
 }

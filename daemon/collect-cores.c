@@ -2,8 +2,7 @@
 /*
  * Maps per core: beside the process table a second one, in which each CPU has counters of its own for each process. A
  * process has moved what its row and all its counters say together, wherever the programs added it. So the second table
- * may lack entries, come while calls are running, and be left out when there is no memory: only the price differs. It
- * goes by being taken from the programs first; the kernel returns from that when none can reach it any more.
+ * may lack entries when there is no memory: only the price differs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,12 +51,6 @@ static int reserve(struct cores *cores, uint32_t n) {
         return 0;
 }
 
-/* struct bpf_mem_alloc is what makes memory for hash tables safe to take in any context (Linux 6.1). */
-void cores_configure(struct cores *cores, const struct btf *kernel, struct bpf_map *map) {
-        cores->flags = btf__find_by_name_kind(kernel, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0 ? BPF_F_NO_PREALLOC : 0;
-        (void) bpf_map__set_map_flags(bpf_map__inner_map(map), cores->flags);
-}
-
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows) {
         struct bpf_object *object = collect->skeleton->obj;
         const struct btf *btf = bpf_object__btf(object);
@@ -101,16 +94,23 @@ int cores_create(struct collect *collect, uint32_t n_rows) {
         return r;
 }
 
-/* The kernel returns when no program can see the one before; it waits for all CPUs, also when there was none. Without a
- * table everything is added to the rows. */
-void cores_exchange(const struct collect *collect, int fd) {
+int cores_start(struct collect *collect) {
+        int outer = bpf_map__fd(collect->skeleton->maps.cores), r;
+        uint32_t zero = 0;
+
+        collect->cores.flags = bpf_map__map_flags(bpf_map__inner_map(collect->skeleton->maps.cores));
+        r = cores_create(collect, collect->config.max_processes);
+        if (r < 0)
+                return r;
+        collect->cores.fd = r;
+        return bpf_map_update_elem(outer, &zero, &collect->cores.fd, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int cores_exchange(const struct collect *collect, int fd) {
         int outer = bpf_map__fd(collect->skeleton->maps.cores);
         uint32_t zero = 0;
 
-        if (fd >= 0 && bpf_map_update_elem(outer, &zero, &fd, BPF_ANY) == 0)
-                return;
-        if (collect->cores.fd >= 0)
-                (void) bpf_map_delete_elem(outer, &zero);
+        return bpf_map_update_elem(outer, &zero, &fd, BPF_ANY) < 0 ? -errno : 0;
 }
 
 void cores_close(struct cores *cores) {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of hooks, and how their programs get through the verifier. What is optional may be missing in this kernel;
- * the table says which is which. Existence is decided from BTF, never from the version number.
+ * The table of hooks, and the object of programs that this kernel gets. Existence is decided from the kernel's type
+ * information, never from its version number.
  *
- * Programs come in sets. The first object holds what a start needs, and all maps for as long as the collector lives;
- * sets that come later are loaded by an object that shares its maps. The collector keeps a descriptor of each program
- * and no object but the first: a program that was loaded once can be attached at any time, at no cost meanwhile.
+ * Nothing that a kernel lacks is in its object: libbpf would look for a missing type or function in every module, which
+ * takes CAP_SYS_ADMIN. There are two builds of the object for that reason, and offsets of the few members that are not
+ * everywhere are set as constants.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -19,35 +20,49 @@
 
 #include "daemon/collect-private.h"
 
+/* Only its bytes are used. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include "bpf/before-6-2.skel.h"
+#pragma GCC diagnostic pop
+
+#define TRAMPOLINE(set, name, n, may_be_absent) { "on_" #name, set, #name, n, may_be_absent, true }
+/* The arguments of these changed in Linux 5.19: one of the two fits. */
+#define RECEIVE(set, name)                                                                                             \
+        TRAMPOLINE(set, name, 5, true), { "on_" #name "_before_5_19", set, #name, 6, true, true }
+
 static const struct hook hooks[] = {
-        { "on_set_state", SET_ALWAYS, NULL, -1, false, "tcp" },
-        { "on_tcp_destroy", SET_ALWAYS, NULL, -1, false, "tcp" },
-        { "on_process_exit", SET_ALWAYS, NULL, -1, false, NULL },
-        { "on_process_exec", SET_ALWAYS, NULL, -1, false, NULL },
-        { "on_send_length", SET_TRACEPOINT, NULL, -1, false, NULL },
-        { "on_recv_length", SET_TRACEPOINT, NULL, -1, false, NULL },
-        { "on_sock_release", SET_SOCK_RELEASE, NULL, -1, false, NULL },
-        { "on_inet_release", SET_INET_RELEASE, "inet_release", -1, false, NULL },
-        { "on_inet_sendmsg", SET_INET, "inet_sendmsg", 3, false, NULL },
-        { "on_inet6_sendmsg", SET_INET, "inet6_sendmsg", 3, true, NULL },
-        { "on_inet_recvmsg", SET_INET, "inet_recvmsg", 4, false, NULL },
-        { "on_inet6_recvmsg", SET_INET, "inet6_recvmsg", 4, true, NULL },
-        { "on_sock_common_recvmsg", SET_INET, "sock_common_recvmsg", 4, true, NULL },
-        { "on_inet_sendpage", SET_INET, "inet_sendpage", 5, true, NULL },
-        { "on_udp_sendmsg", SET_PROTOCOL, "udp_sendmsg", 3, false, "udp" },
-        { "on_udp_recvmsg", SET_PROTOCOL, "udp_recvmsg", 5, false, "udp" },
-        { "on_udpv6_sendmsg", SET_PROTOCOL, "udpv6_sendmsg", 3, true, "udp" },
-        { "on_udpv6_recvmsg", SET_PROTOCOL, "udpv6_recvmsg", 5, true, "udp" },
-        { "on_raw_sendmsg", SET_PROTOCOL, "raw_sendmsg", 3, true, "udp" },
-        { "on_raw_recvmsg", SET_PROTOCOL, "raw_recvmsg", 5, true, "udp" },
-        { "on_rawv6_sendmsg", SET_PROTOCOL, "rawv6_sendmsg", 3, true, "udp" },
-        { "on_rawv6_recvmsg", SET_PROTOCOL, "rawv6_recvmsg", 5, true, "udp" },
-        { "on_ping_v4_sendmsg", SET_PROTOCOL, "ping_v4_sendmsg", 3, true, "udp" },
-        { "on_ping_v6_sendmsg", SET_PROTOCOL, "ping_v6_sendmsg", 3, true, "udp" },
-        { "on_ping_recvmsg", SET_PROTOCOL, "ping_recvmsg", 5, true, "udp" },
-        { "on_accept", SET_PROTOCOL, "inet_csk_accept", 2, true, "tcp" },
-        { "on_accept_before_6_10", SET_PROTOCOL, "inet_csk_accept", 4, true, "tcp" },
-        { "look_at_tasks", SET_CENSUS, NULL, -1, false, NULL },
+        { "on_set_state", SET_TCP_LIFE, NULL, 0, false, true },
+        { "on_tcp_destroy", SET_TCP_LIFE, NULL, 0, false, true },
+        { "on_process_exit", SET_PROCESS, NULL, 0, false, false },
+        { "on_process_exec", SET_PROCESS, NULL, 0, false, false },
+        { "on_sock_create", SET_SOCK_CREATE, NULL, 0, false, false },
+        { "on_sock_release", SET_SOCK_RELEASE, NULL, 0, false, false },
+        { "on_inet_release", SET_INET_RELEASE, "inet_release", 1, false, false },
+        { "on_send_length", SET_TRACEPOINT, NULL, 0, false, true },
+        { "on_recv_length", SET_TRACEPOINT, NULL, 0, false, true },
+        { "on_recv_length_locked", SET_TRACEPOINT, NULL, 0, false, true },
+        TRAMPOLINE(SET_TCP_CALLS, tcp_sendmsg, 3, false),
+        RECEIVE(SET_TCP_CALLS, tcp_recvmsg),
+        TRAMPOLINE(SET_TCP_CALLS, tcp_sendpage, 5, true),
+        TRAMPOLINE(SET_MPTCP_CALLS, mptcp_sendmsg, 3, true),
+        RECEIVE(SET_MPTCP_CALLS, mptcp_recvmsg),
+        TRAMPOLINE(SET_UDP_CALLS, udp_sendmsg, 3, false),
+        RECEIVE(SET_UDP_CALLS, udp_recvmsg),
+        TRAMPOLINE(SET_UDP_CALLS, udp_sendpage, 5, true),
+        TRAMPOLINE(SET_UDP_CALLS, udpv6_sendmsg, 3, true),
+        RECEIVE(SET_UDP_CALLS, udpv6_recvmsg),
+        TRAMPOLINE(SET_UDP_CALLS, raw_sendmsg, 3, true),
+        RECEIVE(SET_UDP_CALLS, raw_recvmsg),
+        TRAMPOLINE(SET_UDP_CALLS, rawv6_sendmsg, 3, true),
+        RECEIVE(SET_UDP_CALLS, rawv6_recvmsg),
+        TRAMPOLINE(SET_UDP_CALLS, ping_v4_sendmsg, 3, true),
+        TRAMPOLINE(SET_UDP_CALLS, ping_v6_sendmsg, 3, true),
+        RECEIVE(SET_UDP_CALLS, ping_recvmsg),
+        { "scan_files", SET_FILES, NULL, 0, false, true },
+        { "fold_files", SET_FILES, NULL, 0, false, true },
+        { "fold_tcp", SET_TCP_WALK, NULL, 0, false, false },
+        { "fold_udp", SET_UDP_WALK, NULL, 0, false, false },
 };
 
 _Static_assert(sizeof(hooks) / sizeof(hooks[0]) <= COLLECT_MAX_HOOKS, "a descriptor for each");
@@ -57,23 +72,30 @@ size_t collect_hook_table(const struct hook **ret_hooks) {
         return sizeof(hooks) / sizeof(hooks[0]);
 }
 
-unsigned collect_sets_of(enum attach_method method, enum load_mode mode) {
+unsigned collect_sets_of(enum attach_method method) {
+        unsigned sets = SET(SET_TCP_LIFE) | SET(SET_PROCESS) | SET(SET_SOCK_CREATE) | SETS_WALKS;
+
         if (method == ATTACH_TRACEPOINT)
-                return 1U << SET_TRACEPOINT | 1U << SET_SOCK_RELEASE;
-        return 1U << SET_INET_RELEASE | 1U << (mode == LOAD_PASSIVE ? SET_PROTOCOL : SET_INET);
+                return sets | SET(SET_TRACEPOINT) | SET(SET_SOCK_RELEASE);
+        return sets | SET(SET_INET_RELEASE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS);
 }
 
-/* Does this kernel have the function, with the arguments that the program expects? */
-static bool has_function(const struct btf *btf, const struct hook *hook) {
-        const struct btf_type *type;
-        int id;
+unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config) {
+        unsigned sets = collect_sets_of(method);
 
-        id = btf__find_by_name_kind(btf, hook->function, BTF_KIND_FUNC);
-        if (id < 0)
-                return false;
-        type = btf__type_by_id(btf, id);
-        type = type ? btf__type_by_id(btf, type->type) : NULL;
-        return type && (hook->n_arguments < 0 || btf_vlen(type) == hook->n_arguments);
+        if (config->is_tcp_off)
+                sets &= ~(SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS));
+        if (config->load_mode == LOAD_PASSIVE)
+                sets &= ~SET(SET_TCP_CALLS);
+        if (config->is_udp_off)
+                sets &= ~SET(SET_UDP_CALLS);
+        return sets;
+}
+
+int collect_say(char *reason, size_t size, int error, const char *what, const char *which) {
+        if (reason)
+                snprintf(reason, size, "%s%s%s: %s", what, which[0] ? " " : "", which, strerror(-error));
+        return error;
 }
 
 static bool has_tracepoint(const struct btf *btf, const char *name) {
@@ -83,56 +105,109 @@ static bool has_tracepoint(const struct btf *btf, const char *name) {
         return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
-int collect_say(char *reason, size_t size, int error, const char *what, const char *which) {
-        if (reason)
-                snprintf(reason, size, "%s%s%s: %s", what, which[0] ? " " : "", which, strerror(-error));
-        return error;
+/* The number of a function's arguments; -ENOENT: this kernel does not have it. */
+static int arguments_of(const struct btf *btf, const char *function) {
+        const struct btf_type *type;
+        int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
+
+        if (id < 0)
+                return -ENOENT;
+        type = btf__type_by_id(btf, (uint32_t) id);
+        type = type ? btf__type_by_id(btf, type->type) : NULL;
+        return type ? (int) btf_vlen(type) : -ENOENT;
 }
 
-int collect_lacks_tracepoint(char *reason, size_t size) {
-        return collect_say(reason, size, -ENOENT, "this kernel lacks the tracepoint", "sock_send_length");
+/* libbpf takes a kernel in which programs may not read kernel memory by helper, as one that is locked down for
+ * confidentiality, for an old one, and replaces the helper that reads user memory by one that is refused. */
+static bool is_confidential(void) {
+        static const struct bpf_insn read_kernel[] = {
+                { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10 },
+                { .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8 },
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8 },
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 0 },
+                { .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel },
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        int fd = bpf_prog_load(BPF_PROG_TYPE_TRACEPOINT, "try_read", "GPL", read_kernel,
+                               sizeof(read_kernel) / sizeof(read_kernel[0]), NULL);
+
+        if (fd >= 0)
+                close(fd);
+        return fd < 0;
 }
 
-static int choose_hook(struct bpf_object *object, const struct btf *btf, const struct hook *hook, char *reason,
-                       size_t size) {
+/* Is there something in this kernel that the hook can be attached to? */
+static bool has_place(const struct btf *btf, const struct hook *hook) {
+        if (hook->function)
+                return arguments_of(btf, hook->function) == hook->n_arguments;
+        if (strcmp(hook->program, "on_recv_length_locked") == 0)
+                return is_confidential();
+        if (strcmp(hook->program, "on_recv_length") == 0)
+                return !is_confidential();
+        return true;
+}
+
+/* -ENOENT: the kernel lacks what the sets cannot do without. */
+static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, uint64_t refused, char *reason,
+                  size_t size) {
         struct bpf_program *program;
 
-        if (hook->function && !has_function(btf, hook)) {
-                if (hook->is_optional)
-                        return 0;
-                return collect_say(reason, size, -ENOENT, "this kernel lacks the function", hook->function);
+        if (sets & SET(SET_TRACEPOINT) && !has_tracepoint(btf, "sock_send_length"))
+                return collect_say(reason, size, -ENOENT, "this kernel lacks the tracepoint", "sock_send_length");
+        bpf_object__for_each_program(program, object)
+                bpf_program__set_autoload(program, false);
+        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+                if (!(sets & SET(hooks[i].set)) || refused >> i & 1)
+                        continue;
+                if (has_place(btf, &hooks[i])) {
+                        program = bpf_object__find_program_by_name(object, hooks[i].program);
+                        if (!program)
+                                return collect_say(reason, size, -ENOENT, "no such program:", hooks[i].program);
+                        bpf_program__set_autoload(program, true);
+                } else if (hooks[i].function && !hooks[i].may_be_absent)
+                        return collect_say(reason, size, -ENOENT, "this kernel lacks the function", hooks[i].function);
         }
-        if (hook->set == SET_TRACEPOINT && !has_tracepoint(btf, "sock_send_length"))
-                return collect_lacks_tracepoint(reason, size);
-        program = bpf_object__find_program_by_name(object, hook->program);
-        if (!program)
-                return collect_say(reason, size, -ENOENT, "no such program:", hook->program);
-        bpf_program__set_autoload(program, true);
         return 0;
 }
 
-/* Marks which programs are to be loaded. -ENOENT: the kernel lacks one that the sets cannot do without. */
-static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, char *reason, size_t size) {
-        bool is_first = sets == 0 || sets & 1U << SET_ALWAYS; /* none: the collector's own passes alone */
-        struct bpf_program *program;
-        int r;
+/* In bytes; 0: there is no such member. */
+static uint32_t offset_of(const struct btf *btf, const char *name, const char *member) {
+        int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
+        const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (uint32_t) id) : NULL;
 
-        bpf_object__for_each_program(program, object) {
-                const char *section = bpf_program__section_name(program);
+        for (uint32_t i = 0; type && i < btf_vlen(type); i++)
+                if (strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), member) == 0)
+                        return btf_member_bit_offset(type, i) / 8;
+        return 0;
+}
 
-                bpf_program__set_autoload(program, is_first && strncmp(section, "iter/", 5) == 0 &&
-                                                           strcmp(section, "iter/task") != 0);
-        }
-        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-                if (sets & 1U << hooks[i].set) {
-                        r = choose_hook(object, btf, &hooks[i], reason, size);
-                        if (r < 0)
-                                return r;
+static void set_offsets(struct socktally_bpf *skeleton, const struct btf *btf) {
+        skeleton->rodata->cfg_drop_counters = offset_of(btf, "sock", "sk_drop_counters");
+        skeleton->rodata->cfg_drops1 = offset_of(btf, "numa_drop_counters", "drops1");
+        skeleton->rodata->cfg_has_sendpage = arguments_of(btf, "udp_sendpage") >= 0;
+}
+
+/* The builds have the same maps, variables and programs, so one description serves both. */
+static struct socktally_bpf *open_build(bool has_casts) {
+        struct socktally_bpf *skeleton = calloc(1, sizeof(*skeleton));
+        size_t size;
+
+        if (!skeleton)
+                return NULL;
+        if (socktally_bpf__create_skeleton(skeleton) == 0) {
+                if (!has_casts) {
+                        skeleton->skeleton->data = (void *) before_6_2_bpf__elf_bytes(&size);
+                        skeleton->skeleton->data_sz = size;
                 }
-        return 0;
+                if (bpf_object__open_skeleton(skeleton->skeleton, NULL) == 0)
+                        return skeleton;
+        }
+        socktally_bpf__destroy(skeleton);
+        return NULL;
 }
 
-int collect_open_object(struct collect *collect, unsigned sets, struct socktally_bpf **ret_skeleton, char *reason,
+int collect_open_object(unsigned sets, uint64_t refused, struct socktally_bpf **ret_skeleton, char *reason,
                         size_t size) {
         struct socktally_bpf *skeleton;
         struct btf *btf;
@@ -142,13 +217,12 @@ int collect_open_object(struct collect *collect, unsigned sets, struct socktally
         if (!btf)
                 return collect_say(reason, size, -errno,
                                    "the kernel offers no type information (/sys/kernel/btf/vmlinux)", "");
-        collect->has_tracepoints = has_tracepoint(btf, "sock_send_length");
-        collect->release_id = btf__find_by_name_kind(btf, "inet_release", BTF_KIND_FUNC);
-        skeleton = socktally_bpf__open();
-        r = skeleton ? 0 : collect_say(reason, size, -errno, "cannot open the programs", "");
-        if (r == 0) {
-                cores_configure(&collect->cores, btf, skeleton->maps.cores);
-                r = choose(skeleton->obj, btf, sets, reason, size);
+        skeleton = open_build(arguments_of(btf, "bpf_rdonly_cast") >= 0);
+        if (skeleton) {
+                set_offsets(skeleton, btf);
+                r = choose(skeleton->obj, btf, sets, refused, reason, size);
+        } else {
+                r = collect_say(reason, size, -errno ?: -ENOMEM, "cannot open the programs", "");
         }
         btf__free(btf);
         if (r < 0) {
@@ -157,76 +231,4 @@ int collect_open_object(struct collect *collect, unsigned sets, struct socktally
         }
         *ret_skeleton = skeleton;
         return 0;
-}
-
-void collect_put_programs(struct collect *collect, enum hook_set set, const int *programs) {
-        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-                if (hooks[i].set == set)
-                        collect->programs[i] = programs[i];
-        collect->loaded |= 1U << set;
-}
-
-int collect_keep_programs(struct collect *collect, const struct socktally_bpf *skeleton, unsigned sets) {
-        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-                struct bpf_program *program;
-                int fd;
-
-                if (!(sets & 1U << hooks[i].set))
-                        continue;
-                collect->loaded |= 1U << hooks[i].set;
-                collect->programs[i] = -1;
-                program = bpf_object__find_program_by_name(skeleton->obj, hooks[i].program);
-                fd = program ? bpf_program__fd(program) : -1;
-                if (fd < 0)
-                        continue;
-                collect->programs[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-                if (collect->programs[i] < 0)
-                        return -errno;
-        }
-        return 0;
-}
-
-static int share_maps(struct collect *collect, struct socktally_bpf *skeleton) {
-        struct bpf_map *map, *theirs;
-
-        bpf_object__for_each_map(map, skeleton->obj) {
-                theirs = bpf_object__find_map_by_name(collect->skeleton->obj, bpf_map__name(map));
-                if (!theirs || bpf_map__reuse_fd(map, bpf_map__fd(theirs)) < 0)
-                        return theirs ? -errno : -ENOENT;
-        }
-        return 0;
-}
-
-int collect_load_sets(struct collect *collect, unsigned sets, char *reason, size_t size) {
-        struct socktally_bpf *skeleton;
-        int r;
-
-        collect_wait_loader(collect, sets);
-        sets &= ~collect->loaded;
-        r = collect_is_refused(collect, sets, reason, size);
-        if (sets == 0 || r < 0)
-                return r;
-        r = collect_open_object(collect, sets, &skeleton, reason, size);
-        if (r < 0)
-                return r;
-        r = share_maps(collect, skeleton);
-        if (r == 0)
-                r = socktally_bpf__load(skeleton);
-        if (r == 0) {
-                r = collect_keep_programs(collect, skeleton, sets);
-                if (r < 0)
-                        collect_unload_sets(collect, sets);
-        }
-        socktally_bpf__destroy(skeleton);
-        return r < 0 ? collect_say(reason, size, r, "the kernel refused the programs", "") : 0;
-}
-
-void collect_unload_sets(struct collect *collect, unsigned sets) {
-        sets &= collect->loaded;
-        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-                if (sets & 1U << hooks[i].set && collect->programs[i] >= 0) {
-                        close(collect->programs[i]);
-                        collect->programs[i] = -1;
-                }
-        collect->loaded &= ~sets;
 }

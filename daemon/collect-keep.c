@@ -3,7 +3,7 @@
  * What is in the kernel can outlive the daemon: whoever holds a descriptor of a link keeps its program running, and
  * that one its maps. Here all that counts is handed out as descriptors, with a description of what is what by the
  * kernel's own numbers, and a collector is made of them again. Only programs that are the same are taken over, and only
- * what is at rest is handed out: no change of hooks is under way, and no row waits to be read. Maps per core are not.
+ * what is at rest is handed out: no row waits to be read. Maps per core are not. The collector's own walks are made anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,23 +80,17 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
         size_t n_hooks = collect_hook_table(&hooks), n = 0;
         struct bpf_map *map;
 
-        if (collect->leaving.child || collect_is_changing(collect) || collect->n_pending > 0 || collect->cores.fd >= 0)
+        if (!collect->skeleton || collect->n_pending > 0 || collect->cores.fd >= 0)
                 return -EBUSY;
         *ret_kept = (struct collect_kept) {
                 .build = build_of(),
                 .config = collect->config,
                 .method = collect->method,
-                .attached = collect->attached,
-                .sees_release = collect->sees_release,
-                .sees_calls = collect->sees_calls,
-                .sees_streams = collect->sees_streams,
-                .wanted = collect->handover.wanted,
-                .inner = collect->handover.inner,
-                .roles = collect->handover.roles,
-                .epoch = collect->handover.epoch,
-                .period = collect->handover.period,
+                .attached = collect->attached & ~SETS_WALKS,
+                .walks = collect->attached & SETS_WALKS,
         };
         snprintf(ret_kept->reason, sizeof(ret_kept->reason), "%s", collect->reason);
+        memcpy(ret_kept->missing, collect->missing, sizeof(collect->missing));
         bpf_object__for_each_map(map, collect->skeleton->obj)
                 if (n < COLLECT_KEPT_MAPS)
                         ret_kept->maps[n++] = hand_out(&out, bpf_map__fd(map));
@@ -104,11 +98,13 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
                         out.is_short = true;
         if (collect->owns_table)
                 ret_kept->table = hand_out(&out, collect->table_fd);
-        for (size_t i = 0; i < n_hooks; i++)
-                if (collect->attached & 1U << hooks[i].set && collect->links[i] >= 0) {
-                        ret_kept->programs[i] = hand_out(&out, collect->programs[i]);
+        for (size_t i = 0; i < n_hooks; i++) {
+                if (collect->programs[i] < 0 || SET(hooks[i].set) & SETS_WALKS)
+                        continue;
+                ret_kept->programs[i] = hand_out(&out, collect->programs[i]);
+                if (collect->links[i] >= 0)
                         ret_kept->links[i] = hand_out(&out, collect->links[i]);
-                }
+        }
         return out.is_short ? -ENOBUFS : (int) out.n;
 }
 
@@ -164,13 +160,13 @@ static int share_images(struct collect *collect) {
 static int take_hooks(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
         int r = 0;
 
-        collect->loaded = collect->attached = kept->attached;
-        for (size_t i = 0; i < COLLECT_MAX_HOOKS && r >= 0; i++)
-                if (kept->links[i]) {
+        for (size_t i = 0; i < COLLECT_MAX_HOOKS && r >= 0; i++) {
+                if (kept->programs[i])
                         r = collect->programs[i] = find(kept->programs[i], fds, n_fds);
-                        if (r >= 0)
-                                r = collect->links[i] = find(kept->links[i], fds, n_fds);
-                }
+                if (r >= 0 && kept->links[i])
+                        r = collect->links[i] = find(kept->links[i], fds, n_fds);
+        }
+        collect->attached = kept->attached;
         return r < 0 ? r : 0;
 }
 
@@ -190,17 +186,8 @@ static int take_table(struct collect *collect, const struct collect_kept *kept, 
 
 static void take_state(struct collect *collect, const struct collect_kept *kept) {
         collect->method = kept->method;
-        collect->sees_release = kept->sees_release;
-        collect->sees_calls = kept->sees_calls;
-        collect->sees_streams = kept->sees_streams;
-        collect->handover = (struct handover) {
-                .wanted = kept->wanted,
-                .inner = kept->inner,
-                .roles = kept->roles,
-                .epoch = kept->epoch,
-                .period = kept->period,
-        };
         snprintf(collect->reason, sizeof(collect->reason), "%s", kept->reason);
+        memcpy(collect->missing, kept->missing, sizeof(collect->missing));
 }
 
 static bool is_same_config(const struct collect_config *a, const struct collect_config *b) {
@@ -209,11 +196,11 @@ static bool is_same_config(const struct collect_config *a, const struct collect_
                a->is_per_core == b->is_per_core && a->is_tcp_off == b->is_tcp_off && a->is_udp_off == b->is_udp_off;
 }
 
-/* The hooks run all the time; what is made here are the collector's own passes. */
+/* The hooks run all the time; what is made here are the collector's own walks. */
 static int adopt(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
         int r;
 
-        r = collect_open_object(collect, 0, &collect->skeleton, NULL, 0);
+        r = collect_open_object(kept->walks, 0, &collect->skeleton, NULL, 0);
         if (r < 0)
                 return r;
         r = take_maps(collect, kept, fds, n_fds);
@@ -224,9 +211,11 @@ static int adopt(struct collect *collect, const struct collect_kept *kept, const
         if (r == 0)
                 r = take_table(collect, kept, fds, n_fds);
         if (r == 0)
+                r = collect_keep_programs(collect);
+        if (r == 0)
                 r = take_hooks(collect, kept, fds, n_fds);
         if (r == 0)
-                r = collect_attach_iterators(collect);
+                r = collect_attach_sets(collect, kept->walks, NULL, 0);
         if (r < 0)
                 return r;
         take_state(collect, kept);
@@ -249,7 +238,7 @@ int collect_adopt(struct collect **ret_collect, const struct collect_config *con
                 collect_stop(collect);
                 return r;
         }
-        collect_report_method(collect);
+        collect_refresh_reports(collect);
         *ret_collect = collect;
         return 0;
 }

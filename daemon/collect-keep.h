@@ -13,14 +13,10 @@ struct collect_kept {
         uint64_t build; /* of the programs */
         struct collect_config config;
         enum attach_method method;
-        unsigned attached;
-        bool sees_release, sees_calls, sees_streams;
-        enum hook_set wanted, inner;
-        uint64_t roles;
-        uint32_t epoch, period;
+        unsigned attached, walks; /* sets; the walks are made anew */
         uint64_t maps[COLLECT_KEPT_MAPS], table; /* in the object's order; a process table that is not of the object */
         uint64_t programs[COLLECT_MAX_HOOKS], links[COLLECT_MAX_HOOKS];
-        char reason[COLLECT_REASON_SIZE];
+        char reason[COLLECT_REASON_SIZE], missing[N_MODULES][COLLECT_REASON_SIZE];
 };
 
 /* Another number, never 0, whenever collect_keep() would tell something else. */

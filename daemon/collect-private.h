@@ -6,7 +6,8 @@
 
 #include <bpf/libbpf.h>
 
-#include "daemon/collect-method.h"
+#include "daemon/collect-drop.h"
+#include "daemon/collect-hooks.h"
 #include "daemon/lookup.h"
 
 #include "bpf/socktally.skel.h"
@@ -27,33 +28,17 @@ struct cores {
 
 struct collect {
         struct collect_config config;
-        struct socktally_bpf *skeleton;
+        struct socktally_bpf *skeleton; /* NULL: nothing can be counted here, and reason says why */
         /* Descriptors, in the order of the table of hooks; -1: none. */
         int programs[COLLECT_MAX_HOOKS], links[COLLECT_MAX_HOOKS];
-        unsigned loaded, attached; /* sets, as bits */
+        struct drop drop;
+        unsigned attached; /* sets, as bits: all of their hooks that this kernel has */
         uint64_t generation; /* of all that collect_keep() tells */
-        bool has_tracepoints; /* the kernel */
-        int release_id; /* of inet_release() in the kernel's type information; negative: it has none */
-        struct {
-                pid_t child; /* 0: none, or no more */
-                int fd;
-                bool is_apart; /* has nothing open that could be dropped */
-                bool is_tried; /* whether trampolines can be attached is known */
-                unsigned refused; /* sets that it could not load, and the last reason */
-                int error;
-                char reason[COLLECT_REASON_SIZE];
-        } loader;
-        struct {
-                pid_t child; /* 0: none */
-                unsigned sets;
-        } leaving;
-        struct handover handover;
-        struct bpf_link *scan_link, *tcp_link, *fold_link; /* iterators: open files, TCP sockets, ledgers */
         enum attach_method method;
-        bool sees_release;
-        bool sees_calls, sees_streams; /* hooks are on TCP's data path, and stay there; they are there now */
-        char reason[COLLECT_REASON_SIZE]; /* why this method */
-        struct collect_report reports[2];
+        char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
+        char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
+        bool is_silenced; /* the kernel has switched trampolines off */
+        struct collect_report reports[N_MODULES];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
         struct process_row *values;
@@ -67,46 +52,52 @@ struct collect {
         uint32_t n_pending;
         uint32_t n_used; /* rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
-        uint64_t least_excess; /* sockets that the last n_excess passes did not meet */
+        int64_t least_excess; /* sockets that the last n_excess passes did not meet */
         uint32_t n_excess;
         struct sample sample;
 };
 
-/* Tries one method. 0: counting runs. On error nothing is left behind and reason says what failed. */
-int collect_attach(struct collect *collect, enum attach_method method, bool with_release, char *reason, size_t size);
-void collect_detach(struct collect *collect);
-/* Links of the collector's own passes. */
-int collect_attach_iterators(struct collect *collect);
-/* One with room for its rows, and nothing in the kernel. */
+/* collect.c. One with room for its rows, and nothing in the kernel. */
 int collect_make(struct collect **ret_collect, const struct collect_config *config);
-/* Tells the programs what the configuration and the state of a handover mean. */
-void collect_apply(struct collect *collect);
-/* The load mode wanted may have to wait for its hooks; until then nobody counts the calls of streams. */
-enum load_mode collect_mode_now(const struct collect *collect);
-/* Returns when no program runs any more that was running. */
-int collect_wait_for_programs(struct collect *collect);
-/* Puts method and reason into the reports. */
-void collect_report_method(struct collect *collect);
-/* Runs one iterator to its end. */
-int collect_walk(struct bpf_link *link);
-/* Reads a whole table into the collector's keys and values. */
-int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
+/* Puts method and reasons into the reports. */
+void collect_refresh_reports(struct collect *collect);
 /* Room for a read of n_rows, beside what is pending. The old room is given back. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
 
+/* collect-attach.c. Tries one method. 0: counting runs, and reason says what it has to do without. On error nothing is
+ * left behind and reason says what failed. */
+int collect_attach(struct collect *collect, enum attach_method method, char *reason, size_t size);
+void collect_detach(struct collect *collect);
+/* Takes descriptors of the programs that the object has loaded. */
+int collect_keep_programs(struct collect *collect);
+/* All hooks of some sets that have a program, or none. */
+int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
+void collect_detach_sets(struct collect *collect, unsigned sets);
+/* Is counting by trampolines switched off by the administrator (kernel.ftrace_enabled)? */
+bool collect_is_silenced(const struct collect *collect);
+
+/* collect-walk.c. Runs one walk to its end, if its set is attached. */
+int collect_walk(const struct collect *collect, const char *program);
+
+/* collect-change.c. Tells the programs what the configuration means. */
+void collect_apply(struct collect *collect);
+
+/* collect-read.c. Reads a whole table into the collector's keys and values. */
+int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
+
 /* collect-cores.c. */
 void cores_init(struct cores *cores);
-/* Before load: which kind of table the programs are to expect. */
-void cores_configure(struct cores *cores, const struct btf *kernel, struct bpf_map *map);
 void cores_done(struct cores *cores);
+/* The collector's first, which the programs use from then on. */
+int cores_start(struct collect *collect);
 /* An empty one that the programs' pointers take. */
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
 /* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
 int cores_create(struct collect *collect, uint32_t n_rows);
-/* Gives the programs a table instead of the one that they have; -1: none. When this returns nothing is added to that
- * one any more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
-void cores_exchange(const struct collect *collect, int fd);
+/* Gives the programs a table instead of the one that they have. When this returns nothing is added to that one any
+ * more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
+int cores_exchange(const struct collect *collect, int fd);
 void cores_close(struct cores *cores);
 /* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
  * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the

@@ -24,16 +24,17 @@ static uint64_t now_ns(clockid_t clock) {
 }
 
 /* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. Only
- * what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. */
+ * what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met again, those
+ * that no descriptor led to meanwhile. */
 static void correct_tracked(struct collect *collect, uint64_t before) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        uint64_t excess = before > bss->pass_sockets ? before - bss->pass_sockets : 0;
+        int64_t excess = (int64_t) (before - bss->pass_sockets);
 
         if (collect->n_excess == 0 || excess < collect->least_excess)
                 collect->least_excess = excess;
         if (++collect->n_excess < EXCESS_PASSES)
                 return;
-        __atomic_fetch_sub(&bss->health.sockets_tracked, collect->least_excess, __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&bss->health.sockets_tracked, (uint64_t) collect->least_excess, __ATOMIC_RELAXED);
         collect->n_excess = 0;
 }
 
@@ -45,7 +46,7 @@ static int scan(struct collect *collect) {
         int r;
 
         bss->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
-        r = collect_walk(collect->scan_link);
+        r = collect_walk(collect, "scan_files");
         if (r == 0 && bss->is_row_wanted && __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED) == before)
                 bss->is_table_short = false;
         bss->is_row_wanted = false;
@@ -60,15 +61,19 @@ static int fold_all(struct collect *collect) {
         bss->pass_number++;
         bss->pass_msec = now_ns(CLOCK_BOOTTIME) / 1000000 | 1;
         bss->pass_sockets = 0;
-        bss->last_seen = (struct process_key) { 0 };
+        bss->last_seen = bss->last_named = (struct process_key) { 0 };
         bss->health.passes++;
         r = scan(collect);
+        if (r == 0)
+                r = collect_walk(collect, "fold_files");
+        if (r == 0)
+                r = collect_walk(collect, "fold_tcp");
+        if (r == 0)
+                r = collect_walk(collect, "fold_udp");
         if (r < 0)
                 return r;
-        r = collect_walk(collect->fold_link);
-        if (r < 0)
-                return r;
-        correct_tracked(collect, tracked);
+        if (collect->attached & SET(SET_FILES))
+                correct_tracked(collect, tracked);
         return 0;
 }
 
@@ -119,11 +124,13 @@ static int read_specials(struct collect *collect) {
 }
 
 static uint64_t known_metrics(const struct collect *collect) {
-        enum load_mode mode = collect_mode_now(collect);
+        enum load_mode mode = collect->config.load_mode;
         uint64_t known = 0;
 
+        if (collect->is_silenced)
+                return 0;
 #define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
-        if (!collect->config.is_tcp_off) {
+        if (!collect->config.is_tcp_off && !collect->missing[MODULE_TCP][0]) {
                 KNOWN(tcp_tx_bytes);
                 KNOWN(tcp_rx_bytes);
                 KNOWN(tcp_closes);
@@ -171,13 +178,29 @@ static void check_exits(struct collect *collect, uint32_t n) {
         }
 }
 
+/* It is a switch of the administrator's, and nothing else tells that it was turned. */
+static void note_silence(struct collect *collect) {
+        bool is_silenced = collect_is_silenced(collect);
+
+        if (is_silenced == collect->is_silenced)
+                return;
+        collect->is_silenced = is_silenced;
+        collect_refresh_reports(collect);
+}
+
 int collect_read(struct collect *collect, const struct sample **ret_sample) {
         struct sample *sample = &collect->sample;
         uint32_t n = 0;
         int r;
 
-        (void) collect_take_loaded(collect);
-        collect_continue(collect);
+        sample->known = 0;
+        *ret_sample = sample;
+        if (!collect->skeleton) {
+                sample->time_ns = now_ns(CLOCK_BOOTTIME);
+                sample->n_rows = 0;
+                return 0;
+        }
+        note_silence(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);
         r = fold_all(collect);
@@ -208,6 +231,5 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         sample->n_rows = n;
         sample->known = known_metrics(collect);
         sample->health = collect->skeleton->bss->health;
-        *ret_sample = sample;
         return 0;
 }

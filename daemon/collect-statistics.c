@@ -10,9 +10,11 @@
 
 #include "daemon/collect-private.h"
 
-/* The iterators are the collector's own passes, no events. */
+/* The walks are the collector's own passes, no events. */
 static bool serves(const struct hook *hook, const char *module) {
-        return hook->set != SET_CENSUS && (!hook->module || strcmp(hook->module, module) == 0);
+        unsigned tcp = SET(SET_TCP_LIFE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS), udp = SET(SET_UDP_CALLS);
+
+        return !(SET(hook->set) & (SETS_WALKS | (strcmp(module, "tcp") == 0 ? udp : tcp)));
 }
 
 void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics) {
@@ -24,8 +26,7 @@ void collect_statistics(const struct collect *collect, const char *module, struc
                 struct bpf_prog_info info = { 0 };
                 __u32 size = sizeof(info);
 
-                if (!(collect->loaded & 1U << hooks[i].set) || collect->programs[i] < 0 ||
-                    !serves(&hooks[i], module) ||
+                if (collect->programs[i] < 0 || !serves(&hooks[i], module) ||
                     bpf_obj_get_info_by_fd(collect->programs[i], &info, &size) < 0)
                         continue;
                 sum.n_runs += info.run_cnt;

@@ -66,72 +66,66 @@ static int print_debug(enum libbpf_print_level level, const char *format, va_lis
         return vfprintf(stderr, format, arguments);
 }
 
-/* Reasons are for people: one that is too long is cut. */
-__attribute__((format(printf, 3, 4))) static void explain(char *reason, size_t size, const char *format, ...) {
-        va_list arguments;
+/* For people: a method that was refused, and why. */
+static void note_refusal(struct collect *collect, enum attach_method method, const char *why) {
+        char *reason = collect->reason;
+        size_t size = sizeof(collect->reason), n = strlen(reason);
 
-        va_start(arguments, format);
-        (void) vsnprintf(reason, size, format, arguments);
-        va_end(arguments);
+        if (n < size)
+                (void) snprintf(reason + n, size - n, "%s%s: %s", n ? "; " : "", attach_method_name(method), why);
 }
 
-static int try_method(struct collect *collect, enum attach_method method, char *reason, size_t size) {
-        char refused[COLLECT_REASON_SIZE] = "";
-        int r;
+/* In a user namespace the kernel refuses programs whatever privileges there are. */
+static bool is_in_user_namespace(void) {
+        unsigned inside = 1, outside = 1, length = 0;
+        FILE *map = fopen("/proc/self/uid_map", "re");
+        bool is_whole;
 
-        r = collect_attach(collect, method, true, reason, size);
-        if (r == 0 || method != ATTACH_TRACEPOINT || r == -ENOENT)
-                return r;
-        /* Without the hook for closing sockets each UDP call is charged directly: dearer, just as exact. */
-        snprintf(refused, sizeof(refused), "%s", reason);
-        r = collect_attach(collect, method, false, reason, size);
-        if (r == 0)
-                explain(reason, size, "%s; works without, UDP calls cost more", refused);
-        return r;
+        if (!map)
+                return false;
+        is_whole = fscanf(map, "%u %u %u", &inside, &outside, &length) == 3 && inside == 0 && outside == 0 &&
+                   length == UINT32_MAX;
+        fclose(map);
+        return !is_whole;
 }
 
-static int try_methods(struct collect *collect, char *reason, size_t size) {
+static int try_methods(struct collect *collect) {
         enum attach_method wanted = collect->config.attach_method;
-        char why[COLLECT_REASON_SIZE], earlier[COLLECT_REASON_SIZE] = "";
+        char why[COLLECT_REASON_SIZE];
         int r = -EOPNOTSUPP;
 
-        snprintf(reason, size, "attach method %s is not supported by this version", attach_method_name(wanted));
         for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++) {
                 if (wanted != ATTACH_AUTO && wanted != preference[i])
                         continue;
                 why[0] = 0;
-                r = try_method(collect, preference[i], why, sizeof(why));
-                explain(reason, size, "%s%s%s%s%s", earlier, earlier[0] && why[0] ? "; " : "",
-                        why[0] ? attach_method_name(preference[i]) : "", why[0] ? ": " : "", why);
+                memset(collect->missing, 0, sizeof(collect->missing));
+                r = collect_attach(collect, preference[i], why, sizeof(why));
+                if (r == -EPERM && is_in_user_namespace())
+                        snprintf(why, sizeof(why), "in a user namespace the kernel refuses programs");
+                if (why[0])
+                        note_refusal(collect, preference[i], why);
                 if (r == 0)
                         return 0;
-                snprintf(earlier, sizeof(earlier), "%s", reason);
         }
+        if (r == -EOPNOTSUPP && !collect->reason[0])
+                snprintf(collect->reason, sizeof(collect->reason), "attach method %s is not supported by this version",
+                         attach_method_name(wanted));
         return r;
 }
 
-void collect_report_method(struct collect *collect) {
-        static const char *const modules[] = { "tcp", "udp" };
-        const struct handover *h = &collect->handover;
-        enum attach_method method = collect->method;
-        char pending[64] = "";
+void collect_refresh_reports(struct collect *collect) {
+        for (size_t i = 0; i < N_MODULES; i++) {
+                const char *missing = collect->missing[i];
 
-        if (h->is_queued && h->stage == HANDOVER_NONE)
-                method = h->inner == SET_TRACEPOINT ? ATTACH_TRACEPOINT : ATTACH_TRAMPOLINE;
-        if (h->is_queued)
-                explain(pending, sizeof(pending), "%staking over; its programs are not attached yet",
-                        collect->reason[0] ? "; " : "");
-        else if (h->stage != HANDOVER_NONE)
-                explain(pending, sizeof(pending), "%staking over; %u tasks may be in calls that began before",
-                        collect->reason[0] ? "; " : "", h->n_awaited);
-        for (size_t i = 0; i < 2; i++) {
+                if (collect->is_silenced)
+                        missing = "kernel.ftrace_enabled is 0, which silences trampolines";
                 collect->reports[i] = (struct collect_report) {
-                        .module = modules[i],
-                        .method = method,
-                        .is_running = true,
+                        .module = module_name(i),
+                        .method = collect->method,
+                        .is_running = collect->skeleton && !missing[0],
                 };
-                explain(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s%s", collect->reason,
-                        pending);
+                snprintf(collect->reports[i].reason, sizeof(collect->reports[i].reason), "%s",
+                         missing[0] ? missing : collect->reason);
         }
 }
 
@@ -174,29 +168,6 @@ void collect_release(struct collect *collect) {
         collect->n_reserved = 0;
 }
 
-/* "auto" is the first of its order that can take over, or counts already. */
-int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
-        char why[COLLECT_REASON_SIZE], reason[COLLECT_REASON_SIZE] = "";
-        struct collect_config config = collect->config;
-        int r = -EOPNOTSUPP;
-
-        config.attach_method = method;
-        explain(reason, sizeof(reason), "attach method %s is not supported by this version",
-                attach_method_name(method));
-        for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++) {
-                if (method != ATTACH_AUTO && method != preference[i])
-                        continue;
-                why[0] = 0;
-                r = collect_hand_over(collect, &config, preference[i], why, sizeof(why));
-                if (r == 0)
-                        return 0;
-                explain(reason, sizeof(reason), "%s: %s", attach_method_name(preference[i]), why);
-        }
-        if (ret_reason)
-                explain(ret_reason, size, "%s", reason);
-        return r;
-}
-
 int collect_make(struct collect **ret_collect, const struct collect_config *config) {
         struct collect *collect;
         int r;
@@ -208,7 +179,7 @@ int collect_make(struct collect **ret_collect, const struct collect_config *conf
         cores_init(&collect->cores);
         for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++)
                 collect->programs[i] = collect->links[i] = -1;
-        collect->loader.fd = -1;
+        collect->drop = (struct drop) DROP_NULL;
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);
         if (r < 0) {
@@ -219,23 +190,34 @@ int collect_make(struct collect **ret_collect, const struct collect_config *conf
         return 0;
 }
 
-int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+int collect_start(struct collect **ret_collect, const struct collect_config *config) {
         struct collect *collect;
         int r;
 
         r = collect_make(&collect, config);
         if (r < 0)
                 return r;
-        r = try_methods(collect, collect->reason, sizeof(collect->reason));
-        if (ret_reason)
-                snprintf(ret_reason, size, "%s", collect->reason);
-        if (r < 0) {
-                collect_stop(collect);
-                return r;
-        }
-        collect_report_method(collect);
+        if (try_methods(collect) < 0)
+                collect->method = ATTACH_AUTO;
+        collect_refresh_reports(collect);
         *ret_collect = collect;
         return 0;
+}
+
+bool collect_is_counting(const struct collect *collect) {
+        return collect->skeleton;
+}
+
+const char *collect_reason(const struct collect *collect) {
+        return collect->reason;
+}
+
+int collect_change_fd(const struct collect *collect) {
+        return collect->drop.fd;
+}
+
+void collect_end_change(struct collect *collect) {
+        drop_end(&collect->drop);
 }
 
 struct collect *collect_stop(struct collect *collect) {
@@ -275,7 +257,9 @@ void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t 
         uint64_t cores, least;
         struct bpf_map *map;
 
-        *ret_maps = 0;
+        *ret_maps = *ret_per_socket = 0;
+        if (!collect->skeleton)
+                return;
         bpf_object__for_each_map(map, collect->skeleton->obj)
                 *ret_maps += map_bytes(bpf_map__fd(map));
         if (collect->owns_table)

@@ -5,6 +5,7 @@
  * The collector owns everything that is in the kernel: it loads the programs, attaches them by the best method that
  * this kernel and its policy allow, folds the sockets each interval and reads the rows. Nothing else uses libbpf.
  */
+#include "daemon/module.h"
 #include "daemon/sample.h"
 
 struct collect;
@@ -31,7 +32,7 @@ struct collect_config {
 
 #define COLLECT_REASON_SIZE 512
 
-/* What is known of a module or a hook at run time, in words for a person. */
+/* What is known of a module at run time, in words for a person. */
 struct collect_report {
         const char *module;     /* "tcp", "udp" */
         enum attach_method method;
@@ -44,37 +45,28 @@ int load_mode_parse(const char *name, enum load_mode *ret_mode); /* -EINVAL */
 const char *attach_method_name(enum attach_method method);
 int attach_method_parse(const char *name, enum attach_method *ret_method); /* -EINVAL */
 
-/* Loads and attaches; counting runs when this returns. On error ret_reason, if not NULL, gets one line that says what
- * the kernel refused and why. Never prints. */
-int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size);
+/* Loads and attaches; counting runs when this returns. Where the kernel or its policy lets nothing be counted there is a
+ * collector too, which says why in its reports and of which every metric is unknown. -ENOMEM. Never prints. */
+int collect_start(struct collect **ret_collect, const struct collect_config *config);
 struct collect *collect_stop(struct collect *collect);
-
-/* A change of load mode or attach method can need programs that are not loaded. Then it has its answer when it is known
- * that the kernel attaches such programs, a child loads them, and they take over when they are there.
- *
- * Readable when there is something to take, or no more will come; -1: nothing is being loaded. */
-int collect_loader_fd(const struct collect *collect);
-/* Takes what was loaded until now. Returns whether more may come. */
-bool collect_take_loaded(struct collect *collect);
-/* Closes the descriptor; what is still being loaded is given up. */
-void collect_end_loader(struct collect *collect);
-/* Is a change under way that goes on with each read? */
-bool collect_is_changing(const struct collect *collect);
-/* Once after a change that was accepted could not be made: true, with what is in force instead, and why. */
-bool collect_take_refusal(struct collect *collect, struct collect_config *ret_config, const char **ret_reason);
+/* Can anything be counted? */
+bool collect_is_counting(const struct collect *collect);
+/* Why there is nothing to count, or why this method; one line, empty if there is nothing to say. */
+const char *collect_reason(const struct collect *collect);
 
 /* Changes while counting goes on: no byte is lost or counted twice. 0, or -errno with nothing changed and the reason in
  * ret_reason, if that is not NULL. */
 int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size);
-int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size);
 /* The rows of the old table come as last rows with the next sample; the same key can come again in that sample, with
  * counters from 0. What does not fit into the new one is charged to the overflow row from now on. */
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
-/* Whether each CPU has counters of its own for each process: no cache line is shared, for memory in proportion to CPUs
- * and rows. What a sample says is the same. */
-int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size);
 /* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
 int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
+
+/* After a change: a descriptor to send to whoever else has what it dropped, with the word to let go; -1: there is none.
+ * It stays the collector's, until collect_end_change(). */
+int collect_change_fd(const struct collect *collect);
+void collect_end_change(struct collect *collect);
 
 /* Folds the live sockets into the rows and reads them all. The sample belongs to the collector. */
 int collect_read(struct collect *collect, const struct sample **ret_sample);

@@ -225,7 +225,6 @@ void control_modules_log(struct daemon *d) {
 
         for (size_t i = 1; i < n; i++)
                 is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
-        d->method = reports[0].method;
         for (size_t i = 0; i < (is_shared ? 1 : n); i++) {
                 const char *module = is_shared ? "traffic" : reports[i].module, *reason = reports[i].reason;
 

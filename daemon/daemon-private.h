@@ -38,7 +38,7 @@ struct daemon {
         struct readers *readers;
         struct bus *bus; /* NULL: not served */
         sd_event *event;
-        sd_event_source *interval_source, *watchdog_source, *identify_source, *loader_source;
+        sd_event_source *interval_source, *watchdog_source, *identify_source;
         uint64_t interval_usec;      /* in force now */
         uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
         uint64_t published_usec;     /* last one */
@@ -55,8 +55,6 @@ struct daemon {
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
         struct module_state modules[N_MODULES];
-        enum attach_method method; /* as it was said last */
-        struct settings before; /* the last change of load mode or attach method that had nothing to wait for */
         char kernel[72];
         void (*changed)(void *userdata);
         void *changed_userdata;
@@ -74,12 +72,6 @@ void daemon_reschedule(struct daemon *daemon);
 /* passed.c. The readers' socket, which is the caller's. */
 int daemon_open_socket(struct daemon *daemon, int *ret_fd);
 
-/* loader.c. After what may have made the collector load something. */
-void loader_follow(struct daemon *daemon);
-/* After a read: what became of a change that was accepted before its programs were loaded. */
-void loader_report(struct daemon *daemon);
-void loader_stop(struct daemon *daemon);
-
 /* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
 int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
@@ -90,8 +82,6 @@ enum control_failure control_failure_of(int error);
  * already is no change: its source stays what it was. */
 int change_setting(struct daemon *daemon, size_t number, const char *value, const char *source,
                    struct control_error *ret_error);
-/* Load mode and attach method are these again, as the kernel refused after all what it was asked for. */
-void change_take_back(struct daemon *daemon, const struct collect_config *config, const char *reason);
 /* What settings_set() or its like refused, with what is allowed. Returns error. */
 int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error);
 

@@ -68,8 +68,7 @@ static void choose_interval(struct daemon *d) {
         if (readers_granted(d->readers) > 0)
                 d->last_reader_usec = now;
         d->interval_usec = d->settings.interval_usec;
-        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec &&
-            !(d->collect && collect_is_changing(d->collect)))
+        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec)
                 d->interval_usec = idle;
 }
 
@@ -110,7 +109,9 @@ static void show_status(struct daemon *d) {
 
         collect_reports(d->collect, &reports);
         timespan_format(span, sizeof span, d->interval_usec);
-        if (d->is_healthy)
+        if (d->is_healthy && !collect_is_counting(d->collect))
+                snprintf(status, sizeof status, "Counting nothing: %s", collect_reason(d->collect));
+        else if (d->is_healthy)
                 snprintf(status, sizeof status, "Counting by %s in %s mode, publishing every %s to %zu reader%s.",
                          attach_method_name(reports[0].method), load_mode_name(d->settings.load_mode), span, n_readers,
                          n_readers == 1 ? "" : "s");
@@ -138,12 +139,12 @@ int daemon_run_interval(struct daemon *d) {
         keeper_begin(d->keeper);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
-        loader_report(d);
         if (r >= 0) {
                 d->health = sample->health;
                 r = publish_sample(d, sample);
                 keep_totals(d);
         }
+        collect_end_change(d->collect);
         d->is_healthy = r >= 0;
         if (r < 0 && d->interval_usec > RETRY_USEC)
                 d->interval_usec = RETRY_USEC;
@@ -327,17 +328,18 @@ static int start_collect(struct daemon *d) {
                 .is_udp_off = !d->modules[MODULE_UDP].is_enabled,
                 .debug = d->settings.log_level == LOG_DEBUG,
         };
-        char reason[512] = "";
         int r;
 
         if (adopt(d, &config))
                 return 0;
-        r = collect_start(&d->collect, &config, reason, sizeof reason);
-        if (r >= 0) {
+        r = collect_start(&d->collect, &config);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
+        else if (collect_is_counting(d->collect))
                 control_modules_log(d);
-                return 0;
-        }
-        log_line(LOG_ERR, "Cannot count: %s", reason[0] ? reason : strerror(-r));
+        else
+                log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
+                         collect_reason(d->collect));
         return r;
 }
 
@@ -570,7 +572,6 @@ struct daemon *daemon_free(struct daemon *d) {
         control_operations()->watch(d, NULL, NULL);
         d->bus = bus_free(d->bus);
         control_modules_stop(d);
-        loader_stop(d);
         sd_event_source_disable_unref(d->watchdog_source);
         sd_event_source_disable_unref(d->identify_source);
         sd_event_source_disable_unref(d->interval_source);

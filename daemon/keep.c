@@ -83,7 +83,6 @@ struct keeper {
         FILE *file;
         struct front front;
         uint64_t generation; /* of the collector, when the kernel's side was handed out; 0: it is not */
-        bool is_held;   /* the manager may still have the kernel's side */
         bool is_stored; /* the manager has the file */
 };
 
@@ -134,20 +133,6 @@ static int remove_kernel(struct keeper *keeper) {
         return r;
 }
 
-int keeper_withdraw(struct keeper *keeper) {
-        int r;
-
-        if (!keeper)
-                return 0;
-        keeper_begin(keeper);
-        r = remove_kernel(keeper);
-        if (r >= 0 && keeper->is_held)
-                r = sd_notify_barrier(false, ANSWER_USEC);
-        if (r >= 0)
-                keeper->is_held = false;
-        return r;
-}
-
 void keeper_wait(struct keeper *keeper) {
         if (keeper && keeper->is_stored)
                 (void) sd_notify_barrier(false, ANSWER_USEC);
@@ -155,16 +140,19 @@ void keeper_wait(struct keeper *keeper) {
 
 /* What the collector has may be another since the last time. */
 static void store_kernel(struct keeper *keeper, struct collect *collect) {
-        int fds[COLLECT_KEPT_FDS], n;
+        int fds[COLLECT_KEPT_FDS], n, change;
 
         if (keeper->generation == collect_generation(collect))
                 return;
         if (remove_kernel(keeper) < 0)
                 return;
+        /* What the collector has dropped is waited for by a child of its own: until the manager, too, has let go. */
+        change = collect_change_fd(collect);
+        if (change >= 0)
+                (void) sd_pid_notify_with_fds(0, false, "BARRIER=1", &change, 1);
         n = collect_keep(collect, &keeper->front.kernel, fds, COLLECT_KEPT_FDS);
         if (n <= 0)
                 return;
-        keeper->is_held = true;
         if (sd_pid_notify_with_fds(0, false, "FDSTORE=1\nFDPOLL=0\nFDNAME=" KERNEL, fds, (unsigned) n) <= 0)
                 return;
         keeper->front.has_kernel = true;

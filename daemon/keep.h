@@ -38,9 +38,6 @@ struct keeper *keeper_free(struct keeper *keeper);
 void keeper_begin(struct keeper *keeper);
 /* Now they do: keeps what there is. */
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate, uint64_t sequence);
-/* Before hooks are exchanged: they go only when nobody else has them. Returns when the manager has let go; an error: it
- * did not say so, and nothing must be exchanged. */
-int keeper_withdraw(struct keeper *keeper);
 /* Returns when the manager has all, or does not answer. */
 void keeper_wait(struct keeper *keeper);
 

@@ -187,6 +187,7 @@ struct sock {
         __u16 sk_protocol;
         atomic_t sk_drops;
         socket_lock_t sk_lock;
+        struct socket *sk_socket; /* NULL: nobody holds it */
 };
 
 /* With PREEMPT_RT a spin lock is a mutex whose owner can be seen. */

@@ -12,6 +12,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         struct occasion why = { .is_final = true };
 
         take(sk, tp, l, c, &why);
+        c->closes = (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
         l->base[TX] = l->base[RX] = 0;
         l->looked_msec = 0;
         l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
@@ -47,6 +48,8 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
 }
 
 static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct process_key me = key_of(task);
         struct charge c = {};
 
         if (!l) {
@@ -54,7 +57,11 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
                         open_for_current(sk);
                 return 0;
         }
+        if (!l->owner.tgid)
+                row_of(&me, task);
         bpf_spin_lock(&l->lock);
+        if (!l->owner.tgid)
+                l->owner = me;
         if (l->state != LEDGER_NEW)
                 reopen(sk, tp, l, &c);
         bpf_spin_unlock(&l->lock);
@@ -85,8 +92,17 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
         return 0;
 }
 
+/* The end of a connection that somebody holds is settled here, as its counters can be spoilt before it is closed. One
+ * that nobody holds any more was charged when it was closed. */
 static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
+        __u32 birth = birth_of(sk);
+
+        if (!l && birth && sk->sk_socket && tp->rcv_nxt)
+                l = ledger_of(sk, KIND_TCP);
+        if (!l)
+                return 0;
         bpf_spin_lock(&l->lock);
+        open_ledger(sk, tp, l, KIND_TCP, birth, 0);
         settle_tcp(sk, tp, l, old_state);
         bpf_spin_unlock(&l->lock);
         return 0;
@@ -99,9 +115,8 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
 
         if (new_state != TCP_CLOSE && new_state != TCP_ESTABLISHED && new_state != TCP_SYN_SENT)
                 return 0;
-        /* Most connections have no ledger yet when they come up, and none when they end. */
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l && new_state == TCP_CLOSE)
+        if (!l && new_state == TCP_CLOSE && !sk->sk_socket)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
@@ -110,7 +125,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
                 return socket_opens(sk, tp, l);
         if (new_state == TCP_ESTABLISHED)
                 return socket_established(sk, tp, l);
-        return l ? socket_ends(sk, tp, l, old_state) : 0;
+        return socket_ends(sk, tp, l, old_state);
 }
 
 /* The last point at which a TCP socket's counters are valid: its memory is soon another socket's. */

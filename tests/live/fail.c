@@ -93,7 +93,7 @@ void fail_udp(struct scene *scene, int unused) {
         expect(failer, udp_tx_bytes, 200);
         expect(failer, udp_tx_calls, 5);
         expect(failer, udp_tx_errors, 3);
-        expect(failer, udp_rx_calls, 2);
+        expect(failer, udp_rx_calls, 1);
         expect(failer, udp_rx_errors, 1);
 }
 
@@ -125,9 +125,9 @@ void fail_storm(struct scene *scene, int unused) {
         player_start(scene, "lv-storm-peer", storm_peer);
         player = player_start(scene, "lv-stormer", stormer);
         scene_wait_done(scene);
-        expect(player, tcp_rx_calls, STORM);
+        expect(player, tcp_rx_calls, 0);
         expect(player, tcp_rx_errors, 0);
-        expect(player, udp_rx_calls, STORM);
+        expect(player, udp_rx_calls, 0);
         expect(player, udp_rx_errors, 0);
         expect(player, tcp_tx_errors, 0);
 }

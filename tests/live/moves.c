@@ -62,17 +62,18 @@ static void add(struct player *player, unsigned int metric, uint64_t value) {
                 __atomic_add_fetch(&player->moved[metric], value, __ATOMIC_RELAXED);
 }
 
-static bool is_failure(ssize_t result, int error) {
-        return result < 0 && error != EAGAIN && error != EINTR;
+/* What found nothing to do is no call. */
+static bool is_call(ssize_t result, int error) {
+        return result >= 0 || (error != EAGAIN && error != EINTR);
 }
 
 ssize_t sent(struct player *player, int fd, ssize_t result) {
         int error = errno;
         const struct ledger_page *page = page_of(fd);
 
-        add(player, page->tx_calls, 1);
+        add(player, page->tx_calls, is_call(result, error));
         add(player, page->tx_bytes, result > 0 ? (uint64_t) result : 0);
-        add(player, page->tx_errors, is_failure(result, error));
+        add(player, page->tx_errors, result < 0 && is_call(result, error));
         errno = error;
         return result;
 }
@@ -82,9 +83,9 @@ ssize_t got_at_most(struct player *player, int fd, ssize_t result, size_t size) 
         const struct ledger_page *page = page_of(fd);
         uint64_t bytes = result > 0 ? (uint64_t) result : 0;
 
-        add(player, page->rx_calls, 1);
+        add(player, page->rx_calls, is_call(result, error));
         add(player, page->rx_bytes, bytes < size ? bytes : size);
-        add(player, page->rx_errors, is_failure(result, error));
+        add(player, page->rx_errors, result < 0 && is_call(result, error));
         errno = error;
         return result;
 }

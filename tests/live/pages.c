@@ -43,7 +43,7 @@ static void sendfile_sender(struct player *player) {
         off_t offset = 0;
 
         while (offset < FILE_SIZE)
-                moved_uncalled(player, fd, (size_t) NEED(player, sendfile(fd, file, &offset, 123457)), 0);
+                NEED(player, sent(player, fd, sendfile(fd, file, &offset, 123457)));
         send_all(player, fd, 1000);
         NEED(player, shutdown(fd, SHUT_WR));
 }

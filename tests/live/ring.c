@@ -80,8 +80,8 @@ static int ring_do(struct player *player, struct ring *ring, uint8_t operation, 
 }
 
 /* With RING_REGISTERED fd is a number in the ring's own table, where 0 is TCP and 1 UDP; nobody can be asked. */
-static void ring_book(struct player *player, struct ring *ring, int fd, size_t tx_bytes, size_t rx_bytes) {
-        moved_uncalled(player, ring->is_registered ? ring->lookalike[fd] : fd, tx_bytes, rx_bytes);
+static int ring_socket(const struct ring *ring, int fd) {
+        return ring->is_registered ? ring->lookalike[fd] : fd;
 }
 
 /* Leaves both sockets to the ring alone. Their numbers are 0 and 1 then. */
@@ -105,7 +105,7 @@ static void ring_send(struct player *player, struct ring *ring, int fd, size_t s
         while (size > 0) {
                 int n = ring_do(player, ring, IORING_OP_SEND, fd, size);
 
-                ring_book(player, ring, fd, (size_t) n, 0);
+                sent(player, ring_socket(ring, fd), n);
                 size -= (size_t) n;
         }
 }
@@ -116,7 +116,7 @@ static void ring_recv(struct player *player, struct ring *ring, int fd, size_t s
 
                 if (n == 0)
                         scene_fail(player->scene, "end of file, %zu bytes early", size);
-                ring_book(player, ring, fd, 0, (size_t) n);
+                got(player, ring_socket(ring, fd), n);
                 size -= (size_t) n;
         }
 }

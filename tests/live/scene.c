@@ -259,10 +259,8 @@ void scene_shares_tcp(struct scene *scene) {
                 sum_up_tcp(scene);
 }
 
-void scene_hands_on_tcp(struct scene *scene, bool is_used) {
-        bool is_passive = strcmp(scene->bill.load_mode, "passive") == 0;
-
-        if (is_passive && (is_used || strcmp(scene->bill.attach_method, "trampoline") == 0))
+void scene_hands_on_tcp(struct scene *scene) {
+        if (strcmp(scene->bill.load_mode, "passive") == 0)
                 sum_up_tcp(scene);
 }
 

@@ -97,10 +97,9 @@ bool event_has(const struct scene *scene, unsigned int event);
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
 /* Stage: several processes use one TCP connection in this scene, or one hands it on to another. In load mode passive
- * nobody can tell whose call it was: then only the sum is compared, and only at the end. A connection handed on
- * before it was used is a riddle only without the tracepoints, which show the first call in every mode. */
+ * nobody can tell whose call it was: then only the sum is compared, and only at the end. */
 void scene_shares_tcp(struct scene *scene);
-void scene_hands_on_tcp(struct scene *scene, bool is_used);
+void scene_hands_on_tcp(struct scene *scene);
 /* Stage: keeps this scene apart from the same kind of scenes of another run on this machine. */
 void scene_take_turns(struct scene *scene, bool is_alone);
 /* Stage: an own network namespace with its loopback up, for this process and players started later. */

@@ -248,7 +248,7 @@ void share_passed(struct scene *scene, int how) {
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 scene_fail(scene, "socketpair: %s", strerror(errno));
-        scene_hands_on_tcp(scene, after_use);
+        scene_hands_on_tcp(scene);
         scene->numbers[PAIR_IN] = (uint64_t) pair[0];
         scene->numbers[PAIR_OUT] = (uint64_t) pair[1];
         player_start(scene, "lv-passed-srv", passed_server);
@@ -298,7 +298,7 @@ static void accept_client(struct player *player) {
 void share_accept_in_parent(struct scene *scene, int unused) {
         struct player *parent;
 
-        scene_hands_on_tcp(scene, false);
+        scene_hands_on_tcp(scene);
         parent = player_start(scene, "lv-acceptor", accept_parent);
         player_start(scene, "lv-accept-cli", accept_client);
         scene_wait_done(scene);
@@ -376,7 +376,7 @@ static void heir_server(struct player *player) {
 void share_parent_exits(struct scene *scene, int unused) {
         struct player *parent;
 
-        scene_hands_on_tcp(scene, true);
+        scene_hands_on_tcp(scene);
         player_start(scene, "lv-heir-srv", heir_server);
         parent = player_start_brief(scene, "lv-parent", dying_parent);
         player_wait_exit(parent);

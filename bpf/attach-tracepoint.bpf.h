@@ -5,17 +5,22 @@
  * Attach method "tracepoint": sock_send_length and sock_recv_length (Linux 6.3) fire once per call, below every system
  * call and io_uring, for every family. cgroup/sock_release stands in for the tracepoint that UDP's end does not have.
  */
+#include "bpf/copies.bpf.h"
 #include "bpf/life.bpf.h"
 #include "bpf/truncated.bpf.h"
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(on_send_length, struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, bytes_of(ret));
+static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
+        __u64 word = switches;
+
+        return claims(TX, word, copy) ? on_call(sk, ret, TX, bytes_of(ret), word) : 0;
 }
 
-static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user) {
+static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user, __u32 copy) {
         __u32 n = bytes_of(ret);
+        __u64 word = switches;
 
+        if (!claims(RX, word, copy))
+                return 0;
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))
                         return 0;
@@ -24,24 +29,34 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n);
+        return on_call(sk, ret, RX, n, word);
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(on_recv_length, struct sock *sk, int ret, int flags) {
-        return received_length(sk, ret, flags, true);
-}
+/* name, and name_locked for kernels that are locked down for confidentiality: programs there may not read kernel memory
+ * by helper, and libbpf takes that for a kernel without the helper that reads user memory. */
+#define COPY(number, on_send, on_receive, on_receive_locked)                                                           \
+        SEC("tp_btf/sock_send_length")                                                                                 \
+        int BPF_PROG(on_send, struct sock *sk, int ret) {                                                              \
+                return sent_length(sk, ret, number);                                                                   \
+        }                                                                                                              \
+        SEC("tp_btf/sock_recv_length")                                                                                 \
+        int BPF_PROG(on_receive, struct sock *sk, int ret, int flags) {                                                \
+                return received_length(sk, ret, flags, true, number);                                                  \
+        }                                                                                                              \
+        SEC("tp_btf/sock_recv_length")                                                                                 \
+        int BPF_PROG(on_receive_locked, struct sock *sk, int ret, int flags) {                                         \
+                return received_length(sk, ret, flags, false, number);                                                 \
+        }
 
-/* For kernels that are locked down for confidentiality: programs there may not read kernel memory by helper, and libbpf
- * takes that for a kernel without the helper that reads user memory. */
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(on_recv_length_locked, struct sock *sk, int ret, int flags) {
-        return received_length(sk, ret, flags, false);
-}
+COPY(1, on_send_length, on_recv_length, on_recv_length_locked)
+COPY(2, on_send_length_2, on_recv_length_2, on_recv_length_2_locked)
+COPY(3, on_send_length_3, on_recv_length_3, on_recv_length_3_locked)
 
+/* Whoever calls socket() and has a connection afterwards has called connect(): the children of a listener do not come
+ * this way. */
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx) {
-        note_birth(ctx, BIRTH_SEEN);
+        note_birth(ctx, BIRTH_SEEN | BIRTH_ACTIVE);
         return 1;
 }
 

@@ -9,7 +9,7 @@
 #include "bpf/life.bpf.h"
 
 static __always_inline int sent(struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, bytes_of(ret));
+        return on_call(sk, ret, TX, bytes_of(ret), switches);
 }
 
 static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret) {
@@ -21,7 +21,7 @@ static __always_inline int received(struct sock *sk, __u64 size, int flags, int 
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
         if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                 n = 0; /* the urgent byte counts when the stream passes it */
-        return on_call(sk, ret, RX, n);
+        return on_call(sk, ret, RX, n, switches);
 }
 
 #define SEND(function)                                                                                                 \
@@ -73,9 +73,11 @@ int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned 
         return sent(sk, ret);
 }
 
-SEC("fexit/udp_sendpage")
-int BPF_PROG(on_udp_sendpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int ret) {
-        return sent(sk, ret);
+/* What udp_sendpage() calls; where the device cannot gather, it goes on to udp_sendmsg(), where the call is counted. */
+SEC("fexit/ip_append_page")
+int BPF_PROG(on_ip_append_page, struct sock *sk, void *flow, void *page, int offset, unsigned long size, int flags,
+             int ret) {
+        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size);
 }
 
 SEC("fentry/inet_release")

@@ -295,9 +295,10 @@ static __always_inline bool is_later_piece(const struct task_struct *task, __u32
 }
 
 /* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes moved,
- * which can be less than ret says (truncated datagrams). */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n) {
-        __u64 start_time, cgroup_id, word = switches; /* once: a change between two looks would be two answers */
+ * which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a change between
+ * two looks would be two answers. */
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 word) {
+        __u64 start_time, cgroup_id;
         struct task_struct *task;
         struct ledger *l;
         bool is_part;

@@ -35,6 +35,7 @@ enum { false, true };
 #define MSG_MORE 0x8000
 #define EINTR 4
 #define EAGAIN 11
+#define EOPNOTSUPP 95
 #define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */
 #define ERESTART_RESTARTBLOCK 516
 
@@ -44,9 +45,10 @@ enum bpf_map_type {
         BPF_MAP_TYPE_PERCPU_HASH = 5,
         BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
         BPF_MAP_TYPE_SK_STORAGE = 24,
+        BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
-enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_SK_STORAGE_GET_F_CREATE = 1, BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_F_NO_PREALLOC = 1 };
 
 enum tcp_state {

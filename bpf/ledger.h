@@ -57,7 +57,11 @@ enum ledger_switch {
         SWITCH_PER_CORE = 1 << 5,  /* maps per core */
         SWITCH_UNSEEN_RELEASE = 1 << 6, /* no hook sees the last close of a socket */
         SWITCH_DIRECT = 1 << 7,    /* nothing walks the sockets: each call is charged at once */
+        SWITCH_COPIES = 1 << 8,    /* copies of the programs stand in where the first was skipped; bpf/copies.bpf.h */
 };
+
+/* The upper half of the switches: a number that is new each time SWITCH_COPIES is set. */
+#define SWITCH_EPOCH_SHIFT 32
 
 /* What happened to the bookkeeping itself; shown to users as such. */
 struct ledger_health {

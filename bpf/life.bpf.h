@@ -71,8 +71,11 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
 }
 
 /* A ledger can wait for the first call; not on a kernel socket, whose readers make none. */
-static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
+static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         __u32 birth = birth_of(sk);
+
+        if (old_state == TCP_SYN_SENT)
+                birth |= BIRTH_ACTIVE;
 
         if (!l && (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || is_unseen() ||
                    (!birth && !note_birth(sk, BIRTH_SEEN))))
@@ -124,7 +127,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
         if (new_state == TCP_SYN_SENT)
                 return socket_opens(sk, tp, l);
         if (new_state == TCP_ESTABLISHED)
-                return socket_established(sk, tp, l);
+                return socket_established(sk, tp, l, old_state);
         return socket_ends(sk, tp, l, old_state);
 }
 

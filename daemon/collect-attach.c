@@ -111,6 +111,7 @@ static const char *replacement_of(enum hook_set set) {
         case SET_UDP_WALK: return "sockets that no descriptor leads to show at their next call or end";
         case SET_TCP_LIFE: return "TCP cannot be counted";
         case SET_TRACEPOINT:
+        case SET_COPIES:
         case SET_TCP_CALLS:
         case SET_MPTCP_CALLS:
         case SET_UDP_CALLS:
@@ -210,7 +211,7 @@ bool collect_is_silenced(const struct collect *collect) {
         return digit == '0';
 }
 
-int collect_keep_programs(struct collect *collect) {
+int collect_keep_programs(struct collect *collect, const struct socktally_bpf *skeleton) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
 
@@ -218,7 +219,7 @@ int collect_keep_programs(struct collect *collect) {
                 const struct bpf_program *program;
                 int fd;
 
-                program = bpf_object__find_program_by_name(collect->skeleton->obj, hooks[i].program);
+                program = bpf_object__find_program_by_name(skeleton->obj, hooks[i].program);
                 fd = program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
                 if (fd < 0)
                         continue;
@@ -238,7 +239,7 @@ static int load(struct collect *collect, unsigned sets, uint64_t refused, char *
         configure(collect);
         r = socktally_bpf__load(collect->skeleton);
         if (r == 0)
-                r = collect_keep_programs(collect);
+                r = collect_keep_programs(collect, collect->skeleton);
         if (r < 0)
                 return collect_say(reason, size, r, "the kernel refused the programs", "");
         return 0;

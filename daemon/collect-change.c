@@ -45,6 +45,8 @@ void collect_apply(struct collect *collect) {
                 switches |= SWITCH_UNSEEN_RELEASE;
         if (!(collect->attached & SET(SET_FILES)))
                 switches |= SWITCH_DIRECT;
+        if (collect->uses_copies)
+                switches |= SWITCH_COPIES | (uint64_t) collect->skeleton->bss->copies_epoch << SWITCH_EPOCH_SHIFT;
         __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
         collect->generation++;
 }

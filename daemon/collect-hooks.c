@@ -42,6 +42,12 @@ static const struct hook hooks[] = {
         { "on_send_length", SET_TRACEPOINT, NULL, 0, false, true },
         { "on_recv_length", SET_TRACEPOINT, NULL, 0, false, true },
         { "on_recv_length_locked", SET_TRACEPOINT, NULL, 0, false, true },
+        { "on_send_length_2", SET_COPIES, NULL, 0, false, false },
+        { "on_send_length_3", SET_COPIES, NULL, 0, false, false },
+        { "on_recv_length_2", SET_COPIES, NULL, 0, false, false },
+        { "on_recv_length_2_locked", SET_COPIES, NULL, 0, false, false },
+        { "on_recv_length_3", SET_COPIES, NULL, 0, false, false },
+        { "on_recv_length_3_locked", SET_COPIES, NULL, 0, false, false },
         TRAMPOLINE(SET_TCP_CALLS, tcp_sendmsg, 3, false),
         RECEIVE(SET_TCP_CALLS, tcp_recvmsg),
         TRAMPOLINE(SET_TCP_CALLS, tcp_sendpage, 5, true),
@@ -49,7 +55,7 @@ static const struct hook hooks[] = {
         RECEIVE(SET_MPTCP_CALLS, mptcp_recvmsg),
         TRAMPOLINE(SET_UDP_CALLS, udp_sendmsg, 3, false),
         RECEIVE(SET_UDP_CALLS, udp_recvmsg),
-        TRAMPOLINE(SET_UDP_CALLS, udp_sendpage, 5, true),
+        TRAMPOLINE(SET_UDP_CALLS, ip_append_page, 6, true),
         TRAMPOLINE(SET_UDP_CALLS, udpv6_sendmsg, 3, true),
         RECEIVE(SET_UDP_CALLS, udpv6_recvmsg),
         TRAMPOLINE(SET_UDP_CALLS, raw_sendmsg, 3, true),
@@ -141,11 +147,9 @@ static bool is_confidential(void) {
 static bool has_place(const struct btf *btf, const struct hook *hook) {
         if (hook->function)
                 return arguments_of(btf, hook->function) == hook->n_arguments;
-        if (strcmp(hook->program, "on_recv_length_locked") == 0)
-                return is_confidential();
-        if (strcmp(hook->program, "on_recv_length") == 0)
-                return !is_confidential();
-        return true;
+        if (strncmp(hook->program, "on_recv_length", strlen("on_recv_length")) != 0)
+                return true;
+        return is_confidential() == (strstr(hook->program, "_locked") != NULL);
 }
 
 /* -ENOENT: the kernel lacks what the sets cannot do without. */

@@ -15,6 +15,7 @@ enum hook_set {
         SET_SOCK_RELEASE, /* the last close, control group's hook */
         SET_INET_RELEASE, /* the last close, trampoline */
         SET_TRACEPOINT,   /* every send and receive has returned */
+        SET_COPIES,       /* the same, for what those were skipped for; while that happens */
         SET_TCP_CALLS,    /* trampolines of TCP's functions: not in load mode passive */
         SET_MPTCP_CALLS,  /* of MPTCP's, whose bytes nothing else tells */
         SET_UDP_CALLS,    /* of UDP's, and of raw and ping sockets */

@@ -167,6 +167,7 @@ static int take_hooks(struct collect *collect, const struct collect_kept *kept, 
                         r = collect->links[i] = find(kept->links[i], fds, n_fds);
         }
         collect->attached = kept->attached;
+        collect->has_copies = collect->uses_copies = kept->attached & SET(SET_COPIES);
         return r < 0 ? r : 0;
 }
 
@@ -211,7 +212,7 @@ static int adopt(struct collect *collect, const struct collect_kept *kept, const
         if (r == 0)
                 r = take_table(collect, kept, fds, n_fds);
         if (r == 0)
-                r = collect_keep_programs(collect);
+                r = collect_keep_programs(collect, collect->skeleton);
         if (r == 0)
                 r = take_hooks(collect, kept, fds, n_fds);
         if (r == 0)

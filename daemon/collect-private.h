@@ -38,6 +38,10 @@ struct collect {
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
         bool is_silenced; /* the kernel has switched trampolines off */
+        bool has_copies, uses_copies; /* the programs of SET_COPIES are loaded; they count */
+        int copies_error;             /* why they cannot */
+        uint32_t n_quiet;             /* reads since the kernel skipped a program */
+        uint64_t skipped[2];          /* calls that it skipped the programs for, sending and receiving */
         struct collect_report reports[N_MODULES];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
@@ -69,8 +73,8 @@ void collect_release(struct collect *collect);
  * left behind and reason says what failed. */
 int collect_attach(struct collect *collect, enum attach_method method, char *reason, size_t size);
 void collect_detach(struct collect *collect);
-/* Takes descriptors of the programs that the object has loaded. */
-int collect_keep_programs(struct collect *collect);
+/* Takes descriptors of the programs that an object has loaded. */
+int collect_keep_programs(struct collect *collect, const struct socktally_bpf *skeleton);
 /* All hooks of some sets that have a program, or none. */
 int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
 void collect_detach_sets(struct collect *collect, unsigned sets);
@@ -79,6 +83,9 @@ bool collect_is_silenced(const struct collect *collect);
 
 /* collect-walk.c. Runs one walk to its end, if its set is attached. */
 int collect_walk(const struct collect *collect, const char *program);
+
+/* collect-copies.c. Once in each read: what the kernel skipped programs for is noted, and recovered from then on. */
+void copies_follow(struct collect *collect);
 
 /* collect-change.c. Tells the programs what the configuration means. */
 void collect_apply(struct collect *collect);

@@ -201,6 +201,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
                 return 0;
         }
         note_silence(collect);
+        copies_follow(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);
         r = fold_all(collect);

@@ -23,6 +23,8 @@ struct sample {
         const struct sample_row *rows;
         size_t n_rows;
         struct process_row specials[N_SPECIALS]; /* indexed by enum special_row */
+        uint64_t missed[2];     /* calls sending and receiving that are in no row, at the most; since counting began. It
+                                 * can fall by those that were under way when it was read. */
         struct ledger_health health;
 };
 

@@ -154,9 +154,13 @@ static void ring_client(struct player *player) {
 }
 
 void ring_talk(struct scene *scene, int kind) {
+        /* Without calls the walks over open files tell who uses a socket, and no file leads to these. */
+        bool is_riddle = kind == RING_REGISTERED && strcmp(scene->bill.load_mode, "passive") == 0;
         struct player *server = player_start(scene, "lv-ring-server", ring_server);
         struct player *client = player_start(scene, "lv-ring-client", ring_client);
 
+        if (is_riddle)
+                scene_skip(scene, "in load mode passive nobody sees whose these are");
         scene_wait_done(scene);
         expect(client, tcp_tx_bytes, PARTS * PART);
         expect(server, tcp_rx_bytes, PARTS * PART);

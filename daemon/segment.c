@@ -68,7 +68,7 @@ static void plan_tables(struct layout_header *header, struct layout_table *table
         uint64_t offset = sizeof(struct layout_slot);
 
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
-                const struct schema_table *schema = schema_table(id);
+                const struct schema_table *schema = stly_schema_table(id);
                 struct layout_table *table = &tables[header->n_tables];
 
                 if (config->capacity[id] == 0)
@@ -155,7 +155,7 @@ static void identify_writer(struct layout_header *header) {
         header->created_ns = (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
         header->writer_pid = (uint32_t) getpid();
         header->writer_start = writer_start();
-        (void) boot_id(header->boot_id);
+        (void) stly_boot_id(header->boot_id);
         strncpy(header->version, PACKAGE_VERSION, sizeof(header->version) - 1);
 }
 
@@ -246,11 +246,11 @@ static void describe_columns(struct segment *segment) {
         uint64_t hash = SCHEMA_HASH_START;
 
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
-                const struct schema_table *schema = schema_table(id);
+                const struct schema_table *schema = stly_schema_table(id);
 
                 if (!segment->tables[id])
                         continue;
-                hash = schema_hash_table(hash, segment->tables[id]);
+                hash = stly_schema_hash_table(hash, segment->tables[id]);
                 for (uint32_t i = 0; i < schema->n_columns; i++, column++) {
                         const struct schema_column *from = &schema->columns[i];
 
@@ -261,7 +261,7 @@ static void describe_columns(struct segment *segment) {
                         strncpy(column->name, from->name, sizeof(column->name) - 1);
                         strncpy(column->unit, from->unit, sizeof(column->unit) - 1);
                         strncpy(column->help, from->help, sizeof(column->help) - 1);
-                        hash = schema_hash_column(hash, column);
+                        hash = stly_schema_hash_column(hash, column);
                 }
         }
         segment->header->schema_hash = hash;

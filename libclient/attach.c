@@ -42,7 +42,7 @@ static int map(struct attachment *attachment, int fd, unsigned int flags, char *
         void *base;
         int r;
 
-        r = trust_file(fd, flags & ATTACH_ANY_OWNER, &size, &attachment->device, &attachment->inode, reason);
+        r = stly_trust_file(fd, flags & ATTACH_ANY_OWNER, &size, &attachment->device, &attachment->inode, reason);
         if (r < 0)
                 return r;
         if (size < sizeof(struct layout_header) || size > MAX_SIZE || size > SIZE_MAX)
@@ -247,14 +247,14 @@ static int adopt_tables(struct attachment *attachment, char *reason) {
                 if (tables[i].first_column != n_claimed)
                         return refuse(reason, -EPROTO, "table %s: its columns are not its own", tables[i].name);
                 n_claimed += tables[i].n_columns;
-                hash = schema_hash_table(hash, &tables[i]);
+                hash = stly_schema_hash_table(hash, &tables[i]);
                 for (uint32_t j = 0; j < tables[i].n_columns; j++) {
                         const struct layout_column *column = &columns[tables[i].first_column + j];
 
                         r = check_column(&tables[i], column, reason);
                         if (r < 0)
                                 return r;
-                        hash = schema_hash_column(hash, column);
+                        hash = stly_schema_hash_column(hash, column);
                 }
                 for (uint32_t j = 0; j < i; j++)
                         if (tables[j].id == tables[i].id)
@@ -270,7 +270,8 @@ static int adopt_tables(struct attachment *attachment, char *reason) {
 static bool is_this_boot(const struct layout_header *header) {
         uint8_t now[16], nothing[16] = { 0 };
 
-        return boot_id(now) < 0 || memcmp(header->boot_id, nothing, 16) == 0 || memcmp(header->boot_id, now, 16) == 0;
+        return stly_boot_id(now) < 0 || memcmp(header->boot_id, nothing, 16) == 0 ||
+               memcmp(header->boot_id, now, 16) == 0;
 }
 
 static int read_segment(struct attachment *attachment, char *reason) {
@@ -300,7 +301,7 @@ static int read_segment(struct attachment *attachment, char *reason) {
         return 0;
 }
 
-int attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason) {
+int stly_attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason) {
         struct attachment *attachment = calloc(1, sizeof(*attachment));
         int r;
 
@@ -311,19 +312,19 @@ int attachment_new(struct attachment **ret_attachment, int fd, unsigned int flag
         if (r >= 0)
                 r = read_segment(attachment, reason);
         if (r < 0) {
-                attachment_unref(attachment);
+                stly_attachment_unref(attachment);
                 return r;
         }
         *ret_attachment = attachment;
         return 0;
 }
 
-struct attachment *attachment_ref(struct attachment *attachment) {
+struct attachment *stly_attachment_ref(struct attachment *attachment) {
         attachment->n_refs++;
         return attachment;
 }
 
-void attachment_unmap(struct attachment *attachment) {
+void stly_attachment_unmap(struct attachment *attachment) {
         if (attachment->base)
                 (void) munmap((void *) attachment->base, attachment->size);
         attachment->base = NULL;
@@ -331,24 +332,24 @@ void attachment_unmap(struct attachment *attachment) {
         attachment->owner = NULL;
 }
 
-struct attachment *attachment_unref(struct attachment *attachment) {
+struct attachment *stly_attachment_unref(struct attachment *attachment) {
         if (!attachment || --attachment->n_refs > 0)
                 return NULL;
-        attachment_unmap(attachment);
+        stly_attachment_unmap(attachment);
         free(attachment->columns);
         free(attachment->descriptors);
         free(attachment);
         return NULL;
 }
 
-const struct layout_slot *attachment_slot(const struct attachment *attachment, uint64_t number) {
+const struct layout_slot *stly_attachment_slot(const struct attachment *attachment, uint64_t number) {
         const struct layout_header *header = &attachment->header;
 
         return (const void *) (attachment->base + header->slots_offset +
                                header->slot_stride * (number % header->n_slots));
 }
 
-bool attachment_is_same_writer(const struct attachment *a, const struct attachment *b) {
+bool stly_attachment_is_same_writer(const struct attachment *a, const struct attachment *b) {
         const struct layout_header *x = &a->header, *y = &b->header;
 
         return x->writer_pid == y->writer_pid && x->writer_start != 0 && x->writer_start == y->writer_start &&

@@ -58,16 +58,16 @@ enum {
 /* Maps and checks; does not take fd over. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES:
  * somebody who may not could change it. reason, ATTACH_REASON_SIZE bytes or NULL, gets one line that says what is
  * wrong. */
-int attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason);
-struct attachment *attachment_ref(struct attachment *attachment);
-struct attachment *attachment_unref(struct attachment *attachment);
+int stly_attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason);
+struct attachment *stly_attachment_ref(struct attachment *attachment);
+struct attachment *stly_attachment_unref(struct attachment *attachment);
 /* Ends the mapping; descriptors stay until the last reference goes. */
-void attachment_unmap(struct attachment *attachment);
+void stly_attachment_unmap(struct attachment *attachment);
 
 /* Start of the slot that publication number is in. Any number is safe. */
-const struct layout_slot *attachment_slot(const struct attachment *attachment, uint64_t number);
+const struct layout_slot *stly_attachment_slot(const struct attachment *attachment, uint64_t number);
 
 /* True if both come from the same writer process, whose totals go on from one segment to the next. */
-bool attachment_is_same_writer(const struct attachment *a, const struct attachment *b);
+bool stly_attachment_is_same_writer(const struct attachment *a, const struct attachment *b);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "libclient/boot.h"
 
-int boot_id(uint8_t ret_boot_id[16]) {
+int stly_boot_id(uint8_t ret_boot_id[16]) {
         char text[64];
         const char *p = text;
         unsigned int byte;

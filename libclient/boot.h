@@ -6,6 +6,6 @@
  */
 #include <stdint.h>
 
-int boot_id(uint8_t ret_boot_id[16]);
+int stly_boot_id(uint8_t ret_boot_id[16]);
 
 #endif

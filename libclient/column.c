@@ -42,7 +42,7 @@ int socktally_column(const struct socktally *reader, enum socktally_table table,
         return -ENOENT;
 }
 
-bool column_is_known(const struct snapshot *snapshot, const struct socktally_column *column) {
+bool stly_column_is_known(const struct snapshot *snapshot, const struct socktally_column *column) {
         if (column->field_id == 0 || column->field_id > FIELD_LAST_METRIC)
                 return true;
         return snapshot->facts.known >> (column->field_id - 1) & 1;
@@ -64,7 +64,7 @@ int socktally_value(const struct socktally_row *row, const struct socktally_colu
 
         if (!row || !column || !ret_value || column->type == SOCKTALLY_TEXT || !fits(row, column))
                 return -EINVAL;
-        if (!column_is_known(row->reader->current, column))
+        if (!stly_column_is_known(row->reader->current, column))
                 return SOCKTALLY_NOT_TRACKED;
         value = field_read(row->data, (struct attached_field){ column->offset, column->bytes });
         if (column->field_id == FIELD_UID && value == LAYOUT_NO_UID && row->table == LAYOUT_TABLE_PROCESSES)
@@ -83,7 +83,7 @@ int socktally_text(const struct socktally_row *row, const struct socktally_colum
                 return -EINVAL;
         /* The snapshot is this reader's own memory, and a reader belongs to one thread. */
         text = (char *) (uintptr_t) row->data + column->offset;
-        text_make_safe(text, column->bytes);
+        stly_text_make_safe(text, column->bytes);
         if (text[0] == 0)
                 return SOCKTALLY_NOT_TRACKED;
         *ret_text = text;

@@ -18,7 +18,7 @@
 
 #define MAX_DESCRIPTORS 4 /* that one message may bring before the kernel drops the rest */
 
-void connection_close(struct connection *connection) {
+void stly_connection_close(struct connection *connection) {
         if (connection->state != CONNECTION_NONE)
                 close(connection->fd);
         *connection = (struct connection){ .state = CONNECTION_NONE, .fd = -1 };
@@ -30,7 +30,7 @@ static int send_message(int fd, const struct handshake_message *message) {
         return n < 0 ? -errno : 0;
 }
 
-int connection_begin(struct connection *connection, const char *path, enum socktally_view view, uint64_t now) {
+int stly_connection_begin(struct connection *connection, const char *path, enum socktally_view view, uint64_t now) {
         const struct handshake_message hello = {
                 .magic = HANDSHAKE_MAGIC,
                 .type = HANDSHAKE_HELLO,
@@ -41,7 +41,7 @@ int connection_begin(struct connection *connection, const char *path, enum sockt
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd, r;
 
-        connection_close(connection);
+        stly_connection_close(connection);
         if (strlen(path) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         memcpy(address.sun_path, path, strlen(path));
@@ -126,7 +126,7 @@ static int refusal(int32_t error) {
         }
 }
 
-int connection_receive(struct connection *connection, int *ret_fd) {
+int stly_connection_receive(struct connection *connection, int *ret_fd) {
         struct handshake_message message;
         int fd = -1, r;
 
@@ -149,10 +149,10 @@ int connection_receive(struct connection *connection, int *ret_fd) {
         return r;
 }
 
-int connection_await(struct connection *connection, int *ret_fd) {
+int stly_connection_await(struct connection *connection, int *ret_fd) {
         for (;;) {
                 struct pollfd pollfd = { .fd = connection->fd, .events = POLLIN };
-                uint64_t now = clock_now();
+                uint64_t now = stly_clock_now();
                 int r;
 
                 if (now >= connection->deadline_ns)
@@ -162,13 +162,13 @@ int connection_await(struct connection *connection, int *ret_fd) {
                         return -errno;
                 if (r <= 0)
                         continue;
-                r = connection_receive(connection, ret_fd);
+                r = stly_connection_receive(connection, ret_fd);
                 if (r < 0 || r == CONNECTION_SEGMENT)
                         return r < 0 ? r : 0;
         }
 }
 
-int connection_subscribe(struct connection *connection) {
+int stly_connection_subscribe(struct connection *connection) {
         const struct handshake_message subscribe = { .magic = HANDSHAKE_MAGIC, .type = HANDSHAKE_SUBSCRIBE };
         int r;
 

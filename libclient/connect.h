@@ -2,7 +2,7 @@
 #ifndef SOCKTALLY_CONNECT_H
 #define SOCKTALLY_CONNECT_H
 /*
- * The connection to the daemon (handshake.h). Nothing blocks but connection_await().
+ * The connection to the daemon (handshake.h). Nothing blocks but stly_connection_await().
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,18 +25,18 @@ struct connection {
         bool is_subscribed, is_watched; /* for socktally_fd() */
 };
 
-/* Outcomes of connection_receive(). */
+/* Outcomes of stly_connection_receive(). */
 enum connection_event { CONNECTION_NOTHING, CONNECTION_SEGMENT, CONNECTION_PUBLISHED };
 
 /* Connects and sends the hello. -ENOENT, -ECONNREFUSED: no daemon; -EAGAIN: too many are in the queue before us. */
-int connection_begin(struct connection *connection, const char *path, enum socktally_view view, uint64_t now);
-void connection_close(struct connection *connection);
+int stly_connection_begin(struct connection *connection, const char *path, enum socktally_view view, uint64_t now);
+void stly_connection_close(struct connection *connection);
 /* Reads one message, if there is one. CONNECTION_SEGMENT gives a descriptor that the caller owns. -ECONNRESET: the
  * daemon is gone; -EPROTO: it does not keep to the protocol; anything else: why it refused. */
-int connection_receive(struct connection *connection, int *ret_fd);
+int stly_connection_receive(struct connection *connection, int *ret_fd);
 /* Waits for the grant until the deadline: 0 and a descriptor, or as above, or -ETIMEDOUT. */
-int connection_await(struct connection *connection, int *ret_fd);
+int stly_connection_await(struct connection *connection, int *ret_fd);
 /* Asks for a message at each publication. */
-int connection_subscribe(struct connection *connection);
+int stly_connection_subscribe(struct connection *connection);
 
 #endif

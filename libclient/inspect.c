@@ -38,7 +38,7 @@ static int open_file(const char *path, char *reason) {
         return fd;
 }
 
-int inspect_open(struct inspection **ret_inspection, const char *path, char *reason) {
+int stly_inspect_open(struct inspection **ret_inspection, const char *path, char *reason) {
         struct inspection *inspection;
         int fd, r;
 
@@ -46,34 +46,34 @@ int inspect_open(struct inspection **ret_inspection, const char *path, char *rea
         if (fd < 0)
                 return fd;
         inspection = calloc(1, sizeof(*inspection));
-        r = inspection ? attachment_new(&inspection->attachment, fd, ATTACH_ANY_OWNER, reason) : -ENOMEM;
+        r = inspection ? stly_attachment_new(&inspection->attachment, fd, ATTACH_ANY_OWNER, reason) : -ENOMEM;
         close(fd);
         if (r >= 0) {
                 inspection->slot = calloc(1, (size_t) inspection->attachment->header.slot_stride);
                 r = inspection->slot ? 0 : -ENOMEM;
         }
         if (r < 0) {
-                inspect_close(inspection);
+                stly_inspect_close(inspection);
                 return r;
         }
         *ret_inspection = inspection;
         return 0;
 }
 
-struct inspection *inspect_close(struct inspection *inspection) {
+struct inspection *stly_inspect_close(struct inspection *inspection) {
         if (!inspection)
                 return NULL;
-        attachment_unref(inspection->attachment);
+        stly_attachment_unref(inspection->attachment);
         free(inspection->slot);
         free(inspection);
         return NULL;
 }
 
-const struct layout_header *inspect_header(const struct inspection *inspection) {
+const struct layout_header *stly_inspect_header(const struct inspection *inspection) {
         return &inspection->attachment->header;
 }
 
-void inspect_words(const struct inspection *inspection, struct inspect_words *ret_words) {
+void stly_inspect_words(const struct inspection *inspection, struct inspect_words *ret_words) {
         const struct attachment *attachment = inspection->attachment;
         uint32_t owner = __atomic_load_n(attachment->owner, __ATOMIC_ACQUIRE);
 
@@ -87,13 +87,13 @@ void inspect_words(const struct inspection *inspection, struct inspect_words *re
         };
 }
 
-const struct layout_table *inspect_table(const struct inspection *inspection, uint32_t table) {
+const struct layout_table *stly_inspect_table(const struct inspection *inspection, uint32_t table) {
         const struct layout_table *tables = (const void *) inspection->attachment->descriptors;
 
         return table < inspection->attachment->header.n_tables ? &tables[table] : NULL;
 }
 
-const struct layout_column *inspect_column(const struct inspection *inspection, uint32_t table, uint32_t column) {
+const struct layout_column *stly_inspect_column(const struct inspection *inspection, uint32_t table, uint32_t column) {
         const struct layout_table *tables = (const void *) inspection->attachment->descriptors;
         const struct layout_column *columns = (const void *) (tables + inspection->attachment->header.n_tables);
 
@@ -118,16 +118,16 @@ static void describe_slot(struct inspection *inspection, uint64_t seq, uint64_t 
         memcpy(ret_slot->counts, copy + header->counts_offset, sizeof(ret_slot->counts));
         memset(inspection->counts, 0, sizeof(inspection->counts));
         for (uint32_t i = 0; i < header->n_tables; i++) {
-                const struct layout_table *table = inspect_table(inspection, i);
+                const struct layout_table *table = stly_inspect_table(inspection, i);
                 uint32_t count = ret_slot->counts[table->id];
 
                 inspection->counts[i] = count < table->capacity ? count : table->capacity;
         }
 }
 
-int inspect_read_slot(struct inspection *inspection, uint32_t slot, struct inspect_slot *ret_slot) {
+int stly_inspect_read_slot(struct inspection *inspection, uint32_t slot, struct inspect_slot *ret_slot) {
         const struct attachment *attachment = inspection->attachment;
-        const struct layout_slot *from = attachment_slot(attachment, slot);
+        const struct layout_slot *from = stly_attachment_slot(attachment, slot);
 
         if (slot >= attachment->header.n_slots)
                 return -ENOENT;
@@ -145,33 +145,33 @@ int inspect_read_slot(struct inspection *inspection, uint32_t slot, struct inspe
         return -EAGAIN;
 }
 
-uint32_t inspect_count(const struct inspection *inspection, uint32_t table) {
+uint32_t stly_inspect_count(const struct inspection *inspection, uint32_t table) {
         return table < LAYOUT_MAX_TABLES ? inspection->counts[table] : 0;
 }
 
-const unsigned char *inspect_row(const struct inspection *inspection, uint32_t table, uint32_t row) {
-        const struct layout_table *descriptor = inspect_table(inspection, table);
+const unsigned char *stly_inspect_row(const struct inspection *inspection, uint32_t table, uint32_t row) {
+        const struct layout_table *descriptor = stly_inspect_table(inspection, table);
 
-        if (!descriptor || row >= inspect_count(inspection, table))
+        if (!descriptor || row >= stly_inspect_count(inspection, table))
                 return NULL;
         return (const unsigned char *) inspection->slot + descriptor->rows_offset + (size_t) row * descriptor->row_size;
 }
 
-const struct layout_index_entry *inspect_index(const struct inspection *inspection, uint32_t table) {
-        const struct layout_table *descriptor = inspect_table(inspection, table);
+const struct layout_index_entry *stly_inspect_index(const struct inspection *inspection, uint32_t table) {
+        const struct layout_table *descriptor = stly_inspect_table(inspection, table);
 
         if (!descriptor || descriptor->index_size == 0)
                 return NULL;
         return (const void *) ((const unsigned char *) inspection->slot + descriptor->index_offset);
 }
 
-uint64_t inspect_number(const unsigned char *row, const struct layout_column *column) {
+uint64_t stly_inspect_number(const unsigned char *row, const struct layout_column *column) {
         return field_read(row, (struct attached_field){ column->offset, column->bytes });
 }
 
-const char *inspect_text(const unsigned char *row, const struct layout_column *column) {
+const char *stly_inspect_text(const unsigned char *row, const struct layout_column *column) {
         char *text = (char *) (uintptr_t) row + column->offset; /* in the inspection's own memory */
 
-        text_make_safe(text, column->bytes);
+        stly_text_make_safe(text, column->bytes);
         return text;
 }

@@ -44,33 +44,33 @@ struct inspect_slot {
 
 /* Maps and validates. Whoever may write the file is accepted. 0 or negative errno as socktally_open(); reason,
  * INSPECT_REASON_SIZE bytes or NULL, gets one line that says what is wrong. */
-int inspect_open(struct inspection **ret_inspection, const char *path, char *reason);
-struct inspection *inspect_close(struct inspection *inspection);
+int stly_inspect_open(struct inspection **ret_inspection, const char *path, char *reason);
+struct inspection *stly_inspect_close(struct inspection *inspection);
 
-const struct layout_header *inspect_header(const struct inspection *inspection);
-void inspect_words(const struct inspection *inspection, struct inspect_words *ret_words);
+const struct layout_header *stly_inspect_header(const struct inspection *inspection);
+void stly_inspect_words(const struct inspection *inspection, struct inspect_words *ret_words);
 
 /* Tables by their place in the segment, 0 to header->n_tables - 1, and columns by their place in the table; NULL past
  * the end. */
-const struct layout_table *inspect_table(const struct inspection *inspection, uint32_t table);
-const struct layout_column *inspect_column(const struct inspection *inspection, uint32_t table, uint32_t column);
+const struct layout_table *stly_inspect_table(const struct inspection *inspection, uint32_t table);
+const struct layout_column *stly_inspect_column(const struct inspection *inspection, uint32_t table, uint32_t column);
 
 /* Copies slot number `slot`, 0 to header->n_slots - 1, out of the segment; what follows reads this copy. -ENOENT
  * past the end; -EAGAIN when the writer was faster each time. */
-int inspect_read_slot(struct inspection *inspection, uint32_t slot, struct inspect_slot *ret_slot);
+int stly_inspect_read_slot(struct inspection *inspection, uint32_t slot, struct inspect_slot *ret_slot);
 /* Rows of the table in the slot read last, clamped to its capacity. */
-uint32_t inspect_count(const struct inspection *inspection, uint32_t table);
+uint32_t stly_inspect_count(const struct inspection *inspection, uint32_t table);
 /* NULL past the end. */
-const unsigned char *inspect_row(const struct inspection *inspection, uint32_t table, uint32_t row);
+const unsigned char *stly_inspect_row(const struct inspection *inspection, uint32_t table, uint32_t row);
 /* The index entries, as many as the table's index_size says; NULL: it has none. */
-const struct layout_index_entry *inspect_index(const struct inspection *inspection, uint32_t table);
-/* A field of a row that inspect_row() gave. Text is made safe to print first. */
-uint64_t inspect_number(const unsigned char *row, const struct layout_column *column);
-const char *inspect_text(const unsigned char *row, const struct layout_column *column);
+const struct layout_index_entry *stly_inspect_index(const struct inspection *inspection, uint32_t table);
+/* A field of a row that stly_inspect_row() gave. Text is made safe to print first. */
+uint64_t stly_inspect_number(const unsigned char *row, const struct layout_column *column);
+const char *stly_inspect_text(const unsigned char *row, const struct layout_column *column);
 
 /* Checks the contents: slots, counts, indexes, texts, and that the rows of each table add up to the host's. Calls
  * complain with one line for each fault, and returns how many there were, or negative errno. */
 typedef void (*inspect_complain)(void *userdata, const char *line);
-int inspect_verify(struct inspection *inspection, inspect_complain complain, void *userdata);
+int stly_inspect_verify(struct inspection *inspection, inspect_complain complain, void *userdata);
 
 #endif

@@ -54,8 +54,8 @@ static bool is_preferred(const struct snapshot *snapshot, const unsigned char *a
         return field_read(a, table->start_time) > field_read(b, table->start_time);
 }
 
-const unsigned char *lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
-                                    uint64_t cgroup_id) {
+const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
+                                         uint64_t cgroup_id) {
         const struct attached_table *table = snapshot_table(snapshot, LAYOUT_TABLE_PROCESSES);
         struct search search = search_start(snapshot, LAYOUT_TABLE_PROCESSES, pid);
         const unsigned char *best = NULL;
@@ -79,7 +79,7 @@ const unsigned char *lookup_process(const struct snapshot *snapshot, uint32_t pi
         return best;
 }
 
-const unsigned char *lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid) {
+const unsigned char *stly_lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid) {
         const struct attached_table *table = snapshot_table(snapshot, LAYOUT_TABLE_SERVICES);
         struct search search = search_start(snapshot, LAYOUT_TABLE_SERVICES, index_service_key(unit, uid));
         size_t size = strlen(unit) + 1;
@@ -123,7 +123,8 @@ int socktally_find_process(const struct socktally *reader, uint32_t pid, uint64_
                 return SOCKTALLY_NOT_PERMITTED;
         if (!reader->current || pid == 0)
                 return SOCKTALLY_NOT_TRACKED;
-        return answer(reader, LAYOUT_TABLE_PROCESSES, lookup_process(reader->current, pid, start_time, 0), ret_row);
+        return answer(reader, LAYOUT_TABLE_PROCESSES, stly_lookup_process(reader->current, pid, start_time, 0),
+                      ret_row);
 }
 
 int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid,
@@ -136,7 +137,7 @@ int socktally_find_service(const struct socktally *reader, const char *unit, uin
                 return SOCKTALLY_NOT_PERMITTED;
         if (!reader->current || !*unit)
                 return SOCKTALLY_NOT_TRACKED;
-        data = lookup_service(reader->current, unit, uid);
+        data = stly_lookup_service(reader->current, unit, uid);
         /* The public view leaves out what runs under users' managers; whether this one does is not for everybody. */
         if (!data && uid != LAYOUT_NO_UID && reader_schema(reader)->header.view == SOCKTALLY_VIEW_PUBLIC)
                 return SOCKTALLY_NOT_PERMITTED;

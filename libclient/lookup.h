@@ -25,8 +25,8 @@ static inline uint64_t field_read(const unsigned char *row, struct attached_fiel
 }
 
 /* The process's row, or NULL. start_time 0: any; cgroup_id other than 0: that one, if the process has several rows. */
-const unsigned char *lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
-                                    uint64_t cgroup_id);
-const unsigned char *lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid);
+const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
+                                         uint64_t cgroup_id);
+const unsigned char *stly_lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid);
 
 #endif

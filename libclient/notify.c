@@ -20,7 +20,7 @@ static int add(int epoll_fd, int fd) {
 
 /* When to look again although no message came; 0: never. */
 static uint64_t next_look(const struct socktally *reader, uint64_t now) {
-        bool is_alive = reader_is_alive(reader, now);
+        bool is_alive = stly_reader_is_alive(reader, now);
         uint64_t interval = SECOND_NS;
 
         if (protocol_read_number(&reader->attachment->dynamic->published) != reader->seen)
@@ -42,12 +42,12 @@ static void watch_connection(struct socktally *reader) {
 
         if (connection->state == CONNECTION_NONE)
                 return;
-        (void) connection_subscribe(connection);
+        (void) stly_connection_subscribe(connection);
         if (!connection->is_watched)
                 connection->is_watched = add(reader->notify_fd, connection->fd) >= 0;
 }
 
-void notify_update(struct socktally *reader, uint64_t now) {
+void stly_notify_update(struct socktally *reader, uint64_t now) {
         struct itimerspec timer = { .it_interval = { 0, 0 } };
         uint64_t next = next_look(reader, now);
 
@@ -58,20 +58,20 @@ void notify_update(struct socktally *reader, uint64_t now) {
         (void) timerfd_settime(reader->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL);
 }
 
-int notify_drain(struct socktally *reader, uint64_t now) {
+int stly_notify_drain(struct socktally *reader, uint64_t now) {
         int fd = -1, r;
 
         /* The daemon cuts off who lags; for the segment that makes no difference, for a subscriber it does. */
-        if (reader->connection.state == CONNECTION_NONE && reader_is_alive(reader, now))
-                resume_connection(reader, now);
+        if (reader->connection.state == CONNECTION_NONE && stly_reader_is_alive(reader, now))
+                stly_resume_connection(reader, now);
         while (reader->connection.state != CONNECTION_NONE) {
-                r = connection_receive(&reader->connection, &fd);
+                r = stly_connection_receive(&reader->connection, &fd);
                 if (r == CONNECTION_NOTHING)
                         break;
                 if (r == CONNECTION_SEGMENT)
-                        r = reader_attach(reader, fd, true, NULL);
+                        r = stly_reader_attach(reader, fd, true, NULL);
                 if (r < 0 && r != -EALREADY) {
-                        connection_close(&reader->connection);
+                        stly_connection_close(&reader->connection);
                         return r == -ECONNRESET ? 0 : r;
                 }
         }
@@ -97,6 +97,6 @@ int socktally_fd(struct socktally *reader) {
                 reader->notify_fd = reader->timer_fd = -1;
                 return r;
         }
-        notify_update(reader, clock_now());
+        stly_notify_update(reader, stly_clock_now());
         return reader->notify_fd;
 }

@@ -77,7 +77,7 @@ int socktally_open(struct socktally **ret_reader, const struct socktally_options
                 reader->file_path = strdup(o.file_path);
         else
                 reader->socket_path = o.socket_path ? strdup(o.socket_path) : default_socket_path();
-        r = reader->file_path || reader->socket_path ? resume_first(reader) : -ENOMEM;
+        r = reader->file_path || reader->socket_path ? stly_resume_first(reader) : -ENOMEM;
         if (r < 0) {
                 socktally_close(reader);
                 return r;
@@ -97,7 +97,7 @@ int socktally_open_fd(struct socktally **ret_reader, int fd) {
                 close(fd);
                 return ret_reader ? -ENOMEM : -EINVAL;
         }
-        r = reader_attach(reader, fd, true, NULL);
+        r = stly_reader_attach(reader, fd, true, NULL);
         if (r < 0) {
                 socktally_close(reader);
                 return r;

@@ -17,7 +17,8 @@ static bool is_continued(const struct snapshot *before, const struct snapshot *n
         if (!before || !before->is_whole || !now->is_whole || before->facts.sequence >= now->facts.sequence ||
             before->facts.time_ns >= now->facts.time_ns)
                 return false;
-        return before->attachment == now->attachment || attachment_is_same_writer(before->attachment, now->attachment);
+        return before->attachment == now->attachment ||
+               stly_attachment_is_same_writer(before->attachment, now->attachment);
 }
 
 /* Rows that are no process and no service have no index, but there are only a few, and they stand at one end. */
@@ -40,7 +41,7 @@ static const unsigned char *find_process(const struct snapshot *before, const st
         const struct attached_table *table = snapshot_table(before, LAYOUT_TABLE_PROCESSES);
         uint64_t start_time = field_read(data, table->start_time), cgroup_id = field_read(data, table->cgroup_id);
         uint32_t pid = (uint32_t) field_read(data, table->pid);
-        const unsigned char *found = lookup_process(before, pid, start_time, cgroup_id), *heir;
+        const unsigned char *found = stly_lookup_process(before, pid, start_time, cgroup_id), *heir;
         uint64_t found_cgroup_id;
 
         if (!found)
@@ -49,7 +50,7 @@ static const unsigned char *find_process(const struct snapshot *before, const st
         if (found_cgroup_id == cgroup_id)
                 return found;
         /* Another cgroup's row: ours under a new cgroup, unless it goes on beside ours. */
-        heir = lookup_process(now, pid, start_time, found_cgroup_id);
+        heir = stly_lookup_process(now, pid, start_time, found_cgroup_id);
         return heir && field_read(heir, table->cgroup_id) == found_cgroup_id ? NULL : found;
 }
 
@@ -65,7 +66,7 @@ static const unsigned char *find_before(const struct snapshot *before, const str
 
                 if (!memchr(unit, 0, table->service.bytes))
                         return NULL;
-                return lookup_service(before, unit, (uint32_t) field_read(data, table->uid));
+                return stly_lookup_service(before, unit, (uint32_t) field_read(data, table->uid));
         }
         return find_special(before, row->table, data);
 }
@@ -82,7 +83,7 @@ int socktally_rate(const struct socktally_row *row, const struct socktally_colum
         if (r != SOCKTALLY_VALUE)
                 return r;
         before = row->reader->previous;
-        if (!is_continued(before, row->reader->current) || !column_is_known(before, column))
+        if (!is_continued(before, row->reader->current) || !stly_column_is_known(before, column))
                 return SOCKTALLY_NOT_TRACKED;
         /* A table that was not kept: its rows are not new, whatever they had. */
         if (before->count[row->table] == 0)

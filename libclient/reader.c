@@ -2,7 +2,7 @@
 /*
  * Opening, refreshing and closing a reader. The way through socktally_refresh() that is taken every time makes no
  * system call: it loads the publication counter, copies the slot, and judges the writer's life by words in the mapping
- * and the clock in the vDSO. Only when the writer is not well does resume() go and look for another segment.
+ * and the clock in the vDSO. Only when the writer is not well does stly_resume() go and look for another segment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "libclient/protocol.h"
 #include "libclient/reader.h"
 
-uint64_t clock_now(void) {
+uint64_t stly_clock_now(void) {
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -24,19 +24,19 @@ uint64_t clock_now(void) {
 
 static void adopt(struct socktally *reader, struct attachment *attachment, struct snapshot *fresh[2]) {
         if (reader->attachment) {
-                attachment_unmap(reader->attachment);
-                attachment_unref(reader->retired);
+                stly_attachment_unmap(reader->attachment);
+                stly_attachment_unref(reader->retired);
                 reader->retired = reader->attachment;
                 reader->is_new_segment = true;
         }
         for (int i = 0; i < 2; i++) {
-                snapshot_free(reader->fresh[i]);
+                stly_snapshot_free(reader->fresh[i]);
                 reader->fresh[i] = fresh[i];
         }
         reader->attachment = attachment;
         reader->seen = 0;
         reader->observed = 0;
-        reader->moved_ns = clock_now();
+        reader->moved_ns = stly_clock_now();
 }
 
 /* What the words in the mapping say, without the clock. */
@@ -51,7 +51,7 @@ static enum liveness read_state(const struct attachment *attachment) {
         return state == LAYOUT_STATE_LIVE ? LIVENESS_LIVE : LIVENESS_CLOSED;
 }
 
-bool reader_would_take(const struct attachment *attachment) {
+bool stly_reader_would_take(const struct attachment *attachment) {
         return read_state(attachment) == LIVENESS_LIVE;
 }
 
@@ -60,22 +60,22 @@ static bool is_the_same(const struct attachment *a, const struct attachment *b) 
         return a && b && a->device == b->device && a->inode == b->inode;
 }
 
-int reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason) {
+int stly_reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason) {
         struct snapshot *fresh[2] = { NULL, NULL };
         struct attachment *attachment = NULL;
         int r;
 
-        r = attachment_new(&attachment, fd, 0, reason);
+        r = stly_attachment_new(&attachment, fd, 0, reason);
         close(fd);
         if (r >= 0 && is_the_same(attachment, reader->attachment))
                 r = -EALREADY;
-        else if (r >= 0 && !is_dead_welcome && !reader_would_take(attachment))
+        else if (r >= 0 && !is_dead_welcome && !stly_reader_would_take(attachment))
                 r = -ESTALE;
         for (int i = 0; i < 2 && r >= 0; i++)
-                r = snapshot_new(&fresh[i], attachment);
+                r = stly_snapshot_new(&fresh[i], attachment);
         if (r < 0) {
-                snapshot_free(fresh[0]);
-                attachment_unref(attachment);
+                stly_snapshot_free(fresh[0]);
+                stly_attachment_unref(attachment);
                 return r;
         }
         adopt(reader, attachment, fresh);
@@ -102,7 +102,7 @@ static void observe(struct socktally *reader, uint64_t number, uint64_t now) {
         reader->moved_ns = now;
 }
 
-enum liveness reader_liveness(struct socktally *reader, uint64_t now) {
+enum liveness stly_reader_liveness(struct socktally *reader, uint64_t now) {
         enum liveness liveness = read_state(reader->attachment);
 
         if (liveness != LIVENESS_LIVE)
@@ -111,7 +111,7 @@ enum liveness reader_liveness(struct socktally *reader, uint64_t now) {
         return now - reader->moved_ns > stale_after(reader) ? LIVENESS_STUCK : LIVENESS_LIVE;
 }
 
-bool reader_is_alive(const struct socktally *reader, uint64_t now) {
+bool stly_reader_is_alive(const struct socktally *reader, uint64_t now) {
         if (read_state(reader->attachment) != LIVENESS_LIVE)
                 return false;
         return protocol_read_number(&reader->attachment->dynamic->published) != reader->observed ||
@@ -127,7 +127,7 @@ static int advance(struct socktally *reader, bool is_fresh) {
         if (is_fresh) {
                 reader->current = reader->fresh[1] ? reader->fresh[1] : reader->fresh[0];
                 reader->fresh[reader->fresh[1] ? 1 : 0] = NULL;
-                snapshot_free(oldest);
+                stly_snapshot_free(oldest);
         } else
                 reader->current = oldest;
         reader->seen = reader->current->facts.sequence;
@@ -135,7 +135,7 @@ static int advance(struct socktally *reader, bool is_fresh) {
         return is_changed ? SOCKTALLY_CHANGED : SOCKTALLY_NEW;
 }
 
-int reader_take(struct socktally *reader, uint64_t now) {
+int stly_reader_take(struct socktally *reader, uint64_t now) {
         struct snapshot *target = reader->fresh[1] ? reader->fresh[1] : reader->fresh[0];
         bool is_fresh = target;
 
@@ -150,7 +150,7 @@ int reader_take(struct socktally *reader, uint64_t now) {
                         return SOCKTALLY_UNCHANGED;
                 if (number < reader->seen)
                         return -EPROTO;
-                r = snapshot_take(target, number);
+                r = stly_snapshot_take(target, number);
                 if (r < 0)
                         return r;
                 if (r == 0)
@@ -164,15 +164,15 @@ static int refresh(struct socktally *reader, uint64_t now) {
         enum liveness liveness;
         int r, found;
 
-        r = reader_take(reader, now);
+        r = stly_reader_take(reader, now);
         if (r > 0)
                 return r;
-        liveness = reader_liveness(reader, now);
+        liveness = stly_reader_liveness(reader, now);
         if (liveness == LIVENESS_LIVE)
                 return r;
-        found = resume(reader, liveness, now);
+        found = stly_resume(reader, liveness, now);
         if (found > 0)
-                return reader_take(reader, now);
+                return stly_reader_take(reader, now);
         return r < 0 ? r : found;
 }
 
@@ -182,31 +182,31 @@ int socktally_refresh(struct socktally *reader) {
 
         if (!reader)
                 return -EINVAL;
-        now = clock_now();
+        now = stly_clock_now();
         if (reader->notify_fd < 0)
                 return refresh(reader, now);
-        heard = notify_drain(reader, now);
+        heard = stly_notify_drain(reader, now);
         r = refresh(reader, now);
-        notify_update(reader, now);
+        stly_notify_update(reader, now);
         return r == SOCKTALLY_UNCHANGED ? heard : r;
 }
 
 struct socktally *socktally_close(struct socktally *reader) {
         if (!reader)
                 return NULL;
-        connection_close(&reader->connection);
+        stly_connection_close(&reader->connection);
         if (reader->notify_fd >= 0)
                 close(reader->notify_fd);
         if (reader->timer_fd >= 0)
                 close(reader->timer_fd);
-        snapshot_free(reader->current);
-        snapshot_free(reader->previous);
-        snapshot_free(reader->fresh[0]);
-        snapshot_free(reader->fresh[1]);
+        stly_snapshot_free(reader->current);
+        stly_snapshot_free(reader->previous);
+        stly_snapshot_free(reader->fresh[0]);
+        stly_snapshot_free(reader->fresh[1]);
         if (reader->attachment)
-                attachment_unmap(reader->attachment);
-        attachment_unref(reader->attachment);
-        attachment_unref(reader->retired);
+                stly_attachment_unmap(reader->attachment);
+        stly_attachment_unref(reader->attachment);
+        stly_attachment_unref(reader->retired);
         free(reader->socket_path);
         free(reader->file_path);
         free(reader);

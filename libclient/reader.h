@@ -53,32 +53,32 @@ struct socktally {
         int notify_fd, timer_fd;           /* -1 until socktally_fd() was called */
 };
 
-uint64_t clock_now(void);
+uint64_t stly_clock_now(void);
 
 /* Maps the segment and makes it the reader's; takes fd over. -EALREADY: the reader has it; -ESTALE: its writer is gone
  * and that is not welcome. */
-int reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason);
+int stly_reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason);
 /* Is its writer alive, and has it no newer one? */
-bool reader_would_take(const struct attachment *attachment);
-enum liveness reader_liveness(struct socktally *reader, uint64_t now);
+bool stly_reader_would_take(const struct attachment *attachment);
+enum liveness stly_reader_liveness(struct socktally *reader, uint64_t now);
 /* The same, shortly, for a reader that must not change. */
-bool reader_is_alive(const struct socktally *reader, uint64_t now);
+bool stly_reader_is_alive(const struct socktally *reader, uint64_t now);
 /* Takes the newest publication of the attached segment, if there is one. As socktally_refresh(). */
-int reader_take(struct socktally *reader, uint64_t now);
+int stly_reader_take(struct socktally *reader, uint64_t now);
 
 /* The search when a reader is opened: waits for the daemon's answer, up to CONNECTION_PATIENCE_NS. */
-int resume_first(struct socktally *reader);
+int stly_resume_first(struct socktally *reader);
 /* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what
  * came was refused. */
-int resume(struct socktally *reader, enum liveness liveness, uint64_t now);
+int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now);
 
 /* Connects again beside a segment that lives, where that is due. */
-void resume_connection(struct socktally *reader, uint64_t now);
+void stly_resume_connection(struct socktally *reader, uint64_t now);
 
 /* Reads what the daemon sent, for readers that use socktally_fd(). */
-int notify_drain(struct socktally *reader, uint64_t now);
+int stly_notify_drain(struct socktally *reader, uint64_t now);
 /* Makes the descriptor speak when it is time for the next refresh. */
-void notify_update(struct socktally *reader, uint64_t now);
+void stly_notify_update(struct socktally *reader, uint64_t now);
 
 /* The schema that the snapshot has; before the first, that of the segment. */
 static inline const struct attachment *reader_schema(const struct socktally *reader) {
@@ -90,6 +90,6 @@ static inline bool reader_has_table(const struct socktally *reader, uint32_t tab
 }
 
 /* False for a metric that nobody counted when the snapshot was made. */
-bool column_is_known(const struct snapshot *snapshot, const struct socktally_column *column);
+bool stly_column_is_known(const struct snapshot *snapshot, const struct socktally_column *column);
 
 #endif

@@ -34,7 +34,7 @@ static int open_segment(const char *path) {
 static int attach_file(struct socktally *reader, const char *path, bool is_dead_welcome) {
         int fd = open_segment(path);
 
-        return fd < 0 ? fd : reader_attach(reader, fd, is_dead_welcome, NULL);
+        return fd < 0 ? fd : stly_reader_attach(reader, fd, is_dead_welcome, NULL);
 }
 
 static const struct {
@@ -68,7 +68,7 @@ static int attach_files(struct socktally *reader) {
                 r = file_path(reader, files[i].name, path);
                 if (r >= 0)
                         r = attach_file(reader, path, false);
-                if (r >= 0 || (r == -EALREADY && reader_would_take(reader->attachment)))
+                if (r >= 0 || (r == -EALREADY && stly_reader_would_take(reader->attachment)))
                         return r;
                 if (result == -ENOENT)
                         result = r;
@@ -86,30 +86,30 @@ static int tell(int socket_error, int file_error) {
 }
 
 static int ask_daemon(struct socktally *reader) {
-        uint64_t now = clock_now(), end = now + CONNECTION_PATIENCE_NS;
+        uint64_t now = stly_clock_now(), end = now + CONNECTION_PATIENCE_NS;
         int fd = -1, r;
 
         do {
-                r = connection_begin(&reader->connection, reader->socket_path, reader->view, now);
+                r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
                 if (r >= 0) {
                         reader->connection.deadline_ns = end;
-                        r = connection_await(&reader->connection, &fd);
+                        r = stly_connection_await(&reader->connection, &fd);
                 }
                 if (r == -EAGAIN) { /* a full queue, or a daemon that has not published yet */
                         struct timespec pause = { .tv_nsec = OPENING_PAUSE_NS };
 
                         (void) nanosleep(&pause, NULL);
                 }
-                now = clock_now();
+                now = stly_clock_now();
         } while (r == -EAGAIN && now < end);
         if (r >= 0)
-                r = reader_attach(reader, fd, true, NULL);
+                r = stly_reader_attach(reader, fd, true, NULL);
         if (r < 0)
-                connection_close(&reader->connection);
+                stly_connection_close(&reader->connection);
         return r;
 }
 
-int resume_first(struct socktally *reader) {
+int stly_resume_first(struct socktally *reader) {
         int r;
 
         if (reader->source == SOURCE_FILE)
@@ -173,9 +173,9 @@ static int listen_to_daemon(struct socktally *reader, enum liveness liveness, ui
         int fd = -1, r;
 
         do {
-                r = connection_receive(&reader->connection, &fd);
+                r = stly_connection_receive(&reader->connection, &fd);
                 if (r == CONNECTION_SEGMENT) {
-                        r = reader_attach(reader, fd, true, NULL);
+                        r = stly_reader_attach(reader, fd, true, NULL);
                         if (r >= 0)
                                 return 1;
                 }
@@ -197,9 +197,9 @@ static bool is_announced(const struct socktally *reader) {
 
                 if (fd < 0)
                         continue;
-                if (attachment_new(&attachment, fd, 0, NULL) >= 0)
-                        is_live = reader_would_take(attachment);
-                attachment_unref(attachment);
+                if (stly_attachment_new(&attachment, fd, 0, NULL) >= 0)
+                        is_live = stly_reader_would_take(attachment);
+                stly_attachment_unref(attachment);
                 close(fd);
         }
         return is_live;
@@ -214,7 +214,7 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
                 r = listen_to_daemon(reader, liveness, now);
                 if (r >= 0)
                         return r > 0 ? settle(reader, 0, now) : 0;
-                connection_close(&reader->connection);
+                stly_connection_close(&reader->connection);
                 if (was_asked)
                         return settle(reader, tell(r, attach_files(reader)), now);
         }
@@ -222,21 +222,21 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
                 return 0;
         if (liveness == LIVENESS_CLOSED && !is_announced(reader))
                 return settle(reader, -ENOENT, now);
-        r = connection_begin(&reader->connection, reader->socket_path, reader->view, now);
+        r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
         return r >= 0 ? 0 : settle(reader, tell(r, attach_files(reader)), now);
 }
 
-void resume_connection(struct socktally *reader, uint64_t now) {
+void stly_resume_connection(struct socktally *reader, uint64_t now) {
         int r;
 
         if (reader->source != SOURCE_DAEMON || reader->connection.state != CONNECTION_NONE || now < reader->retry_ns)
                 return;
-        r = connection_begin(&reader->connection, reader->socket_path, reader->view, now);
+        r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
         if (r < 0)
                 (void) settle(reader, r, now);
 }
 
-int resume(struct socktally *reader, enum liveness liveness, uint64_t now) {
+int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now) {
         switch (reader->source) {
         case SOURCE_FD:
                 return 0;

@@ -76,7 +76,7 @@ static const struct schema_table tables[LAYOUT_N_TABLES] = {
                                      LAYOUT_INDEX_PID, N(process_columns), process_columns },
 };
 
-const struct schema_table *schema_table(uint32_t id) {
+const struct schema_table *stly_schema_table(uint32_t id) {
         return id < LAYOUT_N_TABLES ? &tables[id] : NULL;
 }
 
@@ -88,13 +88,13 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
         return hash;
 }
 
-uint64_t schema_hash_table(uint64_t hash, const struct layout_table *table) {
+uint64_t stly_schema_hash_table(uint64_t hash, const struct layout_table *table) {
         hash = hash_bytes(hash, table->name, sizeof(table->name));
         hash = hash_bytes(hash, &table->id, sizeof(table->id));
         return hash_bytes(hash, &table->row_size, sizeof(table->row_size));
 }
 
-uint64_t schema_hash_column(uint64_t hash, const struct layout_column *column) {
+uint64_t stly_schema_hash_column(uint64_t hash, const struct layout_column *column) {
         /* field_id, type, offset, bytes, name and unit follow each other. */
         return hash_bytes(hash, column, offsetof(struct layout_column, help));
 }

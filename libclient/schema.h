@@ -40,12 +40,12 @@ struct schema_table {
 };
 
 /* By table id, LAYOUT_N_TABLES of them. */
-const struct schema_table *schema_table(uint32_t id);
+const struct schema_table *stly_schema_table(uint32_t id);
 
 #define SCHEMA_HASH_START UINT64_C(14695981039346656037)
 /* Goes on hashing with one table's or column's descriptor: FNV-1a over the fields that fix where things are and what
  * they mean. Capacities and offsets inside the slot are not part of it. */
-uint64_t schema_hash_table(uint64_t hash, const struct layout_table *table);
-uint64_t schema_hash_column(uint64_t hash, const struct layout_column *column);
+uint64_t stly_schema_hash_table(uint64_t hash, const struct layout_table *table);
+uint64_t stly_schema_hash_column(uint64_t hash, const struct layout_column *column);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define MEMORY_ALIGNMENT 64
 
-int snapshot_new(struct snapshot **ret_snapshot, struct attachment *attachment) {
+int stly_snapshot_new(struct snapshot **ret_snapshot, struct attachment *attachment) {
         struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
         void *memory = NULL;
 
@@ -24,15 +24,15 @@ int snapshot_new(struct snapshot **ret_snapshot, struct attachment *attachment) 
                 return -ENOMEM;
         }
         snapshot->memory = memory;
-        snapshot->attachment = attachment_ref(attachment);
+        snapshot->attachment = stly_attachment_ref(attachment);
         *ret_snapshot = snapshot;
         return 0;
 }
 
-struct snapshot *snapshot_free(struct snapshot *snapshot) {
+struct snapshot *stly_snapshot_free(struct snapshot *snapshot) {
         if (!snapshot)
                 return NULL;
-        attachment_unref(snapshot->attachment);
+        stly_attachment_unref(snapshot->attachment);
         free(snapshot->memory);
         free(snapshot);
         return NULL;
@@ -67,8 +67,8 @@ static void copy_table(struct snapshot *snapshot, const unsigned char *slot, uin
                                (size_t) table->index_size * sizeof(struct layout_index_entry));
 }
 
-int snapshot_take(struct snapshot *snapshot, uint64_t number) {
-        const struct layout_slot *slot = attachment_slot(snapshot->attachment, number);
+int stly_snapshot_take(struct snapshot *snapshot, uint64_t number) {
+        const struct layout_slot *slot = stly_attachment_slot(snapshot->attachment, number);
         bool is_sane;
 
         snapshot->is_whole = false;

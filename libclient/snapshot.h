@@ -20,11 +20,11 @@ struct snapshot {
         unsigned char *memory;
 };
 
-int snapshot_new(struct snapshot **ret_snapshot, struct attachment *attachment);
-struct snapshot *snapshot_free(struct snapshot *snapshot);
+int stly_snapshot_new(struct snapshot **ret_snapshot, struct attachment *attachment);
+struct snapshot *stly_snapshot_free(struct snapshot *snapshot);
 
 /* 0: publication number was taken. 1: the writer overtook the copy. -EPROTO: the slot holds nonsense. */
-int snapshot_take(struct snapshot *snapshot, uint64_t number);
+int stly_snapshot_take(struct snapshot *snapshot, uint64_t number);
 
 static inline const struct attached_table *snapshot_table(const struct snapshot *snapshot, uint32_t id) {
         return &snapshot->attachment->tables[id];

@@ -36,7 +36,7 @@ static uint32_t safe_length(const unsigned char *text, uint32_t room) {
         return is_control(text, length) ? 0 : length;
 }
 
-void text_make_safe(char *text, uint32_t size) {
+void stly_text_make_safe(char *text, uint32_t size) {
         unsigned char *p = (unsigned char *) text;
 
         if (p[size - 1] != 0)
@@ -50,7 +50,7 @@ void text_make_safe(char *text, uint32_t size) {
         }
 }
 
-bool text_is_safe(const char *text, uint32_t size) {
+bool stly_text_is_safe(const char *text, uint32_t size) {
         const unsigned char *p = (const unsigned char *) text;
         uint32_t i = 0;
 

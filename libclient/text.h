@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* Ends the text within its room of size bytes and replaces what no terminal should get. */
-void text_make_safe(char *text, uint32_t size);
+void stly_text_make_safe(char *text, uint32_t size);
 /* True if that would change nothing. */
-bool text_is_safe(const char *text, uint32_t size);
+bool stly_text_is_safe(const char *text, uint32_t size);
 
 #endif

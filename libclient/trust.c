@@ -43,7 +43,7 @@ static int refuse(char *reason, int error, const char *text) {
         return error;
 }
 
-int trust_file(int fd, bool is_any_owner, uint64_t *ret_size, dev_t *ret_device, ino_t *ret_inode, char *reason) {
+int stly_trust_file(int fd, bool is_any_owner, uint64_t *ret_size, dev_t *ret_device, ino_t *ret_inode, char *reason) {
         struct stat st;
         int seals;
 

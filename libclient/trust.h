@@ -11,6 +11,6 @@
 #include <sys/types.h>
 
 /* 0, or -EPROTO or -EACCES with the reason (ATTACH_REASON_SIZE bytes, or NULL). */
-int trust_file(int fd, bool is_any_owner, uint64_t *ret_size, dev_t *ret_device, ino_t *ret_inode, char *reason);
+int stly_trust_file(int fd, bool is_any_owner, uint64_t *ret_size, dev_t *ret_device, ino_t *ret_inode, char *reason);
 
 #endif

@@ -38,22 +38,22 @@ __attribute__((format(printf, 2, 3))) static void fault(struct verification *v, 
 static const struct layout_column *find_column(const struct verification *v, uint32_t table, uint32_t field_id) {
         const struct layout_column *column;
 
-        for (uint32_t i = 0; (column = inspect_column(v->inspection, table, i)); i++)
+        for (uint32_t i = 0; (column = stly_inspect_column(v->inspection, table, i)); i++)
                 if (column->field_id == field_id)
                         return column;
         return NULL;
 }
 
 static void verify_texts(struct verification *v, uint32_t t) {
-        const struct layout_table *table = inspect_table(v->inspection, t);
+        const struct layout_table *table = stly_inspect_table(v->inspection, t);
         const struct layout_column *column;
 
-        for (uint32_t c = 0; (column = inspect_column(v->inspection, t, c)); c++) {
+        for (uint32_t c = 0; (column = stly_inspect_column(v->inspection, t, c)); c++) {
                 if (column->type != SOCKTALLY_TEXT)
                         continue;
-                for (uint32_t i = 0; i < inspect_count(v->inspection, t); i++)
-                        if (!text_is_safe((const char *) inspect_row(v->inspection, t, i) + column->offset,
-                                          column->bytes))
+                for (uint32_t i = 0; i < stly_inspect_count(v->inspection, t); i++)
+                        if (!stly_text_is_safe((const char *) stly_inspect_row(v->inspection, t, i) + column->offset,
+                                               column->bytes))
                                 fault(v, "slot %" PRIu32 ": %s row %" PRIu32 ": %s is not clean text", v->slot_index,
                                       table->name, i, column->name);
         }
@@ -61,19 +61,19 @@ static void verify_texts(struct verification *v, uint32_t t) {
 
 /* The key under which the index must have this row; false: it need not be there. */
 static bool key_of(struct verification *v, uint32_t t, const unsigned char *row, uint32_t *ret_key) {
-        const struct layout_table *table = inspect_table(v->inspection, t);
+        const struct layout_table *table = stly_inspect_table(v->inspection, t);
         const struct layout_column *key =
                 find_column(v, t, table->index_kind == LAYOUT_INDEX_PID ? FIELD_PID : FIELD_SERVICE);
         const struct layout_column *uid = find_column(v, t, FIELD_UID);
 
         if (table->index_kind == LAYOUT_INDEX_PID && key && key->type != SOCKTALLY_TEXT) {
-                *ret_key = (uint32_t) inspect_number(row, key);
+                *ret_key = (uint32_t) stly_inspect_number(row, key);
                 return *ret_key != 0;
         }
         if (table->index_kind != LAYOUT_INDEX_SERVICE || !key || key->type != SOCKTALLY_TEXT || !uid ||
             !memchr(row + key->offset, 0, key->bytes))
                 return false;
-        *ret_key = index_service_key((const char *) row + key->offset, (uint32_t) inspect_number(row, uid));
+        *ret_key = index_service_key((const char *) row + key->offset, (uint32_t) stly_inspect_number(row, uid));
         return true;
 }
 
@@ -89,14 +89,14 @@ static bool is_in_index(const struct layout_index_entry *index, uint32_t size, u
 }
 
 static void verify_index(struct verification *v, uint32_t t) {
-        const struct layout_table *table = inspect_table(v->inspection, t);
-        const struct layout_index_entry *index = inspect_index(v->inspection, t);
+        const struct layout_table *table = stly_inspect_table(v->inspection, t);
+        const struct layout_index_entry *index = stly_inspect_index(v->inspection, t);
         uint32_t n_expected = 0, n_entries = 0, key;
 
         if (!index)
                 return;
-        for (uint32_t i = 0; i < inspect_count(v->inspection, t); i++) {
-                if (!key_of(v, t, inspect_row(v->inspection, t, i), &key))
+        for (uint32_t i = 0; i < stly_inspect_count(v->inspection, t); i++) {
+                if (!key_of(v, t, stly_inspect_row(v->inspection, t, i), &key))
                         continue;
                 n_expected++;
                 if (!is_in_index(index, table->index_size, key, i))
@@ -117,18 +117,18 @@ static bool is_summed(const struct verification *v, const struct layout_column *
 
 /* Promise of the whole: every byte is in one row, so each table's rows add up to the host's. */
 static void verify_sums(struct verification *v, uint32_t t, uint32_t host) {
-        const struct layout_table *table = inspect_table(v->inspection, t);
+        const struct layout_table *table = stly_inspect_table(v->inspection, t);
         const struct layout_column *column, *total;
 
-        for (uint32_t c = 0; (column = inspect_column(v->inspection, t, c)); c++) {
+        for (uint32_t c = 0; (column = stly_inspect_column(v->inspection, t, c)); c++) {
                 uint64_t sum = 0, expected;
 
                 total = find_column(v, host, column->field_id);
                 if (!total || !is_summed(v, column))
                         continue;
-                for (uint32_t i = 0; i < inspect_count(v->inspection, t); i++)
-                        sum += inspect_number(inspect_row(v->inspection, t, i), column);
-                expected = inspect_number(inspect_row(v->inspection, host, 0), total);
+                for (uint32_t i = 0; i < stly_inspect_count(v->inspection, t); i++)
+                        sum += stly_inspect_number(stly_inspect_row(v->inspection, t, i), column);
+                expected = stly_inspect_number(stly_inspect_row(v->inspection, host, 0), total);
                 if (sum != expected)
                         fault(v, "slot %" PRIu32 ": %s of %s add up to %" PRIu64 ", the host has %" PRIu64,
                               v->slot_index, column->name, table->name, sum, expected);
@@ -139,25 +139,25 @@ static void verify_tables(struct verification *v) {
         const struct layout_table *table;
         uint32_t host = UINT32_MAX;
 
-        for (uint32_t t = 0; (table = inspect_table(v->inspection, t)); t++) {
+        for (uint32_t t = 0; (table = stly_inspect_table(v->inspection, t)); t++) {
                 if (v->slot.counts[table->id] > table->capacity)
                         fault(v, "slot %" PRIu32 ": %s has %" PRIu32 " rows, room for %" PRIu32, v->slot_index,
                               table->name, v->slot.counts[table->id], table->capacity);
-                if (table->id == LAYOUT_TABLE_HOST && inspect_count(v->inspection, t) != 1)
+                if (table->id == LAYOUT_TABLE_HOST && stly_inspect_count(v->inspection, t) != 1)
                         fault(v, "slot %" PRIu32 ": the host has %" PRIu32 " rows instead of one", v->slot_index,
-                              inspect_count(v->inspection, t));
+                              stly_inspect_count(v->inspection, t));
                 else if (table->id == LAYOUT_TABLE_HOST)
                         host = t;
                 verify_texts(v, t);
                 verify_index(v, t);
         }
-        for (uint32_t t = 0; host != UINT32_MAX && (table = inspect_table(v->inspection, t)); t++)
-                if (t != host && inspect_count(v->inspection, t) > 0) /* none: the table is not kept */
+        for (uint32_t t = 0; host != UINT32_MAX && (table = stly_inspect_table(v->inspection, t)); t++)
+                if (t != host && stly_inspect_count(v->inspection, t) > 0) /* none: the table is not kept */
                         verify_sums(v, t, host);
 }
 
 static void verify_slot(struct verification *v, uint64_t published) {
-        uint32_t n_slots = inspect_header(v->inspection)->n_slots;
+        uint32_t n_slots = stly_inspect_header(v->inspection)->n_slots;
 
         if (v->slot.state == INSPECT_SLOT_EMPTY)
                 return;
@@ -175,26 +175,27 @@ static void verify_slot(struct verification *v, uint64_t published) {
         verify_tables(v);
 }
 
-int inspect_verify(struct inspection *inspection, inspect_complain complain, void *userdata) {
+int stly_inspect_verify(struct inspection *inspection, inspect_complain complain, void *userdata) {
         struct verification v = { .inspection = inspection, .complain = complain, .userdata = userdata };
         struct inspect_words words;
         bool is_found = false;
 
-        inspect_words(inspection, &words);
+        stly_inspect_words(inspection, &words);
         if (words.state > LAYOUT_STATE_CLOSED)
                 fault(&v, "the state is %" PRIu32 ", which means nothing", words.state);
-        for (v.slot_index = 0; v.slot_index < inspect_header(inspection)->n_slots; v.slot_index++) {
-                int r = inspect_read_slot(inspection, v.slot_index, &v.slot);
+        for (v.slot_index = 0; v.slot_index < stly_inspect_header(inspection)->n_slots; v.slot_index++) {
+                int r = stly_inspect_read_slot(inspection, v.slot_index, &v.slot);
 
                 if (r < 0)
                         return r;
                 /* The writer goes on meanwhile: compare with the newest number as it is now. */
-                inspect_words(inspection, &words);
+                stly_inspect_words(inspection, &words);
                 is_found = is_found || (v.slot.state == INSPECT_SLOT_WHOLE && v.slot.number == words.published);
                 verify_slot(&v, words.published);
         }
         /* A live writer may have published into a slot that was looked at before. */
-        inspect_read_slot(inspection, (uint32_t) (words.published % inspect_header(inspection)->n_slots), &v.slot);
+        stly_inspect_read_slot(inspection, (uint32_t) (words.published % stly_inspect_header(inspection)->n_slots),
+                               &v.slot);
         if (words.published > 0 && !is_found && (v.slot.state != INSPECT_SLOT_WHOLE || v.slot.number < words.published))
                 fault(&v, "publication %" PRIu64 " is the newest, but in no slot", words.published);
         return v.n_faults;

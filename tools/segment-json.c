@@ -51,7 +51,7 @@ static struct json_object *words_object(const struct inspection *inspection) {
         struct json_object *object = json_object_new_object();
         struct inspect_words words;
 
-        inspect_words(inspection, &words);
+        stly_inspect_words(inspection, &words);
         add_number(object, "published", words.published);
         add_number(object, "wake", words.wake);
         add_text(object, "state", segment_state_name(words.state));
@@ -79,13 +79,13 @@ static struct json_object *row_object(const struct inspection *inspection, uint3
         struct json_object *object = json_object_new_object();
         const struct layout_column *column;
 
-        for (uint32_t i = 0; (column = inspect_column(inspection, table, i)); i++) {
+        for (uint32_t i = 0; (column = stly_inspect_column(inspection, table, i)); i++) {
                 if (!segment_is_known(column->field_id, known))
                         (void)json_object_object_add(object, column->name, NULL);
                 else if (column->type == SOCKTALLY_TEXT)
-                        add_text(object, column->name, inspect_text(row, column));
+                        add_text(object, column->name, stly_inspect_text(row, column));
                 else
-                        add_number(object, column->name, inspect_number(row, column));
+                        add_number(object, column->name, stly_inspect_number(row, column));
         }
         return object;
 }
@@ -105,9 +105,10 @@ static struct json_object *table_object(const struct inspection *inspection, uin
         add_text(object, "index", segment_index_name(table->index_kind));
         add_number(object, "index_size", table->index_size);
         add_number(object, "index_offset", table->index_offset);
-        for (uint32_t i = 0; (column = inspect_column(inspection, number, i)); i++)
+        for (uint32_t i = 0; (column = stly_inspect_column(inspection, number, i)); i++)
                 (void)json_object_array_add(columns, column_object(column));
-        for (uint32_t i = 0; i < inspect_count(inspection, number) && (row = inspect_row(inspection, number, i)); i++)
+        for (uint32_t i = 0;
+             i < stly_inspect_count(inspection, number) && (row = stly_inspect_row(inspection, number, i)); i++)
                 (void)json_object_array_add(rows, row_object(inspection, number, row, known));
         (void)json_object_object_add(object, "columns", columns);
         (void)json_object_object_add(object, "rows", rows);
@@ -132,11 +133,11 @@ static struct json_object *facts_object(const struct layout_facts *facts) {
 static struct json_object *slots_array(struct inspection *inspection) {
         struct json_object *array = json_object_new_array();
 
-        for (uint32_t i = 0; i < inspect_header(inspection)->n_slots; i++) {
+        for (uint32_t i = 0; i < stly_inspect_header(inspection)->n_slots; i++) {
                 struct json_object *object = json_object_new_object();
                 struct inspect_slot slot;
 
-                if (inspect_read_slot(inspection, i, &slot) >= 0) {
+                if (stly_inspect_read_slot(inspection, i, &slot) >= 0) {
                         add_text(object, "state", segment_slot_state_name((int)slot.state));
                         add_number(object, "seq", slot.seq);
                         add_number(object, "number", slot.number);
@@ -154,11 +155,11 @@ enum exit_status segment_json_print(struct inspection *inspection) {
         const struct layout_table *table;
         uint64_t known = 0;
 
-        (void)json_object_object_add(object, "header", header_object(inspect_header(inspection)));
+        (void)json_object_object_add(object, "header", header_object(stly_inspect_header(inspection)));
         (void)json_object_object_add(object, "words", words_object(inspection));
         (void)json_object_object_add(object, "slots", slots_array(inspection));
         (void)segment_read_newest(inspection, &known);
-        for (uint32_t i = 0; (table = inspect_table(inspection, i)); i++)
+        for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++)
                 (void)json_object_array_add(tables, table_object(inspection, i, table, known));
         (void)json_object_object_add(object, "tables", tables);
         return json_print(object, false);

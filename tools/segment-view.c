@@ -52,10 +52,10 @@ bool segment_is_known(uint32_t field_id, uint64_t known) {
 int segment_read_newest(struct inspection *inspection, uint64_t *ret_known) {
         /* The writer may go on while we look; then another slot is the newest. */
         for (int tries = 0; tries < 3; tries++)
-                for (uint32_t i = 0; i < inspect_header(inspection)->n_slots; i++) {
+                for (uint32_t i = 0; i < stly_inspect_header(inspection)->n_slots; i++) {
                         struct inspect_slot slot;
 
-                        if (inspect_read_slot(inspection, i, &slot) >= 0 && slot.is_published) {
+                        if (stly_inspect_read_slot(inspection, i, &slot) >= 0 && slot.is_published) {
                                 *ret_known = slot.facts.known;
                                 return 0;
                         }
@@ -90,17 +90,17 @@ static void print_header(const struct layout_header *header) {
 static void print_words(const struct inspection *inspection) {
         struct inspect_words words;
 
-        inspect_words(inspection, &words);
+        stly_inspect_words(inspection, &words);
         (void)printf("state        %s, published %" PRIu64 ", wake %u, owner %x%s%s\n", segment_state_name(words.state),
                      words.published, words.wake, words.owner, words.is_owner_dead ? " (dead)" : "",
                      words.is_same_boot ? "" : ", from another boot");
 }
 
 static void print_slots(struct inspection *inspection) {
-        for (uint32_t i = 0; i < inspect_header(inspection)->n_slots; i++) {
+        for (uint32_t i = 0; i < stly_inspect_header(inspection)->n_slots; i++) {
                 struct inspect_slot slot;
 
-                if (inspect_read_slot(inspection, i, &slot) < 0) {
+                if (stly_inspect_read_slot(inspection, i, &slot) < 0) {
                         (void)printf("slot %-2u      being written\n", i);
                         continue;
                 }
@@ -125,28 +125,28 @@ static void print_columns(const struct inspection *inspection, uint32_t table) {
 
         (void)printf("  %5s %-20s %-7s %-12s %6s %5s  %s\n", "FIELD", "NAME", "TYPE", "UNIT", "OFFSET", "BYTES",
                      "HELP");
-        for (uint32_t i = 0; (column = inspect_column(inspection, table, i)); i++)
+        for (uint32_t i = 0; (column = stly_inspect_column(inspection, table, i)); i++)
                 (void)printf("  %5u %-20s %-7s %-12s %6u %5u  %s\n", column->field_id, clean(name, column->name),
                              segment_type_name(column->type), clean(unit, column->unit), column->offset,
                              column->bytes, clean(help, column->help));
 }
 
 static void print_row(const struct inspection *inspection, uint32_t table, uint32_t number, uint64_t known) {
-        const unsigned char *row = inspect_row(inspection, table, number);
+        const unsigned char *row = stly_inspect_row(inspection, table, number);
         const struct layout_column *column;
         char text[CELL_SIZE];
 
         if (!row)
                 return;
         (void)printf("  row %u:", number);
-        for (uint32_t i = 0; (column = inspect_column(inspection, table, i)); i++) {
+        for (uint32_t i = 0; (column = stly_inspect_column(inspection, table, i)); i++) {
                 (void)printf(" %s=", clean(text, column->name));
                 if (!segment_is_known(column->field_id, known))
                         (void)fputs(CELL_UNKNOWN, stdout);
                 else if (column->type == SOCKTALLY_TEXT)
-                        (void)printf("'%s'", clean(text, inspect_text(row, column)));
+                        (void)printf("'%s'", clean(text, stly_inspect_text(row, column)));
                 else
-                        (void)printf("%" PRIu64, inspect_number(row, column));
+                        (void)printf("%" PRIu64, stly_inspect_number(row, column));
         }
         (void)puts("");
 }
@@ -157,13 +157,13 @@ static void print_tables(struct inspection *inspection, bool has_legend) {
         char name[CELL_SIZE];
 
         (void)segment_read_newest(inspection, &known);
-        for (uint32_t i = 0; (table = inspect_table(inspection, i)); i++) {
+        for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++) {
                 (void)printf("\ntable %s: %u of %u rows of %u bytes, index by %s with %u entries\n",
-                             clean(name, table->name), inspect_count(inspection, i), table->capacity, table->row_size,
-                             segment_index_name(table->index_kind), table->index_size);
+                             clean(name, table->name), stly_inspect_count(inspection, i), table->capacity,
+                             table->row_size, segment_index_name(table->index_kind), table->index_size);
                 if (has_legend)
                         print_columns(inspection, i);
-                for (uint32_t j = 0; j < inspect_count(inspection, i); j++)
+                for (uint32_t j = 0; j < stly_inspect_count(inspection, i); j++)
                         print_row(inspection, i, j, known);
         }
 }
@@ -183,7 +183,7 @@ enum exit_status segment_view_dump(const struct options *options) {
         struct inspection *inspection = NULL;
         enum exit_status status = STATUS_DONE;
         char reason[INSPECT_REASON_SIZE] = "", text[CELL_SIZE];
-        int r = inspect_open(&inspection, options->arguments[0], reason);
+        int r = stly_inspect_open(&inspection, options->arguments[0], reason);
 
         if (r < 0 && !is_content_error(-r))
                 return refuse_file(options->arguments[0], -r);
@@ -194,12 +194,12 @@ enum exit_status segment_view_dump(const struct options *options) {
         if (options->is_json)
                 status = segment_json_print(inspection);
         else {
-                print_header(inspect_header(inspection));
+                print_header(stly_inspect_header(inspection));
                 print_words(inspection);
                 print_slots(inspection);
                 print_tables(inspection, options->has_legend);
         }
-        (void)inspect_close(inspection);
+        (void)stly_inspect_close(inspection);
         return status;
 }
 
@@ -215,20 +215,20 @@ static void complain(void *userdata, const char *line) {
 }
 
 static void print_ok(struct inspection *inspection) {
-        const struct layout_header *header = inspect_header(inspection);
+        const struct layout_header *header = stly_inspect_header(inspection);
         const struct layout_table *table;
         struct inspect_words words;
         uint64_t known = 0;
         char name[CELL_SIZE];
 
-        inspect_words(inspection, &words);
+        stly_inspect_words(inspection, &words);
         (void)printf("ok: %s view, layout %u.%u, %" PRIu64 " bytes, %u slots, publication %" PRIu64 ", %s%s",
                      source_view_name((enum socktally_view)header->view), header->major, header->minor, header->size,
                      header->n_slots, words.published, segment_state_name(words.state),
                      words.is_owner_dead || !words.is_same_boot ? " but its writer is dead" : "");
         (void)segment_read_newest(inspection, &known);
-        for (uint32_t i = 0; (table = inspect_table(inspection, i)); i++)
-                (void)printf(", %u %s", inspect_count(inspection, i), clean(name, table->name));
+        for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++)
+                (void)printf(", %u %s", stly_inspect_count(inspection, i), clean(name, table->name));
         (void)puts("");
 }
 
@@ -236,7 +236,7 @@ enum exit_status segment_view_verify(const struct options *options) {
         struct json_object *faults = options->is_json ? json_object_new_array() : NULL, *object;
         struct inspection *inspection = NULL;
         char reason[INSPECT_REASON_SIZE] = "";
-        int r = inspect_open(&inspection, options->arguments[0], reason), n = 1;
+        int r = stly_inspect_open(&inspection, options->arguments[0], reason), n = 1;
 
         if (r < 0 && !is_content_error(-r)) {
                 (void)json_object_put(faults);
@@ -245,7 +245,7 @@ enum exit_status segment_view_verify(const struct options *options) {
         if (r < 0)
                 complain(faults, reason);
         else
-                n = inspect_verify(inspection, complain, faults);
+                n = stly_inspect_verify(inspection, complain, faults);
         if (n < 0) {
                 warnx("%s: cannot be checked: %s", options->arguments[0], strerror(-n));
                 (void)json_object_put(faults);
@@ -256,6 +256,6 @@ enum exit_status segment_view_verify(const struct options *options) {
                 (void)json_print(object, false);
         } else if (n == 0)
                 print_ok(inspection);
-        (void)inspect_close(inspection);
+        (void)stly_inspect_close(inspection);
         return n == 0 ? STATUS_DONE : STATUS_FAILED;
 }

@@ -81,7 +81,7 @@ void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
                                            (uint8_t *) fill->processes };
 
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
-                const struct schema_table *table = schema_table(t);
+                const struct schema_table *table = stly_schema_table(t);
 
                 fill->count[t] = count_of(sequence, t, fill->capacity[t]);
                 for (uint32_t i = 0; i < fill->count[t]; i++)

@@ -75,10 +75,10 @@ static void the_tables_of_columns_are_the_librarys(void **state) {
 
         (void) state;
         for (uint32_t c = 0; c < SOCKTALLY_N_METRICS; c++)
-                add_line(expected, sizeof(expected), &schema_table(SOCKTALLY_TABLE_HOST)->columns[c]);
+                add_line(expected, sizeof(expected), &stly_schema_table(SOCKTALLY_TABLE_HOST)->columns[c]);
         check_table(page, "metrics", expected);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
-                const struct schema_table *table = schema_table(t);
+                const struct schema_table *table = stly_schema_table(t);
 
                 expected[0] = 0;
                 for (uint32_t c = SOCKTALLY_N_METRICS; c < table->n_columns; c++)

@@ -37,6 +37,16 @@ exports_are_the_map() { diff <(map_names | sed 's/$/@@SOCKTALLY_0/') <(exported 
 check "the library exports what the map says, with its version" exports_are_the_map "$library"
 check "the header declares what the map says" diff <(map_names) <(header_names)
 
+# A program that links the objects themselves, from an archive or from the sources, must not meet its own names there.
+names_are_the_librarys() {
+        local foreign
+        foreign=$(nm -g --defined-only "$1" | awk 'NF == 3 && $3 !~ /^(socktally_|stly_|__)/ { print $3 }') && [ -s "$1" ] || return
+        echo "$foreign"
+        [ -z "$foreign" ]
+}
+check "every name that the library's objects define begins with socktally_ or stly_" \
+        names_are_the_librarys "$build/libclient/.libs/libreader.a"
+
 needs_libc_alone() {
         local needed
         needed=$(readelf -d "$1" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' | grep -vE '^(libc\.so|ld-linux)')

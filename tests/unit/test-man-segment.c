@@ -266,12 +266,12 @@ int main(void) {
         for (size_t i = 0; i < N_STRUCTURES; i++)
                 report(is_structure_as_said(&structures[i]), "the page describes struct %s to the byte",
                        structures[i].name);
-        report(are_metrics_as_said(schema_table(LAYOUT_TABLE_HOST)), "the page lists every %s", "metric");
+        report(are_metrics_as_said(stly_schema_table(LAYOUT_TABLE_HOST)), "the page lists every %s", "metric");
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
-                report(are_columns_as_said(schema_table(id)), "the page lists every column of table %s",
-                       schema_table(id)->name);
-                report(is_row_size_as_said(schema_table(id)), "the page knows the row size of table %s",
-                       schema_table(id)->name);
+                report(are_columns_as_said(stly_schema_table(id)), "the page lists every column of table %s",
+                       stly_schema_table(id)->name);
+                report(is_row_size_as_said(stly_schema_table(id)), "the page knows the row size of table %s",
+                       stly_schema_table(id)->name);
         }
         report(are_constants_as_said(), "the page's numbers are the %s", "headers'");
         printf("1..%u\n", n_cases);

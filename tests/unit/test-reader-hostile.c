@@ -98,9 +98,9 @@ static void repair_hash(struct image *image) {
         for (uint32_t i = 0; i < header->n_tables; i++) {
                 uint32_t n = ((const struct layout_table *) (image->original + header->tables_offset))[i].n_columns;
 
-                hash = schema_hash_table(hash, &tables[i]);
+                hash = stly_schema_hash_table(hash, &tables[i]);
                 for (uint32_t c = 0; c < n; c++)
-                        hash = schema_hash_column(hash, column++);
+                        hash = stly_schema_hash_column(hash, column++);
         }
         changed->schema_hash = hash;
 }
@@ -227,12 +227,12 @@ static void inspect_file(const struct image *image, uint64_t *sum) {
         struct inspection *inspection;
         size_t letters = 0;
 
-        if (inspect_open(&inspection, image->path, reason) < 0) {
+        if (stly_inspect_open(&inspection, image->path, reason) < 0) {
                 assert_true(strlen(reason) > 0);
                 return;
         }
-        (void) inspect_verify(inspection, count_fault, &letters);
-        inspect_close(inspection);
+        (void) stly_inspect_verify(inspection, count_fault, &letters);
+        stly_inspect_close(inspection);
         *sum += letters;
 }
 
@@ -318,7 +318,7 @@ static void each_broken_field_is_named(void **state) {
                 memcpy(image.bytes, image.original, image.size);
                 memcpy(image.bytes + cases[i].offset, &cases[i].value, cases[i].width);
                 image_write(&image, image.size);
-                assert_int_equal(inspect_open(&inspection, image.path, reason), cases[i].error);
+                assert_int_equal(stly_inspect_open(&inspection, image.path, reason), cases[i].error);
                 if (!strstr(reason, cases[i].says))
                         fail_msg("\"%s\" does not say \"%s\"", reason, cases[i].says);
                 assert_int_equal(image_open(&image, &reader), cases[i].error);
@@ -396,10 +396,10 @@ static void a_good_segment_has_no_faults_and_a_bad_one_is_told(void **state) {
         size_t letters = 0;
 
         image_write(&image, image.size);
-        assert_int_equal(inspect_open(&inspection, image.path, NULL), 0);
-        assert_int_equal(inspect_verify(inspection, count_fault, &letters), 0);
+        assert_int_equal(stly_inspect_open(&inspection, image.path, NULL), 0);
+        assert_int_equal(stly_inspect_verify(inspection, count_fault, &letters), 0);
         assert_int_equal(letters, 0);
-        inspect_close(inspection);
+        stly_inspect_close(inspection);
 
         /* One more byte for one process, another PID, and a name that is no text. */
         rows = (void *) (image.bytes + header->slots_offset + header->slot_stride + tables[2].rows_offset);
@@ -407,10 +407,10 @@ static void a_good_segment_has_no_faults_and_a_bad_one_is_told(void **state) {
         rows[3].pid = 4711;
         memset(rows[1].comm, 'x', sizeof(rows[1].comm));
         image_write(&image, image.size);
-        assert_int_equal(inspect_open(&inspection, image.path, NULL), 0);
-        assert_int_equal(inspect_verify(inspection, count_fault, &letters), 3);
+        assert_int_equal(stly_inspect_open(&inspection, image.path, NULL), 0);
+        assert_int_equal(stly_inspect_verify(inspection, count_fault, &letters), 3);
         assert_true(letters > 0);
-        inspect_close(inspection);
+        stly_inspect_close(inspection);
         image_done(&image);
 }
 

@@ -51,7 +51,7 @@ static void every_column_of_every_table_comes_out_as_it_went_in(void **state) {
         assert_int_equal(fixture_open(f), 0);
         assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
-                const struct schema_table *table = schema_table(t);
+                const struct schema_table *table = stly_schema_table(t);
 
                 assert_int_equal(socktally_column_count(f->reader, t), table->n_columns);
                 assert_int_equal(socktally_count(f->reader, t), f->fill.count[t]);

@@ -55,7 +55,7 @@ static int file_path(const struct socktally *reader, const char *name, char path
 }
 
 /* The files of the views that would do, the best first. Who reads it already, of a daemon that is only late, stays with
- * it: the next one says less. */
+ * it: the next one says less. For who wants the best there is, a file that this user may not open is not there. */
 static int attach_files(struct socktally *reader) {
         char path[PATH_SIZE];
         int result = -ENOENT;
@@ -67,7 +67,11 @@ static int attach_files(struct socktally *reader) {
                         continue;
                 r = file_path(reader, files[i].name, path);
                 if (r >= 0)
-                        r = attach_file(reader, path, false);
+                        r = open_segment(path);
+                if (r == -EACCES && reader->view == SOCKTALLY_VIEW_BEST)
+                        continue;
+                if (r >= 0)
+                        r = stly_reader_attach(reader, r, false, NULL);
                 if (r >= 0 || (r == -EALREADY && stly_reader_would_take(reader->attachment)))
                         return r;
                 if (result == -ENOENT)

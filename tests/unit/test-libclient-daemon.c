@@ -192,6 +192,34 @@ static void a_dead_daemons_file_is_no_daemon(void **state) {
         assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
 }
 
+/* A killed daemon leaves `full`, which is closed to most users, and a socket unit goes on listening. */
+static void the_file_of_a_view_for_others_is_no_error(void **state) {
+        struct state *s = *state;
+        struct fixture *f = s->f;
+        struct socktally *last;
+        int refreshed, waited, opened;
+        char path[128];
+
+        start(s, DAEMON_GRANTS, 0, false);
+        assert_int_equal(open_view(s, SOCKTALLY_VIEW_BEST), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        stop(s);
+        assert_int_equal(chmod(fixture_path(f, path), 0), 0);
+        assert_int_equal(chmod(fake_daemon_path(f, path), 0666), 0);
+        assert_int_equal(chmod(f->directory, 0711), 0);
+        assert_true(geteuid() != 0 || seteuid(65534) == 0);
+        refreshed = socktally_refresh(f->reader);
+        waited = socktally_wait(f->reader, 100000);
+        last = f->reader;
+        opened = open_view(s, SOCKTALLY_VIEW_BEST);
+        f->reader = last;
+        assert_true(getuid() != 0 || seteuid(0) == 0);
+        assert_int_equal(refreshed, SOCKTALLY_UNCHANGED);
+        assert_int_equal(waited, SOCKTALLY_UNCHANGED);
+        assert_int_equal(opened, -ECONNREFUSED);
+        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+}
+
 static void without_a_socket_the_widest_file_that_may_be_read_is_taken(void **state) {
         struct state *s = *state;
         struct segment *public;
@@ -415,6 +443,7 @@ int main(void) {
                 CASE(garbage_from_the_socket_is_an_error_and_leaks_nothing),
                 CASE(without_a_daemon_the_error_says_so),
                 CASE(a_dead_daemons_file_is_no_daemon),
+                CASE(the_file_of_a_view_for_others_is_no_error),
                 CASE(without_a_socket_the_widest_file_that_may_be_read_is_taken),
                 CASE(the_environment_names_the_directory),
                 CASE(growth_comes_over_the_connection),

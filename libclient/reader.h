@@ -66,7 +66,7 @@ bool stly_reader_is_alive(const struct socktally *reader, uint64_t now);
 /* Takes the newest publication of the attached segment, if there is one. As socktally_refresh(). */
 int stly_reader_take(struct socktally *reader, uint64_t now);
 
-/* The search when a reader is opened: waits for the daemon's answer, up to CONNECTION_PATIENCE_NS. */
+/* The search when a reader is opened: waits for the daemon's answer, up to 30 seconds. */
 int stly_resume_first(struct socktally *reader);
 /* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what
  * came was refused. */

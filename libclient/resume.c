@@ -23,6 +23,7 @@
 #define LONG_ABSENCE_NS (10 * SECOND_NS)
 #define LONG_DELAY_NS SECOND_NS /* after a long absence */
 #define OPENING_PAUSE_NS (SECOND_NS / 100)
+#define OPENING_PATIENCE_NS (30 * SECOND_NS) /* while the daemon starts */
 #define SUCCESSOR_PATIENCE_NS SECOND_NS /* from "superseded" to the message that brings the new segment */
 
 static int open_segment(const char *path) {
@@ -89,39 +90,57 @@ static int tell(int socket_error, int file_error) {
                        : file_error;
 }
 
-static int ask_daemon(struct socktally *reader) {
-        uint64_t now = stly_clock_now(), end = now + CONNECTION_PATIENCE_NS;
-        int fd = -1, r;
+/* Asks, unless that was done, and waits for the answer until the end. */
+static int ask_once(struct socktally *reader, uint64_t end) {
+        struct connection *connection = &reader->connection;
+        int fd = -1, r = 0;
 
-        do {
-                r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
-                if (r >= 0) {
-                        reader->connection.deadline_ns = end;
-                        r = stly_connection_await(&reader->connection, &fd);
-                }
-                if (r == -EAGAIN) { /* a full queue, or a daemon that has not published yet */
-                        struct timespec pause = { .tv_nsec = OPENING_PAUSE_NS };
-
-                        (void) nanosleep(&pause, NULL);
-                }
-                now = stly_clock_now();
-        } while (r == -EAGAIN && now < end);
+        if (connection->state != CONNECTION_ASKED)
+                r = stly_connection_begin(connection, reader->socket_path, reader->view, stly_clock_now());
+        if (r >= 0) {
+                connection->deadline_ns = end;
+                r = stly_connection_await(connection, &fd);
+        }
         if (r >= 0)
                 r = stly_reader_attach(reader, fd, true, NULL);
-        if (r < 0)
-                stly_connection_close(&reader->connection);
+        if (r < 0 && r != -ETIMEDOUT)
+                stly_connection_close(connection);
         return r;
 }
 
+static int ask_daemon(struct socktally *reader, uint64_t end) {
+        const struct timespec pause = { .tv_nsec = OPENING_PAUSE_NS };
+        int r = ask_once(reader, end);
+
+        if (r == -ECONNRESET) { /* perhaps we were in the queue of one that stops, and the next one is there */
+                r = ask_once(reader, end);
+                if (r == -ENOENT || r == -ECONNREFUSED)
+                        r = -ECONNRESET;
+        }
+        while (r == -EAGAIN && stly_clock_now() < end) { /* a full queue, or a daemon that has not published yet */
+                (void) nanosleep(&pause, NULL);
+                r = ask_once(reader, end);
+        }
+        return r;
+}
+
+/* The end of the connection tells that a daemon has failed. One that says nothing may have been started by this very
+ * connection, through its socket unit; or it hangs, and then its files do as well. */
 int stly_resume_first(struct socktally *reader) {
+        uint64_t now = stly_clock_now();
         int r;
 
         if (reader->source == SOURCE_FILE)
                 return attach_file(reader, reader->file_path, true);
-        r = ask_daemon(reader);
-        if (r < 0 && r != -EPROTO && r != -EPROTONOSUPPORT)
-                r = tell(r, attach_files(reader));
-        return r;
+        r = ask_daemon(reader, now + CONNECTION_PATIENCE_NS);
+        if ((r == -ETIMEDOUT || r == -EAGAIN) && attach_files(reader) < 0)
+                r = ask_daemon(reader, now + OPENING_PATIENCE_NS);
+        if (r >= 0)
+                return 0;
+        stly_connection_close(&reader->connection);
+        if (reader->attachment)
+                return 0;
+        return r == -EPROTO || r == -EPROTONOSUPPORT ? r : tell(r, attach_files(reader));
 }
 
 /* An error that only says that there is no daemon at the moment. */

@@ -112,10 +112,12 @@ enum socktally_refresh_result {
         SOCKTALLY_CHANGED = 2 /* a new snapshot from a new segment: look columns up again */
 };
 
-/* Opens a reader. options may be NULL. Tries the readers' socket first, for at most 2 seconds, then the files beside
- * it. -ENOENT, -ECONNREFUSED, -ECONNRESET: no daemon; -ETIMEDOUT: it says nothing; -EACCES: the view asked for is
- * not permitted, or the file is not to be trusted; -EUSERS: it has too many readers; -EPROTO: not a valid segment;
- * -EPROTONOSUPPORT: the daemon speaks no layout that this library knows. */
+/* Opens a reader. options may be NULL. Tries the readers' socket first, which may start the daemon, then the files
+ * beside it. Waits until the daemon is ready or has failed: at most 30 seconds, or 2 where there is a file of a daemon
+ * that lives. -ENOENT, -ECONNREFUSED: no daemon; -ECONNRESET: it failed to start, or ended; -ETIMEDOUT: it is silent;
+ * -EAGAIN: it is not ready; -EACCES: the view asked for is not permitted, or the file is not to be trusted; -EUSERS: it
+ * has too many readers; -EPROTO: not a valid segment; -EPROTONOSUPPORT: the daemon speaks no layout that this library
+ * knows. */
 SOCKTALLY_PUBLIC_API int socktally_open(struct socktally **ret_reader, const struct socktally_options *options);
 /* Opens a reader on a segment's descriptor, as OpenSegment on D-Bus hands out. Takes the descriptor over, also on
  * error. */

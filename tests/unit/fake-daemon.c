@@ -93,8 +93,21 @@ static void answer(struct server *s) {
         case DAEMON_ASKS_FOR_PATIENCE:
                 say(s, HANDSHAKE_GRANT, s->n_hellos < 3 ? EAGAIN : 0, s->n_hellos < 3 ? 0 : 1);
                 break;
+        case DAEMON_TAKES_ITS_TIME:
+                (void) usleep(FAKE_DAEMON_START_USEC);
+                say(s, HANDSHAKE_GRANT, 0, 1);
+                break;
+        case DAEMON_FAILS_TO_START:
+                (void) usleep(FAKE_DAEMON_START_USEC);
+                _exit(1);
         case DAEMON_SAYS_NOTHING: break;
         case DAEMON_HANGS_UP: hang_up(s); break;
+        case DAEMON_HANGS_UP_ONCE:
+                if (s->n_hellos == 1)
+                        hang_up(s);
+                else
+                        say(s, HANDSHAKE_GRANT, 0, 1);
+                break;
         case DAEMON_SENDS_HALF_A_MESSAGE: send_message(s->connection_fd, "\1SOCKTLY", 8, NULL, 0); break;
         case DAEMON_SENDS_NOISE:
                 send_message(s->connection_fd, "************************************************", 48, NULL, 0);

@@ -9,13 +9,18 @@
 
 #include "tests/unit/fixture.h"
 
+#define FAKE_DAEMON_START_USEC 2500000 /* longer than a reader waits before it looks at the files */
+
 enum behaviour {
         DAEMON_GRANTS,
         DAEMON_REFUSES,            /* with the errno given */
         DAEMON_REFUSES_UNASKED,    /* the same, without reading the hello, and closes */
         DAEMON_ASKS_FOR_PATIENCE,  /* EAGAIN twice, then grants */
+        DAEMON_TAKES_ITS_TIME,     /* FAKE_DAEMON_START_USEC, then grants */
+        DAEMON_FAILS_TO_START,     /* the same, then dies */
         DAEMON_SAYS_NOTHING,
         DAEMON_HANGS_UP,
+        DAEMON_HANGS_UP_ONCE,      /* as one that stops, while the next one listens already */
         DAEMON_SENDS_HALF_A_MESSAGE,
         DAEMON_SENDS_NOISE,
         DAEMON_SENDS_NO_DESCRIPTOR,

@@ -114,8 +114,12 @@ static void send_refusal(int fd, int error) {
                 .error = error,
         };
 
-        /* Best effort: the end of the connection says the same. */
+        /* Best effort: the end of the connection says the same. Whoever closes with something unread resets the
+         * connection, and the reader hears that first (unix_release_sock); after the shutdown nothing more comes. */
         (void) send_message(fd, &message, -1);
+        (void) shutdown(fd, SHUT_RD);
+        while (recv(fd, &message, sizeof message, MSG_DONTWAIT) > 0)
+                continue;
 }
 
 /* The peer's supplementary groups at the time it connected. */

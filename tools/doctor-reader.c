@@ -81,11 +81,19 @@ static void explain(struct findings *findings, const char *what, enum socktally_
         switch (error) {
         case ENOENT:
         case ECONNREFUSED:
-        case ECONNRESET:
         case ENOTDIR:
         case ESTALE:
                 finding_add(findings, FINDING_PROBLEM, what, "start it with 'systemctl start socktally'",
                             "no daemon answers in the runtime directory");
+                return;
+        case ECONNRESET:
+                finding_add(findings, FINDING_PROBLEM, what, "see 'systemctl status socktally'",
+                            "the daemon failed to start, or has just ended");
+                return;
+        case EAGAIN:
+        case ETIMEDOUT:
+                finding_add(findings, FINDING_PROBLEM, what, "see 'systemctl status socktally'",
+                            "the daemon is not ready after 30 s");
                 return;
         case EACCES:
         case EPERM:

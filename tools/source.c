@@ -14,6 +14,7 @@
 #include "tools/source.h"
 
 #define HOW_TO_START "start it with 'systemctl start socktally', or run 'socktallyd' as root"
+#define HOW_TO_SEE "see 'systemctl status socktally' and 'socktally doctor'"
 #define HOW_TO_GET_FULL "ask as root or become a member of group socktally"
 #define PATIENCE_USEC UINT64_C(2000000)
 
@@ -33,6 +34,16 @@ static enum exit_status explain(int error, const struct options *options) {
         case ESTALE:
                 warnx("no daemon answers in %s; " HOW_TO_START, directory(options));
                 return STATUS_NO_DAEMON;
+        case ECONNRESET:
+                warnx("the daemon in %s failed to start, or has just ended; " HOW_TO_SEE, directory(options));
+                return STATUS_NO_DAEMON;
+        case EAGAIN:
+        case ETIMEDOUT:
+                warnx("the daemon in %s is not ready after 30 s; " HOW_TO_SEE, directory(options));
+                return STATUS_NO_DAEMON;
+        case EUSERS:
+                warnx("too many readers are connected to the daemon in %s; close some of them", directory(options));
+                return STATUS_FAILED;
         case EACCES:
         case EPERM:
                 if (options->view == SOCKTALLY_VIEW_FULL)

@@ -42,7 +42,7 @@ static int map(struct attachment *attachment, int fd, unsigned int flags, char *
         void *base;
         int r;
 
-        r = stly_trust_file(fd, flags & ATTACH_ANY_OWNER, &size, &attachment->device, &attachment->inode, reason);
+        r = stly_trust_file(fd, flags, &size, &attachment->device, &attachment->inode, reason);
         if (r < 0)
                 return r;
         if (size < sizeof(struct layout_header) || size > MAX_SIZE || size > SIZE_MAX)

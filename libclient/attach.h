@@ -52,7 +52,9 @@ struct attachment {
 };
 
 enum {
-        ATTACH_ANY_OWNER = 1 /* for the inspector: whoever may write the file */
+        ATTACH_ANY_OWNER = 1, /* for the inspector: whoever may write the file */
+        ATTACH_SENT = 2,      /* who sent the descriptor is trusted: it does not matter whose file it is */
+        ATTACH_DEAD = 4       /* for stly_reader_attach(): also one whose writer is gone */
 };
 
 /* Maps and checks; does not take fd over. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES:

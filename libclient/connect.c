@@ -15,6 +15,7 @@
 #include "libclient/frame.h"
 #include "libclient/handshake.h"
 #include "libclient/reader.h"
+#include "libclient/trust.h"
 
 #define MAX_DESCRIPTORS 4 /* that one message may bring before the kernel drops the rest */
 
@@ -58,8 +59,12 @@ int stly_connection_begin(struct connection *connection, const char *path, enum 
                 close(fd);
                 return r;
         }
-        *connection =
-                (struct connection){ .state = CONNECTION_ASKED, .fd = fd, .deadline_ns = now + CONNECTION_PATIENCE_NS };
+        *connection = (struct connection){
+                .state = CONNECTION_ASKED,
+                .fd = fd,
+                .deadline_ns = now + CONNECTION_PATIENCE_NS,
+                .is_trusted = stly_trust_peer(fd),
+        };
         return 0;
 }
 

@@ -22,6 +22,7 @@ struct connection {
         enum connection_state state;
         int fd;               /* owned; meaningless in CONNECTION_NONE */
         uint64_t deadline_ns; /* ASKED: for the grant. GRANTED: for a successor that is due; 0: none is */
+        bool is_trusted;                /* stly_trust_peer() */
         bool is_subscribed, is_watched; /* for socktally_fd() */
 };
 

@@ -69,7 +69,7 @@ int stly_notify_drain(struct socktally *reader, uint64_t now) {
                 if (r == CONNECTION_NOTHING)
                         break;
                 if (r == CONNECTION_SEGMENT)
-                        r = stly_reader_attach(reader, fd, true, NULL);
+                        r = stly_reader_attach_sent(reader, fd);
                 if (r < 0 && r != -EALREADY) {
                         stly_connection_close(&reader->connection);
                         return r == -ECONNRESET ? 0 : r;

@@ -97,7 +97,7 @@ int socktally_open_fd(struct socktally **ret_reader, int fd) {
                 close(fd);
                 return ret_reader ? -ENOMEM : -EINVAL;
         }
-        r = stly_reader_attach(reader, fd, true, NULL);
+        r = stly_reader_attach(reader, fd, ATTACH_DEAD | ATTACH_SENT);
         if (r < 0) {
                 socktally_close(reader);
                 return r;

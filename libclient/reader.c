@@ -60,16 +60,16 @@ static bool is_the_same(const struct attachment *a, const struct attachment *b) 
         return a && b && a->device == b->device && a->inode == b->inode;
 }
 
-int stly_reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason) {
+int stly_reader_attach(struct socktally *reader, int fd, unsigned int flags) {
         struct snapshot *fresh[2] = { NULL, NULL };
         struct attachment *attachment = NULL;
         int r;
 
-        r = stly_attachment_new(&attachment, fd, 0, reason);
+        r = stly_attachment_new(&attachment, fd, flags, NULL);
         close(fd);
         if (r >= 0 && is_the_same(attachment, reader->attachment))
                 r = -EALREADY;
-        else if (r >= 0 && !is_dead_welcome && !stly_reader_would_take(attachment))
+        else if (r >= 0 && !(flags & ATTACH_DEAD) && !stly_reader_would_take(attachment))
                 r = -ESTALE;
         for (int i = 0; i < 2 && r >= 0; i++)
                 r = stly_snapshot_new(&fresh[i], attachment);
@@ -80,6 +80,10 @@ int stly_reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, c
         }
         adopt(reader, attachment, fresh);
         return 0;
+}
+
+int stly_reader_attach_sent(struct socktally *reader, int fd) {
+        return stly_reader_attach(reader, fd, ATTACH_DEAD | (reader->connection.is_trusted ? ATTACH_SENT : 0));
 }
 
 /* The intervals are the writer's own; nonsense is bounded by the documented range. */

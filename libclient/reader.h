@@ -55,9 +55,11 @@ struct socktally {
 
 uint64_t stly_clock_now(void);
 
-/* Maps the segment and makes it the reader's; takes fd over. -EALREADY: the reader has it; -ESTALE: its writer is gone
- * and that is not welcome. */
-int stly_reader_attach(struct socktally *reader, int fd, bool is_dead_welcome, char *reason);
+/* Maps the segment and makes it the reader's; takes fd over. flags: of attach.h. -EALREADY: the reader has it; -ESTALE:
+ * its writer is gone. */
+int stly_reader_attach(struct socktally *reader, int fd, unsigned int flags);
+/* The same for what came over the reader's connection. */
+int stly_reader_attach_sent(struct socktally *reader, int fd);
 /* Is its writer alive, and has it no newer one? */
 bool stly_reader_would_take(const struct attachment *attachment);
 enum liveness stly_reader_liveness(struct socktally *reader, uint64_t now);

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "libclient/frame.h"
+#include "libclient/futex.h"
 #include "libclient/reader.h"
 
 #define FIRST_DELAY_NS (SECOND_NS / 1000)
@@ -32,10 +34,10 @@ static int open_segment(const char *path) {
         return fd < 0 ? -errno : fd;
 }
 
-static int attach_file(struct socktally *reader, const char *path, bool is_dead_welcome) {
+static int attach_file(struct socktally *reader, const char *path, unsigned int flags) {
         int fd = open_segment(path);
 
-        return fd < 0 ? fd : stly_reader_attach(reader, fd, is_dead_welcome, NULL);
+        return fd < 0 ? fd : stly_reader_attach(reader, fd, flags);
 }
 
 static const struct {
@@ -56,8 +58,10 @@ static int file_path(const struct socktally *reader, const char *name, char path
 }
 
 /* The files of the views that would do, the best first. Who reads it already, of a daemon that is only late, stays with
- * it: the next one says less. For who wants the best there is, a file that this user may not open is not there. */
+ * it: the next one says less. A file that this user may not open, or should not trust, is an error for who opens a
+ * reader of this very view; for others it is as good as none. */
 static int attach_files(struct socktally *reader) {
+        bool is_optional = reader->view == SOCKTALLY_VIEW_BEST || reader->attachment;
         char path[PATH_SIZE];
         int result = -ENOENT;
 
@@ -68,14 +72,10 @@ static int attach_files(struct socktally *reader) {
                         continue;
                 r = file_path(reader, files[i].name, path);
                 if (r >= 0)
-                        r = open_segment(path);
-                if (r == -EACCES && reader->view == SOCKTALLY_VIEW_BEST)
-                        continue;
-                if (r >= 0)
-                        r = stly_reader_attach(reader, r, false, NULL);
+                        r = attach_file(reader, path, 0);
                 if (r >= 0 || (r == -EALREADY && stly_reader_would_take(reader->attachment)))
                         return r;
-                if (result == -ENOENT)
+                if (result == -ENOENT && !(r == -EACCES && is_optional))
                         result = r;
         }
         return result;
@@ -102,7 +102,7 @@ static int ask_once(struct socktally *reader, uint64_t end) {
                 r = stly_connection_await(connection, &fd);
         }
         if (r >= 0)
-                r = stly_reader_attach(reader, fd, true, NULL);
+                r = stly_reader_attach_sent(reader, fd);
         if (r < 0 && r != -ETIMEDOUT)
                 stly_connection_close(connection);
         return r;
@@ -131,7 +131,7 @@ int stly_resume_first(struct socktally *reader) {
         int r;
 
         if (reader->source == SOURCE_FILE)
-                return attach_file(reader, reader->file_path, true);
+                return attach_file(reader, reader->file_path, ATTACH_DEAD);
         r = ask_daemon(reader, now + CONNECTION_PATIENCE_NS);
         if ((r == -ETIMEDOUT || r == -EAGAIN) && attach_files(reader) < 0)
                 r = ask_daemon(reader, now + OPENING_PATIENCE_NS);
@@ -198,7 +198,7 @@ static int listen_to_daemon(struct socktally *reader, enum liveness liveness, ui
         do {
                 r = stly_connection_receive(&reader->connection, &fd);
                 if (r == CONNECTION_SEGMENT) {
-                        r = stly_reader_attach(reader, fd, true, NULL);
+                        r = stly_reader_attach_sent(reader, fd);
                         if (r >= 0)
                                 return 1;
                 }
@@ -208,6 +208,18 @@ static int listen_to_daemon(struct socktally *reader, enum liveness liveness, ui
         return r;
 }
 
+/* Reads without mapping: this is no more than a hint, and any file may give it. */
+static bool is_of_living_daemon(int fd) {
+        struct layout_header header;
+        struct layout_dynamic dynamic;
+        uint32_t owner;
+
+        return pread(fd, &header, sizeof(header), 0) == sizeof(header) && header.magic == LAYOUT_MAGIC &&
+               pread(fd, &dynamic, sizeof(dynamic), (off_t) header.dynamic_offset) == sizeof(dynamic) &&
+               pread(fd, &owner, sizeof(owner), (off_t) header.owner_offset) == sizeof(owner) &&
+               dynamic.state == LAYOUT_STATE_LIVE && !(owner & FUTEX_BIT_OWNER_DIED);
+}
+
 /* After a stop in good order a connection would start the daemon again, through its socket unit, against the will of
  * who stopped it. A new one shows itself by its files; the public one everybody may look at. */
 static bool is_announced(const struct socktally *reader) {
@@ -215,14 +227,11 @@ static bool is_announced(const struct socktally *reader) {
         bool is_live = false;
 
         for (size_t i = 0; i < N_FILES && !is_live; i++) {
-                struct attachment *attachment = NULL;
                 int fd = file_path(reader, files[i].name, path) < 0 ? -1 : open_segment(path);
 
                 if (fd < 0)
                         continue;
-                if (stly_attachment_new(&attachment, fd, 0, NULL) >= 0)
-                        is_live = stly_reader_would_take(attachment);
-                stly_attachment_unref(attachment);
+                is_live = is_of_living_daemon(fd);
                 close(fd);
         }
         return is_live;
@@ -264,7 +273,7 @@ int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now) 
         case SOURCE_FD:
                 return 0;
         case SOURCE_FILE:
-                return now < reader->retry_ns ? 0 : settle(reader, attach_file(reader, reader->file_path, false), now);
+                return now < reader->retry_ns ? 0 : settle(reader, attach_file(reader, reader->file_path, 0), now);
         case SOURCE_DAEMON:
                 return resume_with_daemon(reader, liveness, now);
         }

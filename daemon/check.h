@@ -3,8 +3,9 @@
 #define SOCKTALLYD_CHECK_H
 /*
  * socktallyd --check: loads and attaches the programs by each method in turn and detaches them at once, beside a daemon
- * that runs and without touching it. One line per method, for `socktally doctor` and for scripts:
- * "attach-method", its name, "yes" or "no", and the kernel's own reason, with tabs between.
+ * that runs and without touching it; as root with the rights of the service. Lines for `socktally doctor` and scripts,
+ * with tabs between: "rights" and whose they are; "attach-method", its name, "yes" or "no", and the kernel's own
+ * reason.
  */
 #include "daemon/options.h"
 

@@ -246,8 +246,8 @@ struct method {
         char name[64], verdict[8], reason[512];
 };
 
-/* Negative: it could not be run. */
-static int try_methods(struct method methods[static MAX_METHODS]) {
+/* Negative: it could not be run. ret_rights: with whose it was tried, or empty. */
+static int try_methods(struct method methods[static MAX_METHODS], char ret_rights[static 256]) {
         char line[1024];
         int n = 0, status = 0;
         pid_t pid = -1;
@@ -260,6 +260,7 @@ static int try_methods(struct method methods[static MAX_METHODS]) {
 
                 method->reason[0] = '\0';
                 line[strcspn(line, "\n")] = '\0';
+                (void)sscanf(line, "rights\t%255[^\n]", ret_rights);
                 n += sscanf(line, "attach-method\t%63[^\t]\t%7[^\t]\t%511[^\n]", method->name, method->verdict,
                             method->reason) >= 2;
         }
@@ -314,7 +315,7 @@ static bool name_methods(const struct patient *patient, char *ret_names, size_t 
 
 void doctor_methods(struct findings *findings, const struct patient *patient) {
         struct method methods[MAX_METHODS];
-        char names[256];
+        char names[256], rights[256] = "";
         int n = 0;
 
         if (name_methods(patient, names, sizeof(names)))
@@ -324,7 +325,9 @@ void doctor_methods(struct findings *findings, const struct patient *patient) {
                             "run 'socktally doctor' as root to try each", "not tried, only root may");
                 return;
         }
-        n = try_methods(methods);
+        n = try_methods(methods, rights);
+        if (*rights)
+                finding_add(findings, FINDING_OK, "rights to attach", NULL, "%s", rights);
         if (n <= 0)
                 finding_add(findings, FINDING_WARNING, "attach methods", "install socktallyd or put it into PATH",
                             "not tried: 'socktallyd --check' cannot be run");

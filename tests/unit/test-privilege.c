@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a process is told that it lacks, the group file, and where log lines go. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -34,6 +37,47 @@ static void a_process_without_privilege_is_told_all_that_is_missing(void **state
                         _exit(1);
                 _exit(strcmp(missing, "CAP_BPF CAP_PERFMON CAP_NET_ADMIN") != 0);
         }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
+/* Exits with the number of what is not as in the unit. */
+static void play_service(const char *path) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+        const uint64_t all = UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON | UINT64_C(1) << CAP_NET_ADMIN;
+        char held[64], missing[64];
+
+        if (privilege_become(path, "nobody-here") != -ENOENT || geteuid() != 0)
+                _exit(1);
+        if (privilege_become(path, "socktally") != 0)
+                _exit(2);
+        if (getuid() != 12345 || geteuid() != 12345 || getgid() != 12346 || getegid() != 12346 || getgroups(0, NULL))
+                _exit(3);
+        if (setuid(0) == 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+                _exit(4);
+        if (syscall(SYS_capget, &header, data) < 0)
+                _exit(5);
+        if ((data[0].effective | (uint64_t) data[1].effective << 32) & ~all || data[0].effective != data[0].permitted ||
+            data[1].effective != data[1].permitted)
+                _exit(6);
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0) != 1) /* for what it executes */
+                _exit(7);
+        privilege_held(held, sizeof held);
+        _exit(privilege_missing(missing, sizeof missing) == 0 && !missing[0] &&
+              strcmp(held, "CAP_BPF CAP_PERFMON CAP_NET_ADMIN") != 0 ? 8 : 0);
+}
+
+static void a_root_process_takes_the_rights_of_the_service(void **state) {
+        const char *path = tree_file(*state, "passwd", "root:x:0:0::/:/bin/sh\nsocktally:x:12345:12346::/:/bin/no\n");
+        int status;
+        pid_t pid;
+
+        if (geteuid() != 0)
+                skip();
+        pid = fork();
+        if (pid == 0)
+                play_service(path);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
 }
@@ -91,6 +135,8 @@ static void the_journal_gets_priorities(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_process_without_privilege_is_told_all_that_is_missing),
+                cmocka_unit_test_setup_teardown(a_root_process_takes_the_rights_of_the_service, tree_setup,
+                                                tree_teardown),
                 cmocka_unit_test_setup_teardown(the_group_is_found_in_the_file, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(a_log_line_is_one_line_and_bounded, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(the_journal_gets_priorities, tree_setup, tree_teardown),

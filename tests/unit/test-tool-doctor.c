@@ -63,7 +63,8 @@ static size_t count_problems(void) {
 static void a_healthy_system_has_no_problem(void **state) {
         struct stage *stage = *state;
         struct fixture fixture;
-        char *before = put_daemon(stage, "attach-method\\ttracepoint\\tyes\\t\\n"
+        char *before = put_daemon(stage, "rights\\tthose of the service: user socktally with CAP_BPF\\n"
+                                         "attach-method\\ttracepoint\\tyes\\t\\n"
                                          "attach-method\\ttrampoline\\tno\\ttrampoline: Operation not permitted\\n");
 
         fixture_start(&fixture, true);
@@ -75,6 +76,7 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "ok       daemon: runs, PID ");
         tool_stage_expect(said.out, "ok       control line: socktallyd 0.1.0 answers\n");
         tool_stage_expect(said.out, "ok       attached: tcp by tracepoint\n");
+        tool_stage_expect(said.out, "ok       rights to attach: those of the service: user socktally with CAP_BPF\n");
         tool_stage_expect(said.out, "ok       attach method tracepoint: works\n");
         tool_stage_expect(said.out, "ok       attach method trampoline: does not work: Operation not permitted; not "
                                     "needed, tracepoint does\n");

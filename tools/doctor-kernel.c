@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +21,7 @@
 #define LEAST_MAJOR 5
 #define LEAST_MINOR 11
 
-/* The first line, without its end. 0 or a negative errno. */
-static int read_line(const char *root, const char *path, char *ret_line, size_t size) {
+int doctor_read_line(const char *root, const char *path, char *ret_line, size_t size) {
         char full[PATH_MAX];
         FILE *file;
         int r = 0;
@@ -43,7 +41,7 @@ static int read_line(const char *root, const char *path, char *ret_line, size_t 
 static void check_version(struct findings *findings, const char *root) {
         unsigned major = 0, minor = 0;
         char line[128];
-        int r = read_line(root, "/proc/sys/kernel/osrelease", line, sizeof(line));
+        int r = doctor_read_line(root, "/proc/sys/kernel/osrelease", line, sizeof(line));
 
         if (r < 0)
                 finding_add(findings, FINDING_WARNING, "kernel", "mount /proc", "its version cannot be read: %s",
@@ -71,7 +69,7 @@ static void check_btf(struct findings *findings, const char *root) {
 /* "none [integrity] confidentiality": the one in brackets is in force. */
 static void check_lockdown(struct findings *findings, const char *root) {
         char line[128], *mode;
-        int r = read_line(root, "/sys/kernel/security/lockdown", line, sizeof(line));
+        int r = doctor_read_line(root, "/sys/kernel/security/lockdown", line, sizeof(line));
 
         if (r < 0) {
                 finding_add(findings, FINDING_OK, "lockdown", NULL, "not known: /sys/kernel/security/lockdown: %s",
@@ -89,9 +87,31 @@ static void check_lockdown(struct findings *findings, const char *root) {
                 finding_add(findings, FINDING_OK, "lockdown", NULL, "%s", mode);
 }
 
+/* The directory is there on each kernel that traces, mounted or not. */
+static void check_tracing(struct findings *findings, const char *root) {
+        char path[PATH_MAX], line[32];
+        int r = doctor_read_line(root, "/proc/sys/kernel/ftrace_enabled", line, sizeof(line));
+
+        (void)snprintf(path, sizeof(path), "%s/sys/kernel/tracing", root);
+        if (access(path, F_OK) < 0)
+                finding_add(findings, FINDING_PROBLEM, "tracing",
+                            "run a kernel built with CONFIG_FTRACE=y and CONFIG_BPF_EVENTS=y",
+                            "this kernel cannot trace: there is nothing to attach to");
+        else if (r < 0)
+                finding_add(findings, FINDING_WARNING, "tracing",
+                            "if no attach method works, run Linux 6.3 or later, or a kernel built with "
+                            "CONFIG_FUNCTION_TRACER=y",
+                            "this kernel cannot trace functions: nothing can be attached by trampoline");
+        else if (strcmp(line, "0") == 0)
+                finding_add(findings, FINDING_WARNING, "tracing", "sysctl kernel.ftrace_enabled=1",
+                            "kernel.ftrace_enabled is 0: what is attached by trampoline counts nothing");
+        else
+                finding_add(findings, FINDING_OK, "tracing", NULL, "the kernel traces tracepoints and functions");
+}
+
 static void check_unprivileged(struct findings *findings, const char *root) {
         char line[32];
-        int r = read_line(root, "/proc/sys/kernel/unprivileged_bpf_disabled", line, sizeof(line));
+        int r = doctor_read_line(root, "/proc/sys/kernel/unprivileged_bpf_disabled", line, sizeof(line));
 
         if (r < 0)
                 finding_add(findings, FINDING_OK, "unprivileged BPF", NULL, "not known: %s", strerror(-r));
@@ -106,7 +126,7 @@ static void check_unprivileged(struct findings *findings, const char *root) {
 
 static void check_statistics(struct findings *findings, const char *root) {
         char line[32];
-        int r = read_line(root, "/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
+        int r = doctor_read_line(root, "/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
 
         if (r < 0)
                 finding_add(findings, FINDING_OK, "statistics", NULL, "not known: %s", strerror(-r));
@@ -141,81 +161,11 @@ static void check_cgroups(struct findings *findings, const char *root) {
 void doctor_kernel(struct findings *findings, const char *root) {
         check_version(findings, root);
         check_btf(findings, root);
+        check_tracing(findings, root);
         check_lockdown(findings, root);
         check_unprivileged(findings, root);
         check_statistics(findings, root);
         check_cgroups(findings, root);
-}
-
-/* Effective capabilities; false: nobody knows. pid 0: the caller's. */
-static bool read_capabilities(const char *root, pid_t pid, unsigned long long *ret_capabilities) {
-        char path[PATH_MAX], line[256];
-        bool is_found = false;
-        FILE *file;
-
-        if (pid == 0)
-                (void)snprintf(path, sizeof(path), "%s/proc/self/status", root);
-        else
-                (void)snprintf(path, sizeof(path), "%s/proc/%d/status", root, (int)pid);
-        file = fopen(path, "re");
-        if (!file)
-                return false;
-        while (!is_found && fgets(line, sizeof(line), file))
-                is_found = sscanf(line, "CapEff: %llx", ret_capabilities) == 1;
-        (void)fclose(file);
-        return is_found;
-}
-
-static const struct {
-        unsigned number;
-        const char *name;
-        bool is_vital;
-} wanted[] = {
-        { CAP_BPF, "CAP_BPF", true }, { CAP_PERFMON, "CAP_PERFMON", true }, { CAP_NET_ADMIN, "CAP_NET_ADMIN", false },
-};
-
-/* Names what is missing; returns how many of them nothing works without. */
-static int name_missing(unsigned long long capabilities, char *ret_names, size_t size) {
-        size_t used = 0;
-        int n = 0;
-
-        ret_names[0] = '\0';
-        if (capabilities & 1ULL << CAP_SYS_ADMIN)
-                return 0;
-        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-                if (capabilities & 1ULL << wanted[i].number)
-                        continue;
-                n += wanted[i].is_vital;
-                used += (size_t)snprintf(ret_names + used, size - used, "%s%s", used ? " " : "", wanted[i].name);
-        }
-        return n;
-}
-
-void doctor_capabilities(struct findings *findings, const char *root, pid_t daemon) {
-        unsigned long long capabilities = 0;
-        char names[128];
-        int n_vital;
-
-        if (!read_capabilities(root, 0, &capabilities))
-                finding_add(findings, FINDING_WARNING, "own capabilities", "mount /proc", "they cannot be read");
-        else if (name_missing(capabilities, names, sizeof(names)) > 0)
-                finding_add(findings, FINDING_OK, "own capabilities", NULL,
-                            "without %s, which reading does not need", names);
-        else
-                finding_add(findings, FINDING_OK, "own capabilities", NULL, "enough to run a daemon");
-        if (daemon == 0)
-                return;
-        if (!read_capabilities(root, daemon, &capabilities)) {
-                finding_add(findings, FINDING_WARNING, "capabilities", NULL, "those of the daemon cannot be read");
-                return;
-        }
-        n_vital = name_missing(capabilities, names, sizeof(names));
-        if (names[0] == '\0')
-                finding_add(findings, FINDING_OK, "capabilities", NULL, "the daemon has all that counting wants");
-        else
-                finding_add(findings, n_vital > 0 ? FINDING_PROBLEM : FINDING_WARNING, "capabilities",
-                            "see AmbientCapabilities= with 'systemctl cat socktally'", "the daemon is without %s%s",
-                            names, n_vital > 0 ? "" : ", UDP costs more");
 }
 
 /* Its standard output, or NULL with errno set. */
@@ -292,8 +242,8 @@ static void add_methods(struct findings *findings, const struct method methods[]
                                     reason, works);
                 else
                         finding_add(findings, FINDING_PROBLEM, what,
-                                    "one method has to work: see kernel, BTF and lockdown", "does not work: %s",
-                                    reason);
+                                    "one method has to work: see kernel, BTF, tracing, lockdown and user namespace",
+                                    "does not work: %s", reason);
         }
 }
 

@@ -51,6 +51,7 @@ enum exit_status doctor_run(const struct options *options) {
         doctor_bus(&findings, &patient);
         doctor_kernel(&findings, "");
         doctor_capabilities(&findings, "", patient.pid);
+        doctor_surroundings(&findings, "", patient.pid);
         doctor_methods(&findings, &patient);
         doctor_objects(&findings, &patient);
         doctor_polkit(&findings, &patient);

@@ -22,10 +22,14 @@ struct patient {
 
 enum exit_status doctor_run(const struct options *options);
 
-/* root: where /proc and /sys are, "" but in tests. */
+/* root: where /proc, /sys and /etc are, "" but in tests. */
 void doctor_kernel(struct findings *findings, const char *root);
+/* The first line, without its end. 0 or a negative errno. */
+int doctor_read_line(const char *root, const char *path, char *ret_line, size_t size);
 /* Capabilities of the caller, and of the daemon when its PID is known. */
 void doctor_capabilities(struct findings *findings, const char *root, pid_t daemon);
+/* Where it runs: namespace, limits, what /proc shows, other daemons. */
+void doctor_surroundings(struct findings *findings, const char *root, pid_t daemon);
 void doctor_methods(struct findings *findings, const struct patient *patient);
 /* Connects and looks at the daemon; the others come after it. */
 void doctor_bus(struct findings *findings, struct patient *patient);

@@ -69,6 +69,106 @@ static void a_good_kernel_is_told_from_an_old_and_a_closed_one(void **state) {
         findings_done(&findings);
 }
 
+static void a_kernel_that_cannot_trace_is_told_from_one_that_is_told_not_to(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_PROBLEM, "tracing", "this kernel cannot trace");
+        findings_done(&findings);
+        tree_directory(tree, "sys/kernel/tracing");
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_WARNING, "tracing", "cannot trace functions");
+        findings_done(&findings);
+        tree_file(tree, "proc/sys/kernel/ftrace_enabled", "0\n");
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_WARNING, "tracing", "kernel.ftrace_enabled is 0");
+        assert_string_equal(find(&findings, "tracing")->advice, "sysctl kernel.ftrace_enabled=1");
+        findings_done(&findings);
+        tree_file(tree, "proc/sys/kernel/ftrace_enabled", "1\n");
+        doctor_kernel(&findings, root(tree));
+        expect(&findings, FINDING_OK, "tracing", "functions");
+        findings_done(&findings);
+}
+
+static void a_user_namespace_is_named_as_what_refuses(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        tree_file(tree, "proc/self/uid_map", "         0       1000          1\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_PROBLEM, "user namespace", "Operation not permitted");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/uid_map", "         0          0 4294967295\n");
+        doctor_surroundings(&findings, root(tree), 7);
+        expect(&findings, FINDING_OK, "user namespace", "the daemon is in the machine's own");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/uid_map", "         0     100000      65536\n");
+        doctor_surroundings(&findings, root(tree), 7);
+        expect(&findings, FINDING_PROBLEM, "user namespace", "Operation not permitted");
+        findings_done(&findings);
+}
+
+static void a_hidden_proc_is_told_unless_the_service_may_look(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        tree_file(tree, "proc/self/mounts", "proc /proc proc rw,nosuid,hidepid=invisible 0 0\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_WARNING, "hidepid", "hides processes of others from the service");
+        findings_done(&findings);
+        tree_file(tree, "proc/self/mounts", "proc /proc proc rw,hidepid=2,gid=997 0 0\n");
+        tree_file(tree, "etc/group", "wheel:x:998:\nsocktally:x:997:\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_OK, "hidepid", "not from group socktally");
+        findings_done(&findings);
+        tree_file(tree, "etc/group", "wheel:x:997:\nsocktally:x:998:\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_WARNING, "hidepid", "hides processes of others from the service");
+        findings_done(&findings);
+        tree_file(tree, "proc/self/mounts", "proc /proc proc rw,hidepid=off 0 0\nproc /x proc rw,hidepid=2 0 0\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_OK, "hidepid", "everybody sees");
+        findings_done(&findings);
+}
+
+static void a_second_daemon_is_found_and_a_child_is_none(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        tree_file(tree, "proc/7/comm", "socktallyd\n");
+        tree_file(tree, "proc/7/status", "Name:\tsocktallyd\nPPid:\t1\n");
+        tree_file(tree, "proc/8/comm", "socktallyd\n");
+        tree_file(tree, "proc/8/status", "Name:\tsocktallyd\nPPid:\t7\n");
+        tree_file(tree, "proc/9/comm", "bash\n");
+        doctor_surroundings(&findings, root(tree), 7);
+        expect(&findings, FINDING_OK, "other daemons", "none");
+        findings_done(&findings);
+        tree_file(tree, "proc/9/comm", "socktallyd\n");
+        tree_file(tree, "proc/9/status", "Name:\tsocktallyd\nPPid:\t1\n");
+        doctor_surroundings(&findings, root(tree), 7);
+        expect(&findings, FINDING_WARNING, "other daemons", "PID 9 runs too");
+        findings_done(&findings);
+        tree_file(tree, "proc/9/comm", "bash\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_WARNING, "other daemons", "PID 7 runs, but is not on the bus");
+        findings_done(&findings);
+}
+
+static void locked_memory_is_told(void **state) {
+        struct findings findings = { .n = 0 };
+        struct tree *tree = *state;
+
+        tree_file(tree, "proc/self/limits", "Limit Soft Hard\nMax locked memory  0  0  bytes\n");
+        doctor_surroundings(&findings, root(tree), 0);
+        expect(&findings, FINDING_OK, "locked memory", "0 bytes; no matter");
+        findings_done(&findings);
+        tree_file(tree, "proc/7/limits", "Max locked memory         unlimited            unlimited            bytes\n");
+        doctor_surroundings(&findings, root(tree), 7);
+        expect(&findings, FINDING_OK, "locked memory", "unlimited");
+        findings_done(&findings);
+}
+
 static void a_daemon_without_its_capabilities_is_a_problem(void **state) {
         struct findings findings = { .n = 0 };
         struct tree *tree = *state;
@@ -97,6 +197,11 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
         const struct CMUnitTest cases[] = {
                 CASE(a_good_kernel_is_told_from_an_old_and_a_closed_one),
+                CASE(a_kernel_that_cannot_trace_is_told_from_one_that_is_told_not_to),
+                CASE(a_user_namespace_is_named_as_what_refuses),
+                CASE(a_hidden_proc_is_told_unless_the_service_may_look),
+                CASE(a_second_daemon_is_found_and_a_child_is_none),
+                CASE(locked_memory_is_told),
                 CASE(a_daemon_without_its_capabilities_is_a_problem),
         };
 

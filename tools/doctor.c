@@ -49,6 +49,7 @@ enum exit_status doctor_run(const struct options *options) {
         bool is_ill;
 
         doctor_bus(&findings, &patient);
+        doctor_units(&findings, patient.bus);
         doctor_kernel(&findings, "");
         doctor_capabilities(&findings, "", patient.pid);
         doctor_surroundings(&findings, "", patient.pid);

@@ -33,6 +33,7 @@ void doctor_surroundings(struct findings *findings, const char *root, pid_t daem
 void doctor_methods(struct findings *findings, const struct patient *patient);
 /* Connects and looks at the daemon; the others come after it. */
 void doctor_bus(struct findings *findings, struct patient *patient);
+void doctor_units(struct findings *findings, sd_bus *bus);
 void doctor_polkit(struct findings *findings, const struct patient *patient);
 void doctor_objects(struct findings *findings, const struct patient *patient);
 void doctor_reader(struct findings *findings, const struct options *options);

@@ -56,7 +56,8 @@ static size_t count_problems(void) {
         size_t n = 0;
 
         for (const char *p = said.out; (p = strstr(p, "problem  ")); p++)
-                n += strncmp(p, "problem  kernel", 15) != 0 && strncmp(p, "problem  BTF", 12) != 0;
+                n += strncmp(p, "problem  kernel", 15) != 0 && strncmp(p, "problem  BTF", 12) != 0 &&
+                     strncmp(p, "problem  tracing", 16) != 0 && strncmp(p, "problem  user namespace", 23) != 0;
         return n;
 }
 

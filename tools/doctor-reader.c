@@ -40,6 +40,29 @@ static void check_freshness(struct findings *findings, const struct socktally *r
                             units_duration(interval, info.interval_ns));
 }
 
+/* A daemon that may not count publishes all the same, and says that the numbers are unknown. */
+static void check_counting(struct findings *findings, const struct socktally *reader) {
+        size_t n_known = 0, n = 0;
+        struct socktally_column column;
+        struct socktally_row row;
+        uint64_t value;
+
+        if (socktally_row(reader, SOCKTALLY_TABLE_HOST, 0, &row) != 0)
+                return;
+        for (size_t i = 0; socktally_column_at(reader, SOCKTALLY_TABLE_HOST, i, &column) >= 0; i++) {
+                if (column.type != SOCKTALLY_COUNTER)
+                        continue;
+                n++;
+                n_known += socktally_value(&row, &column, &value) == SOCKTALLY_VALUE;
+        }
+        if (n_known == 0)
+                finding_add(findings, FINDING_PROBLEM, "counting",
+                            "see 'socktally modules', the attach methods and 'journalctl -u socktally'",
+                            "the daemon counts nothing, every number is unknown");
+        else
+                finding_add(findings, FINDING_OK, "counting", NULL, "%zu of %zu counters are known", n_known, n);
+}
+
 /* Publications carry both clocks: if they have moved against each other since, somebody has set one. */
 static void check_wall_clock(struct findings *findings, const struct socktally *reader) {
         struct socktally_info info = source_info(reader);
@@ -137,14 +160,15 @@ static struct socktally *check_view(struct findings *findings, const struct opti
         return reader;
 }
 
+/* The public view comes first: anybody may ask for it, and who does not get it need not wait for the other. */
 void doctor_reader(struct findings *findings, const struct options *options) {
-        struct socktally *full = check_view(findings, options, SOCKTALLY_VIEW_FULL);
         struct socktally *public = check_view(findings, options, SOCKTALLY_VIEW_PUBLIC);
-        const struct socktally *any = public ? public : full;
+        struct socktally *full = public ? check_view(findings, options, SOCKTALLY_VIEW_FULL) : NULL;
 
-        if (any) {
-                check_freshness(findings, any);
-                check_wall_clock(findings, any);
+        if (public) {
+                check_freshness(findings, public);
+                check_counting(findings, public);
+                check_wall_clock(findings, public);
         }
         check_time_namespace(findings);
         (void)socktally_close(full);

@@ -85,6 +85,7 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "ok       view full: granted to this user\n");
         tool_stage_expect(said.out, "ok       polkit configure: this user may change settings\n");
         tool_stage_expect(said.out, "ok       publication: ");
+        tool_stage_expect(said.out, "ok       counting: 22 of 24 counters are known\n");
         /* The paper daemon's tables overflow, its programs miss, and this bus starts nothing. */
         tool_stage_expect(said.out, "warning  table processes: 10 of 16384 rows in use, overflowed 5 times; make it "
                                     "larger");
@@ -160,6 +161,23 @@ static void when_no_method_works_that_is_a_problem(void **state) {
         take_daemon_away(stage, before);
 }
 
+/* The daemon runs and publishes, but every number is unknown: no service is any good then. */
+static void a_daemon_that_counts_nothing_is_a_problem(void **state) {
+        struct stage *stage = *state;
+        struct fixture fixture;
+        char *before = put_daemon(stage, "attach-method\\ttracepoint\\tyes\\t\\n");
+
+        fixture_start(&fixture, true);
+        fixture.is_counting_nothing = true;
+        fixture_publish(&fixture);
+        stage_start_polkit(stage, POLKIT_YES);
+        SAY(stage, &said, "doctor", "--runtime-directory", fixture.directory);
+        tool_stage_expect(said.out, "problem  counting: the daemon counts nothing, every number is unknown; see ");
+        assert_int_equal(said.status, 1);
+        fixture_done(&fixture);
+        take_daemon_away(stage, before);
+}
+
 static void it_tells_what_polkit_decides_about_the_caller(void **state) {
         struct stage *stage = *state;
 
@@ -188,8 +206,9 @@ int main(void) {
                 CASE(a_healthy_system_has_no_problem),
                 CASE(every_check_is_in_the_json),
                 CASE(when_no_method_works_that_is_a_problem),
+                CASE(a_daemon_that_counts_nothing_is_a_problem),
                 CASE(it_tells_what_polkit_decides_about_the_caller),
         };
 
-        return stage_run(cases, sizeof cases / sizeof cases[0], 4);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 5);
 }

@@ -125,7 +125,7 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
                 .time_ns = fixture_time_ns(fixture, fixture->sequence),
                 .realtime_ns = (uint64_t)realtime.tv_sec * 1000000000 + (uint64_t)realtime.tv_nsec,
                 .interval_ns = FIXTURE_INTERVAL_NS,
-                .known = ~FIXTURE_UNKNOWN,
+                .known = fixture->is_counting_nothing ? 0 : ~FIXTURE_UNKNOWN,
                 .sockets_tracked = 11,
                 .sockets_overflowed = 12,
                 .rows_overflowed = 13,

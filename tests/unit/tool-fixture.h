@@ -26,7 +26,7 @@ struct fixture {
         struct segment *public, *full;
         uint64_t base_ns; /* time of publication 0 */
         uint64_t sequence;
-        bool is_without_services; /* from the next publication on */
+        bool is_without_services, is_counting_nothing; /* from the next publication on */
 };
 
 /* What a run of the command left. */

@@ -108,22 +108,23 @@ bool identify_is_alive(const struct identify *identify, uint32_t pid, uint64_t s
         return r != 0 && r != -ENOENT;
 }
 
-/* The path in the hierarchy with this mark, "0::" or ":name=systemd:"; NULL if there is none. */
-static const char *hierarchy_path(const char *text, const char *mark, char *ret_path, size_t size) {
-        for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-                const char *found;
-                size_t length;
+/* A line of /proc/PID/cgroup is "ID:CONTROLLERS:PATH", see cgroups(7). Whoever may make a cgroup writes what they like
+ * into the path, colons too, so only the first two of a line separate anything. Version 2 has no controllers there,
+ * systemd's own hierarchy of version 1 has "name=systemd". NULL if there is no such line, or not all of it. */
+static const char *hierarchy_path(const char *text, const char *controllers, char *ret_path, size_t size) {
+        const char *end;
 
-                line += *line == '\n';
-                found = strstr(line, mark);
-                length = strcspn(line, "\n");
-                if (!found || found >= line + length || (mark[0] == '0' && found != line))
+        for (const char *line = text; (end = strchr(line, '\n')); line = end + 1) {
+                const char *name = memchr(line, ':', (size_t) (end - line));
+                const char *path = name ? memchr(name + 1, ':', (size_t) (end - name - 1)) : NULL;
+                size_t length = strlen(controllers);
+
+                if (!path || (size_t) (path - name - 1) != length || memcmp(name + 1, controllers, length) != 0)
                         continue;
-                found += strlen(mark);
-                length = (size_t) (line + length - found);
+                length = (size_t) (end - path - 1);
                 if (length >= size)
                         return NULL;
-                memcpy(ret_path, found, length);
+                memcpy(ret_path, path + 1, length);
                 ret_path[length] = '\0';
                 return ret_path;
         }
@@ -159,9 +160,9 @@ void identify_unit(struct identify *identify, const struct process_key *key, con
             same_process(identify, row->pid, key->start_time) <= 0)
                 return;
         if (path)
-                path = hierarchy_path(text, ":name=systemd:", buffer, sizeof buffer);
+                path = hierarchy_path(text, "name=systemd", buffer, sizeof buffer);
         else {
-                path = hierarchy_path(text, "0::", buffer, sizeof buffer);
+                path = hierarchy_path(text, "", buffer, sizeof buffer);
                 if (path && identify->cgroups && cgroups_confirm(identify->cgroups, key->cgroup_id, path) <= 0)
                         path = NULL; /* it has moved on: where it was is not known */
         }

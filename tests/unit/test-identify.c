@@ -97,6 +97,26 @@ static void on_version_1_systemds_own_hierarchy_counts(void **state) {
         identify_free(machine.identify);
 }
 
+/* Below a cgroup of their own, users make what names they like. */
+static void a_path_that_looks_like_a_hierarchy_is_only_a_path(void **state) {
+        static const char *const contents[] = {
+                "5:cpu:/users/eve/:name=systemd:/system.slice/sshd.service\n1:name=systemd:/a.slice/own.scope\n",
+                "5:cpu:/eve/1:name=systemd:/sshd.service\n1:name=systemd:/own.scope\n",
+                "3:name=systemd2:/sshd.service\n2:cpu,name=systemd:/sshd.service\n1:name=systemd:/own.scope\n",
+        };
+        struct machine machine = machine_open(*state, true);
+
+        for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+                process_make(&machine, 42, contents[i]);
+                check(&machine, 1, 42, "own.scope", UNIT_SYSTEM);
+        }
+        process_make(&machine, 42, "1:name=systemd:/user.slice/0::/sshd.service\n");
+        check(&machine, 4711, 42, "", UNIT_SYSTEM);
+        process_make(&machine, 42, "1:name=systemd:/sshd.service"); /* the rest did not fit */
+        check(&machine, 1, 42, "", UNIT_SYSTEM);
+        identify_free(machine.identify);
+}
+
 static void without_any_cgroup2_the_process_is_asked(void **state) {
         struct machine machine = machine_open(*state, false);
 
@@ -167,6 +187,7 @@ int main(void) {
                 CASE(a_cgroup_is_named_without_asking_its_process),
                 CASE(a_service_that_is_gone_is_still_named),
                 CASE(on_version_1_systemds_own_hierarchy_counts),
+                CASE(a_path_that_looks_like_a_hierarchy_is_only_a_path),
                 CASE(without_any_cgroup2_the_process_is_asked),
                 CASE(a_pid_that_was_used_again_is_not_asked),
                 CASE(the_root_of_a_version_2_tree_is_outside_every_unit),

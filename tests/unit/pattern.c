@@ -76,7 +76,7 @@ static void fill_row(uint8_t *row, uint64_t sequence, const struct schema_table 
         }
 }
 
-void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
+void pattern_fill_part(struct segment_fill *fill, uint64_t sequence, uint32_t n_rows) {
         uint8_t *rows[LAYOUT_N_TABLES] = { (uint8_t *) fill->host, (uint8_t *) fill->services,
                                            (uint8_t *) fill->processes };
 
@@ -84,9 +84,13 @@ void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
                 const struct schema_table *table = stly_schema_table(t);
 
                 fill->count[t] = count_of(sequence, t, fill->capacity[t]);
-                for (uint32_t i = 0; i < fill->count[t]; i++)
+                for (uint32_t i = 0; i < fill->count[t] && n_rows > 0; i++, n_rows--)
                         fill_row(rows[t] + (size_t) i * table->row_size, sequence, table, i);
         }
+}
+
+void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
+        pattern_fill_part(fill, sequence, UINT32_MAX);
         *fill->facts = (struct layout_facts){
                 .time_ns = number_of(sequence, 100, 0, 0),
                 .realtime_ns = number_of(sequence, 101, 0, 0),

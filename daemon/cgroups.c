@@ -3,7 +3,8 @@
  * The id of a cgroup is the inode number of its directory, and the kernel never gives it to another one. Each directory
  * is watched before its children are listed, so nothing can appear unseen in between. When a cgroup goes its path is
  * kept: the rows of its processes are read later. The queue of those that are gone is bounded, the oldest are forgotten
- * first; the number of directories is bounded too, since any user may make cgroups below their own.
+ * first; the number of directories is bounded too, and with it the work of a walk, since any user may make cgroups
+ * below their own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cgroups.h"
@@ -30,7 +32,6 @@ struct cgroup {
         uint32_t next;  /* free slots */
         uint32_t place; /* among those that are gone */
         bool is_gone;
-        bool is_seen;   /* by the walk that is under way */
 };
 
 struct cgroups {
@@ -43,7 +44,17 @@ struct cgroups {
         struct lookup by_id, by_watch;
         uint32_t gone[GONE_MAX]; /* a ring */
         uint32_t gone_next;
+        uint32_t budget;         /* directories that the walk under way may still meet */
+        uint64_t next_rescan_ns; /* not before this time */
+        bool is_behind;          /* events were lost, and the tree was not walked since */
 };
+
+static uint64_t now_ns(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
 
 static bool match_id(const void *owner, uint32_t number, const void *key) {
         const struct cgroups *cgroups = owner;
@@ -144,7 +155,7 @@ static int add(struct cgroups *cgroups, uint64_t id, const char *path, uint32_t 
                 free(copy);
                 return r;
         }
-        cgroups->slots[number] = (struct cgroup) { .id = id, .path = copy, .watch = -1, .is_seen = true };
+        cgroups->slots[number] = (struct cgroup) { .id = id, .path = copy, .watch = -1 };
         cgroups->n_here++;
         lookup_add(&cgroups->by_id, lookup_hash(&id, sizeof id), number);
         *ret_number = number;
@@ -180,7 +191,6 @@ static int learn(struct cgroups *cgroups, const char *path) {
                 if (r < 0)
                         return r;
         }
-        cgroups->slots[number].is_seen = true;
         if (cgroups->slots[number].watch >= 0)
                 return 0;
         watch = inotify_add_watch(cgroups->fd, full, WATCHED);
@@ -206,7 +216,12 @@ static void walk_child(struct cgroups *cgroups, const char *path, const char *na
                 walk(cgroups, child, is_rescan);
 }
 
-/* Learns a directory and everything below. Depth is bounded by the length of a path. */
+static bool is_below(const struct dirent *entry) {
+        return entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* Learns a directory and everything below. Depth is bounded by the length of a path, the number of directories by the
+ * budget, whoever made them. */
 static void walk(struct cgroups *cgroups, const char *path, bool is_rescan) {
         char full[PATH_SIZE];
         struct dirent *entry;
@@ -219,20 +234,41 @@ static void walk(struct cgroups *cgroups, const char *path, bool is_rescan) {
         directory = opendir(full);
         if (!directory)
                 return;
-        while ((entry = readdir(directory)))
-                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+        while (cgroups->budget > 0 && (entry = readdir(directory)))
+                if (is_below(entry)) {
+                        cgroups->budget--;
                         walk_child(cgroups, path, entry->d_name, is_rescan);
+                }
         closedir(directory);
 }
 
-/* After events were lost. What the walk does not meet is gone. */
+/* As many as can be remembered, the first one included. */
+static void set_budget(struct cgroups *cgroups) {
+        cgroups->budget = cgroups->max > 0 ? cgroups->max - 1 : 0;
+}
+
+static bool is_there(const struct cgroups *cgroups, const struct cgroup *cgroup) {
+        char full[PATH_SIZE];
+        struct stat st;
+
+        return full_path(cgroups, cgroup->path, full, sizeof full) >= 0 && lstat(full, &st) >= 0 &&
+               st.st_ino == cgroup->id;
+}
+
+/* After events were lost. What is gone makes room for what came. This looks at each directory that is known and then at
+ * as many as can be known, and anybody who makes and removes cgroups fast enough has events lost: so not too often. */
 static void rescan(struct cgroups *cgroups) {
+        uint64_t now = now_ns();
+
+        if (now < cgroups->next_rescan_ns)
+                return;
+        cgroups->next_rescan_ns = now + CGROUPS_RESCAN_NS;
+        cgroups->is_behind = false;
         for (uint32_t i = 0; i < cgroups->n_slots; i++)
-                cgroups->slots[i].is_seen = false;
-        walk(cgroups, "/", true);
-        for (uint32_t i = 0; i < cgroups->n_slots; i++)
-                if (cgroups->slots[i].path && !cgroups->slots[i].is_gone && !cgroups->slots[i].is_seen)
+                if (cgroups->slots[i].path && !cgroups->slots[i].is_gone && !is_there(cgroups, &cgroups->slots[i]))
                         set_gone(cgroups, i);
+        set_budget(cgroups);
+        walk(cgroups, "/", true);
 }
 
 int cgroups_new(struct cgroups **ret_cgroups, const char *mount, uint32_t max) {
@@ -253,6 +289,7 @@ int cgroups_new(struct cgroups **ret_cgroups, const char *mount, uint32_t max) {
                 cgroups_free(cgroups);
                 return r;
         }
+        set_budget(cgroups);
         walk(cgroups, "/", true);
         *ret_cgroups = cgroups;
         return 0;
@@ -282,7 +319,7 @@ static void take_event(struct cgroups *cgroups, const struct inotify_event *even
         uint32_t number;
 
         if (event->mask & IN_Q_OVERFLOW) {
-                rescan(cgroups);
+                cgroups->is_behind = true;
                 return;
         }
         number = find_watch(cgroups, event->wd);
@@ -291,11 +328,13 @@ static void take_event(struct cgroups *cgroups, const struct inotify_event *even
         if (event->mask & (IN_IGNORED | IN_DELETE_SELF))
                 set_gone(cgroups, number);
         else if (event->mask & IN_CREATE && event->mask & IN_ISDIR && event->len > 0 &&
-                 snprintf(path, sizeof path, "%s", cgroups->slots[number].path) < (int) sizeof path)
+                 snprintf(path, sizeof path, "%s", cgroups->slots[number].path) < (int) sizeof path) {
+                set_budget(cgroups);
                 walk_child(cgroups, path, event->name, false);
+        }
 }
 
-void cgroups_follow(struct cgroups *cgroups) {
+static void take_events(struct cgroups *cgroups) {
         char buffer[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
 
         /* Bounded: a user who makes and removes cgroups as fast as possible must not keep the loop here. */
@@ -311,6 +350,12 @@ void cgroups_follow(struct cgroups *cgroups) {
                         p += sizeof *event + event->len;
                 }
         }
+}
+
+void cgroups_follow(struct cgroups *cgroups) {
+        take_events(cgroups);
+        if (cgroups->is_behind)
+                rescan(cgroups);
 }
 
 const char *cgroups_path(const struct cgroups *cgroups, uint64_t id) {
@@ -331,6 +376,7 @@ int cgroups_confirm(struct cgroups *cgroups, uint64_t id, const char *path) {
                 return -errno;
         if (st.st_ino != id)
                 return 0;
+        set_budget(cgroups);
         walk(cgroups, path, false);
         return 1;
 }

@@ -10,6 +10,9 @@
 
 struct cgroups;
 
+/* After events were lost the tree is walked again, but not more often than this. */
+#define CGROUPS_RESCAN_NS (10 * UINT64_C(1000000000))
+
 /* Where the cgroup2 tree is mounted according to a file like /proc/self/mountinfo. -ENOENT: nowhere. */
 int cgroups_find_mount(const char *mountinfo_path, char *ret_mount, size_t size);
 

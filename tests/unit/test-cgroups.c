@@ -3,7 +3,9 @@
  * On directories of a temporary file system, whose inode numbers stand for cgroup ids, and once on the kernel's own
  * tree where that is allowed.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +19,18 @@
 #include <cmocka.h>
 
 #include "daemon/cgroups.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/tree.h"
+
+static unsigned n_visits;
+
+/* Stands in front of the C library's: whoever looks into a directory opens it. */
+DIR *opendir(const char *path) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        n_visits++;
+        return fd < 0 ? NULL : fdopendir(fd);
+}
 
 static uint64_t id_of(const char *path) {
         struct stat st;
@@ -105,25 +118,115 @@ static void thousands_that_come_and_go_do_no_harm(void **state) {
         cgroups_free(cgroups);
 }
 
-static void when_events_were_lost_the_tree_is_walked_again(void **state) {
-        struct tree *tree = *state;
-        uint64_t before = id_of(tree_directory(tree, "before")), after;
-        struct cgroups *cgroups = open_tree(tree, 16384);
+/* One event per directory: more than the queue holds, see fs.inotify.max_queued_events in inotify(7). */
+static void lose_events(struct tree *tree) {
         char name[32];
 
-        /* One event per directory: more than the queue holds, see fs.inotify.max_queued_events in inotify(7). */
         for (unsigned i = 0; i < 17000; i++) {
                 snprintf(name, sizeof name, "x%u", i % 10);
                 assert_int_equal(mkdir(tree_path(tree, name), 0755), 0);
                 assert_int_equal(rmdir(tree_path(tree, name)), 0);
         }
-        after = id_of(tree_directory(tree, "after"));
-        assert_int_equal(rmdir(tree_path(tree, "before")), 0);
+}
+
+/* Each turn takes a bounded number of events. */
+static void follow_all(struct cgroups *cgroups) {
         for (unsigned i = 0; i < 100; i++)
                 cgroups_follow(cgroups);
+}
+
+static void when_events_were_lost_the_tree_is_walked_again(void **state) {
+        struct tree *tree = *state;
+        uint64_t before = id_of(tree_directory(tree, "before")), after;
+        struct cgroups *cgroups = open_tree(tree, 16384);
+
+        lose_events(tree);
+        after = id_of(tree_directory(tree, "after"));
+        assert_int_equal(rmdir(tree_path(tree, "before")), 0);
+        follow_all(cgroups);
         check_path(cgroups, after, "/after");
         check_path(cgroups, before, "/before");
         assert_int_equal(cgroups_count(cgroups), 2);
+        cgroups_free(cgroups);
+}
+
+/* Any user may make as many directories as they like, and as many events. */
+static void no_walk_looks_into_more_directories_than_allowed(void **state) {
+        struct tree *tree = *state;
+        struct cgroups *cgroups;
+        char name[32];
+
+        for (unsigned i = 0; i < 1000; i++) {
+                snprintf(name, sizeof name, "d%u/e%u", i % 10, i);
+                tree_directory(tree, name);
+        }
+        n_visits = 0;
+        cgroups = open_tree(tree, 50);
+        assert_in_range(n_visits, 1, 50);
+        n_visits = 0;
+        lose_events(tree);
+        follow_all(cgroups);
+        assert_in_range(n_visits, 1, 50);
+        assert_int_equal(cgroups_count(cgroups), 50);
+        cgroups_free(cgroups);
+}
+
+static void however_often_events_are_lost_the_tree_is_walked_once_in_a_while(void **state) {
+        struct tree *tree = *state;
+        struct cgroups *cgroups;
+        uint64_t late;
+
+        clock_still();
+        tree_directory(tree, "a/b/c");
+        cgroups = open_tree(tree, 100);
+        n_visits = 0;
+        for (unsigned i = 0; i < 3; i++) {
+                lose_events(tree);
+                follow_all(cgroups);
+                assert_int_equal(n_visits, 4);
+        }
+        lose_events(tree);
+        late = id_of(tree_directory(tree, "late"));
+        follow_all(cgroups);
+        check_path(cgroups, late, NULL);
+        clock_move(CGROUPS_RESCAN_NS - 1);
+        follow_all(cgroups);
+        assert_int_equal(n_visits, 4);
+        clock_move(1);
+        follow_all(cgroups);
+        assert_int_equal(n_visits, 9);
+        check_path(cgroups, late, "/late");
+        clock_move(2 * CGROUPS_RESCAN_NS);
+        follow_all(cgroups);
+        assert_int_equal(n_visits, 9); /* nothing was lost since */
+        cgroups_free(cgroups);
+}
+
+/* What is gone makes room for what came meanwhile, although the table was full. */
+static void when_events_were_lost_room_is_made_first(void **state) {
+        struct tree *tree = *state;
+        struct cgroups *cgroups;
+        uint64_t later[9];
+        char name[32];
+
+        for (unsigned i = 0; i < 9; i++) {
+                snprintf(name, sizeof name, "old%u", i);
+                tree_directory(tree, name);
+        }
+        cgroups = open_tree(tree, 10);
+        lose_events(tree);
+        for (unsigned i = 0; i < 9; i++) {
+                snprintf(name, sizeof name, "old%u", i);
+                assert_int_equal(rmdir(tree_path(tree, name)), 0);
+                snprintf(name, sizeof name, "new%u", i);
+                later[i] = id_of(tree_directory(tree, name));
+        }
+        follow_all(cgroups);
+        for (unsigned i = 0; i < 9; i++) {
+                snprintf(name, sizeof name, "/new%u", i);
+                check_path(cgroups, later[i], name);
+        }
+        assert_int_equal(cgroups_count(cgroups), 10);
         cgroups_free(cgroups);
 }
 
@@ -216,7 +319,12 @@ static void the_kernels_tree_reports_cgroups_that_come_and_go(void **state) {
         cgroups_free(cgroups);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
+static int teardown(void **state) {
+        clock_real();
+        return tree_teardown(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
@@ -225,6 +333,9 @@ int main(void) {
                 CASE(what_is_gone_keeps_its_name),
                 CASE(thousands_that_come_and_go_do_no_harm),
                 CASE(when_events_were_lost_the_tree_is_walked_again),
+                CASE(no_walk_looks_into_more_directories_than_allowed),
+                CASE(however_often_events_are_lost_the_tree_is_walked_once_in_a_while),
+                CASE(when_events_were_lost_room_is_made_first),
                 CASE(no_more_directories_than_allowed_are_watched),
                 CASE(a_path_is_confirmed_by_its_id),
                 CASE(links_and_files_are_no_cgroups),

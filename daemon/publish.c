@@ -214,24 +214,36 @@ static void fill_public(struct segment_fill *fill, const struct aggregate_result
         fill->host->services = n > 0 ? n - N_SERVICE_SPECIALS : 0;
 }
 
-static int write_view(struct publish *publish, enum publish_view view, const struct aggregate_result *result,
-                      const struct layout_facts *facts) {
-        struct segment *segment =
-                publish->successors[view] ? publish->successors[view] : publish->segments[view];
-        struct segment_fill fill;
+static struct segment *segment_of(const struct publish *publish, enum publish_view view) {
+        return publish->successors[view] ? publish->successors[view] : publish->segments[view];
+}
+
+/* publish_fit() made room, but what is copied is bounded by the segment itself. A slot that was begun and not filled is
+ * begun again with the next publication. */
+static int begin_view(const struct publish *publish, enum publish_view view, const struct aggregate_result *result,
+                      struct segment_fill *ret_fill) {
+        struct segment *segment = segment_of(publish, view);
 
         if (!segment)
                 return -ENOSPC; /* publish_fit() could not make one */
-        segment_begin(segment, &fill);
-        *fill.facts = *facts;
-        fill.facts->sequence = publish_next(publish);
-        fill.facts->rows_overflowed += result->rows_overflowed;
-        fill.count[LAYOUT_TABLE_HOST] = 1;
+        segment_begin(segment, ret_fill);
+        if (result->n_services > ret_fill->capacity[LAYOUT_TABLE_SERVICES] ||
+            (view == PUBLISH_FULL && result->n_processes > ret_fill->capacity[LAYOUT_TABLE_PROCESSES]))
+                return -ENOBUFS;
+        return 0;
+}
+
+static int write_view(struct publish *publish, enum publish_view view, const struct aggregate_result *result,
+                      const struct layout_facts *facts, struct segment_fill *fill) {
+        *fill->facts = *facts;
+        fill->facts->sequence = publish_next(publish);
+        fill->facts->rows_overflowed += result->rows_overflowed;
+        fill->count[LAYOUT_TABLE_HOST] = 1;
         if (view == PUBLISH_FULL)
-                fill_full(&fill, result);
+                fill_full(fill, result);
         else
-                fill_public(&fill, result);
-        return segment_publish(segment, &fill);
+                fill_public(fill, result);
+        return segment_publish(segment_of(publish, view), fill);
 }
 
 static void succeed(struct publish *publish, enum publish_view view, unsigned *ret_replaced) {
@@ -245,14 +257,20 @@ static void succeed(struct publish *publish, enum publish_view view, unsigned *r
 
 int publish_write(struct publish *publish, const struct aggregate *aggregate, const struct layout_facts *facts,
                   unsigned *ret_replaced) {
+        struct segment_fill fills[N_PUBLISH_VIEWS];
         struct aggregate_result result;
         bool is_first = !publish->segments[PUBLISH_PUBLIC];
         unsigned replaced = 0;
         int r = 0;
 
+        *ret_replaced = 0;
         aggregate_get(aggregate, &result);
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
+                r = begin_view(publish, i, &result, &fills[i]);
+        if (r < 0)
+                return r;
         for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
-                int error = write_view(publish, i, &result, facts);
+                int error = write_view(publish, i, &result, facts, &fills[i]);
 
                 if (error >= 0)
                         succeed(publish, i, &replaced);

@@ -325,6 +325,38 @@ static void without_a_directory_it_is_an_error_until_there_is_one(void **state) 
         check_both(stage);
 }
 
+/* As if publish_fit() had a fault, or had not been called. */
+static void more_rows_than_there_is_room_for_are_not_written(void **state) {
+        static const struct {
+                uint32_t n_pids, n_units;
+        } cases[] = { { 2000, 1 }, { 300, 300 } };
+        struct stage *stage = *state;
+        struct layout_facts facts = { .interval_ns = SCENE_SECOND };
+        unsigned replaced;
+
+        stage_open(stage, 5000, 5000);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                uint64_t sequence;
+
+                scene_next(&stage->scene, SCENE_SECOND);
+                scene_row(&stage->scene, 1, 1, 10);
+                step(stage);
+                check_both(stage);
+                sequence = publish_next(stage->publish);
+                scene_next(&stage->scene, SCENE_SECOND);
+                for (uint32_t pid = 1; pid <= cases[i].n_pids; pid++)
+                        scene_row(&stage->scene, pid, pid % cases[i].n_units, 10);
+                aggregate_update(stage->aggregate, &stage->scene.sample, sequence);
+                assert_int_equal(publish_write(stage->publish, stage->aggregate, &facts, &replaced), -ENOBUFS);
+                assert_int_equal(replaced, 0);
+                assert_int_equal(publish_next(stage->publish), sequence);
+                assert_int_equal(socktally_refresh(stage->full), SOCKTALLY_UNCHANGED);
+                assert_int_equal(socktally_refresh(stage->public), SOCKTALLY_UNCHANGED);
+                step(stage); /* with room it goes on */
+                check_both(stage);
+        }
+}
+
 static void files_have_their_modes_and_go_with_the_publisher(void **state) {
         struct stage *stage = *state;
         struct stat st;
@@ -352,6 +384,7 @@ int main(void) {
                 CASE(at_the_configured_size_the_rest_is_overflow),
                 CASE(without_memory_to_grow_the_small_segment_goes_on_and_adds_up),
                 CASE(without_a_directory_it_is_an_error_until_there_is_one),
+                CASE(more_rows_than_there_is_room_for_are_not_written),
                 CASE(files_have_their_modes_and_go_with_the_publisher),
         };
 

@@ -293,6 +293,8 @@ static void part_end(struct aggregate *a, struct part *part, bool has_exited) {
         if (a->config.is_without_services)
                 give_share(a, part, 1);
         memset(part->taken, 0, sizeof part->taken);
+        if (!part->is_orphan)
+                part->orphan_ns = a->now_ns;
         a->parts.n_orphans += !part->is_orphan;
         part->is_orphan = true;
 }
@@ -359,7 +361,8 @@ static void take_specials(struct aggregate *a, const struct sample *sample) {
                 take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
 }
 
-/* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. */
+/* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. Orphans are
+ * not lost: check_orphans() ends them. */
 static void forget_lost_parts(struct aggregate *a) {
         if (a->parts.n_used / 2 <= a->processes.max)
                 return;
@@ -372,6 +375,12 @@ static void forget_lost_parts(struct aggregate *a) {
                         settle(a, number, false);
                 }
         }
+}
+
+static bool is_gone(const struct aggregate *a, const struct part *part) {
+        if (part->pid != 0)
+                return !a->config.is_alive(a->config.userdata, part->pid, part->key.start_time);
+        return a->now_ns - part->orphan_ns >= (is_crowded(a) ? AGGREGATE_VISIBLE_NS : AGGREGATE_UNSEEN_NS);
 }
 
 /* No row of the kernel tells of the end of these. A look at some of them by turns. */
@@ -388,7 +397,7 @@ static void check_orphans(struct aggregate *a) {
                 if (!part->is_used || !part->is_orphan)
                         continue;
                 n_checks++;
-                if (a->config.is_alive(a->config.userdata, part->pid, part->key.start_time))
+                if (!is_gone(a, part))
                         continue;
                 part_drop(a, part);
                 settle(a, number, false);

@@ -36,6 +36,10 @@ struct aggregate_config {
 #define AGGREGATE_VISIBLE_NS UINT64_C(10000000000)
 #define AGGREGATE_VISIBLE_PUBLICATIONS 3
 
+/* A process that /proc here does not have (it is in another PID namespace) cannot be asked for. When the kernel's table
+ * was replaced, and it has not moved anything for so long since, it counts as gone; under pressure, sooner. */
+#define AGGREGATE_UNSEEN_NS UINT64_C(600000000000)
+
 /* What there is to publish; valid until the next call. Slots of processes that are not used are holes. */
 struct aggregate_result {
         const struct layout_host_row *host;

@@ -23,7 +23,18 @@
 
 #define GONE_MAX 2048  /* paths that are kept after their cgroups went */
 #define PATH_SIZE 1024 /* systemd stays far below */
+#define KEPT_MAGIC UINT32_C(0x31706763)
 #define WATCHED (IN_CREATE | IN_DELETE_SELF | IN_ONLYDIR | IN_DONT_FOLLOW)
+
+/* What cgroups_keep() writes: the front, and each path behind its length. */
+struct kept_front {
+        uint32_t magic, n;
+};
+
+struct kept_path {
+        uint64_t id;
+        uint32_t length, zero;
+};
 
 struct cgroup {
         uint64_t id;
@@ -141,8 +152,6 @@ static int add(struct cgroups *cgroups, uint64_t id, const char *path, uint32_t 
         char *copy;
         int r;
 
-        if (cgroups->n_here >= cgroups->max)
-                return -ENOBUFS;
         copy = strdup(path);
         if (!copy)
                 return -ENOMEM;
@@ -187,6 +196,8 @@ static int learn(struct cgroups *cgroups, const char *path) {
                 number = LOOKUP_NONE;
         }
         if (number == LOOKUP_NONE) {
+                if (cgroups->n_here >= cgroups->max)
+                        return -ENOBUFS;
                 r = add(cgroups, st.st_ino, path, &number);
                 if (r < 0)
                         return r;
@@ -379,6 +390,61 @@ int cgroups_confirm(struct cgroups *cgroups, uint64_t id, const char *path) {
         set_budget(cgroups);
         walk(cgroups, path, false);
         return 1;
+}
+
+static void keep_one(const struct cgroup *cgroup, FILE *file) {
+        struct kept_path kept = { .id = cgroup->id, .length = (uint32_t) strlen(cgroup->path) };
+
+        fwrite(&kept, sizeof kept, 1, file);
+        fwrite(cgroup->path, kept.length, 1, file);
+}
+
+/* Those that are gone come first, in the order in which they went, and are forgotten first by the next daemon, too. */
+int cgroups_keep(const struct cgroups *cgroups, FILE *file) {
+        struct kept_front front = { .magic = KEPT_MAGIC, .n = cgroups->n_here };
+
+        for (uint32_t i = 0; i < GONE_MAX; i++)
+                front.n += cgroups->gone[i] != LOOKUP_NONE;
+        fwrite(&front, sizeof front, 1, file);
+        for (uint32_t i = 0; i < GONE_MAX; i++) {
+                uint32_t number = cgroups->gone[(cgroups->gone_next + i) % GONE_MAX];
+
+                if (number != LOOKUP_NONE)
+                        keep_one(&cgroups->slots[number], file);
+        }
+        for (uint32_t i = 0; i < cgroups->n_slots; i++)
+                if (cgroups->slots[i].path && !cgroups->slots[i].is_gone)
+                        keep_one(&cgroups->slots[i], file);
+        return ferror(file) ? -EIO : 0;
+}
+
+static int restore_one(struct cgroups *cgroups, FILE *file) {
+        struct kept_path kept;
+        char path[PATH_SIZE];
+        uint32_t number;
+        int r;
+
+        if (fread(&kept, sizeof kept, 1, file) != 1 || kept.length == 0 || kept.length >= sizeof path ||
+            fread(path, kept.length, 1, file) != 1)
+                return -ESTALE;
+        path[kept.length] = '\0';
+        if (find_id(cgroups, kept.id) != LOOKUP_NONE)
+                return 0;
+        r = add(cgroups, kept.id, path, &number);
+        if (r >= 0)
+                set_gone(cgroups, number);
+        return r;
+}
+
+int cgroups_restore(struct cgroups *cgroups, FILE *file) {
+        struct kept_front front;
+        int r = 0;
+
+        if (fread(&front, sizeof front, 1, file) != 1 || front.magic != KEPT_MAGIC)
+                return -ESTALE;
+        for (uint32_t i = 0; i < front.n && r >= 0; i++)
+                r = restore_one(cgroups, file);
+        return r;
 }
 
 size_t cgroups_count(const struct cgroups *cgroups) {

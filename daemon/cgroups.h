@@ -7,6 +7,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct cgroups;
 
@@ -29,6 +30,10 @@ void cgroups_follow(struct cgroups *cgroups);
 const char *cgroups_path(const struct cgroups *cgroups, uint64_t id);
 /* True if this path is now the cgroup with this id; then it is known from here on. */
 int cgroups_confirm(struct cgroups *cgroups, uint64_t id, const char *path);
+/* All paths that are known, as bytes; and those of the daemon before, for cgroups that are gone by now. -ESTALE: it is
+ * not what cgroups_keep() writes; what was read until then is known. */
+int cgroups_keep(const struct cgroups *cgroups, FILE *file);
+int cgroups_restore(struct cgroups *cgroups, FILE *file);
 size_t cgroups_count(const struct cgroups *cgroups);
 
 #endif

@@ -55,6 +55,14 @@ struct identify *identify_free(struct identify *identify) {
         return NULL;
 }
 
+int identify_keep(const struct identify *identify, FILE *file) {
+        return identify->cgroups ? cgroups_keep(identify->cgroups, file) : 0;
+}
+
+int identify_restore(struct identify *identify, FILE *file) {
+        return identify->cgroups ? cgroups_restore(identify->cgroups, file) : 0;
+}
+
 int identify_fd(const struct identify *identify) {
         return identify->cgroups ? cgroups_fd(identify->cgroups) : -1;
 }

@@ -3,6 +3,7 @@
 #define SOCKTALLYD_IDENTIFY_H
 /* Which systemd unit a kernel row belongs to. Never blocks, asks no name service; what it remembers is bounded. */
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "daemon/sample.h"
 #include "daemon/unit.h"
@@ -17,6 +18,11 @@ struct identify_config {
 
 int identify_new(struct identify **ret_identify, const struct identify_config *config);
 struct identify *identify_free(struct identify *identify);
+
+/* Names of cgroups as bytes, and what the daemon before knew of them: rows of processes that ended while none ran have
+ * a unit by that alone. -ESTALE: what identify_keep() writes ends or goes on otherwise. */
+int identify_keep(const struct identify *identify, FILE *file);
+int identify_restore(struct identify *identify, FILE *file);
 
 /* A descriptor to poll, or -1; when it is readable, call identify_follow(). */
 int identify_fd(const struct identify *identify);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Against made-up /proc and cgroup trees of each kind of machine: pure version 2, hybrid, version 1, container. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,6 +86,68 @@ static void a_service_that_is_gone_is_still_named(void **state) {
         identify_follow(machine.identify);
         check(&machine, id, 0, "short.service", UNIT_SYSTEM);
         identify_free(machine.identify);
+}
+
+/* Its process ended while no daemon ran: the next one knows the name from the one before. */
+static void a_service_that_went_between_two_daemons_is_still_named(void **state) {
+        struct machine machine = machine_open(*state, true);
+        uint64_t early = cgroup_make(&machine, "/system.slice/early.service"),
+                 late = cgroup_make(&machine, "/system.slice/late.service"),
+                 here = cgroup_make(&machine, "/system.slice/here.service");
+        FILE *file = tmpfile();
+
+        assert_non_null(file);
+        identify_follow(machine.identify);
+        assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/early.service")), 0);
+        identify_follow(machine.identify);
+        for (unsigned i = 0; i < 3; i++) { /* each daemon hands on what it got, though it may not live for long */
+                rewind(file);
+                assert_int_equal(identify_keep(machine.identify, file), 0);
+                identify_free(machine.identify);
+                if (i == 0)
+                        assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/late.service")), 0);
+                machine = machine_open(*state, true);
+                check(&machine, early, 0, "", UNIT_SYSTEM);
+                check(&machine, late, 0, "", UNIT_SYSTEM);
+                rewind(file);
+                assert_int_equal(identify_restore(machine.identify, file), 0);
+                check(&machine, early, 0, "early.service", UNIT_SYSTEM);
+                check(&machine, late, 0, "late.service", UNIT_SYSTEM);
+                check(&machine, here, 0, "here.service", UNIT_SYSTEM);
+        }
+        identify_free(machine.identify);
+        fclose(file);
+}
+
+static void kept_names_that_make_no_sense_are_refused(void **state) {
+        static const uint64_t noise[] = { 3, 4, 5, UINT64_MAX, 7, 8 };
+        struct machine machine = machine_open(*state, true);
+        FILE *file = tmpfile();
+        long size;
+
+        assert_non_null(file);
+        setvbuf(file, NULL, _IONBF, 0); /* each call sees what is in the file now */
+        cgroup_make(&machine, "/system.slice/a.service");
+        identify_follow(machine.identify);
+        assert_int_equal(identify_keep(machine.identify, file), 0);
+        size = ftell(file);
+        for (long n = size - 1; n >= 0; n--) {
+                assert_int_equal(ftruncate(fileno(file), n), 0);
+                rewind(file);
+                assert_int_equal(identify_restore(machine.identify, file), -ESTALE);
+        }
+        rewind(file);
+        fwrite(noise, sizeof noise, 1, file);
+        rewind(file);
+        assert_int_equal(identify_restore(machine.identify, file), -ESTALE);
+        identify_free(machine.identify);
+        machine = machine_open(*state, false);
+        rewind(file);
+        assert_int_equal(identify_keep(machine.identify, file), 0);
+        rewind(file);
+        assert_int_equal(identify_restore(machine.identify, file), 0);
+        identify_free(machine.identify);
+        fclose(file);
 }
 
 static void on_version_1_systemds_own_hierarchy_counts(void **state) {
@@ -186,6 +249,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(a_cgroup_is_named_without_asking_its_process),
                 CASE(a_service_that_is_gone_is_still_named),
+                CASE(a_service_that_went_between_two_daemons_is_still_named),
+                CASE(kept_names_that_make_no_sense_are_refused),
                 CASE(on_version_1_systemds_own_hierarchy_counts),
                 CASE(a_path_that_looks_like_a_hierarchy_is_only_a_path),
                 CASE(without_any_cgroup2_the_process_is_asked),

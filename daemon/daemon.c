@@ -124,7 +124,7 @@ static void show_status(struct daemon *d) {
 }
 
 static void keep_totals(struct daemon *d) {
-        int r = keeper_save(d->keeper, d->collect, d->aggregate, publish_next(d->publish) - 1);
+        int r = keeper_save(d->keeper, d->collect, d->aggregate, d->identify, publish_next(d->publish) - 1);
 
         log_change(&d->keep_error, r, "keep the totals for the next start", "they begin anew then");
 }
@@ -360,6 +360,8 @@ static int start_identify(struct daemon *d) {
         }
         if (r < 0)
                 log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
+        if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
+                (void) identify_restore(d->identify, d->keep.state);
         return r;
 }
 

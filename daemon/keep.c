@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/aggregate.h"
+#include "daemon/identify.h"
 #include "daemon/keep.h"
 
 #define STATE "socktally-state"
@@ -169,7 +170,8 @@ static int store_file(struct keeper *keeper) {
         return r;
 }
 
-int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate, uint64_t sequence) {
+int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
+                const struct identify *identify, uint64_t sequence) {
         int r;
 
         if (!keeper)
@@ -180,6 +182,8 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct agg
         rewind(keeper->file);
         fwrite(&keeper->front, sizeof keeper->front, 1, keeper->file);
         r = aggregate_keep(aggregate, keeper->file);
+        if (r >= 0)
+                r = identify_keep(identify, keeper->file);
         if (fflush(keeper->file) != 0 && r >= 0)
                 r = -EIO;
         if (r >= 0)

@@ -11,6 +11,7 @@
 #include "daemon/collect-keep.h"
 
 struct aggregate;
+struct identify;
 
 /* Of the daemon before. */
 struct keep {
@@ -37,7 +38,8 @@ struct keeper *keeper_free(struct keeper *keeper);
 /* Before anything changes in the kernel or in the totals: from now on they do not agree with what was kept. */
 void keeper_begin(struct keeper *keeper);
 /* Now they do: keeps what there is. */
-int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate, uint64_t sequence);
+int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
+                const struct identify *identify, uint64_t sequence);
 /* Returns when the manager has all, or does not answer. */
 void keeper_wait(struct keeper *keeper);
 

@@ -96,10 +96,17 @@ static int read_services(struct aggregate *a, const struct kept *kept, FILE *fil
         a->services = kept->services;
         a->services.by_unit = a->services.by_closed = LOOKUP_NULL;
         a->services.closed = NULL;
+        a->services.n_refs = NULL;
         a->services.rows = read_slots(file, sizeof *a->services.rows, kept->services.n_rows, &a->services.n_allocated);
         if (a->services.rows)
                 a->services.closed = read_slots(file, sizeof *a->services.closed, kept->services.n_closed, &unused);
         return a->services.closed ? services_index(&a->services) : -EIO;
+}
+
+static void refer_to_services(struct aggregate *a) {
+        for (uint32_t i = 0; i < a->parts.n_slots; i++)
+                if (a->parts.slots[i].is_used)
+                        services_ref(&a->services, a->parts.slots[i].service);
 }
 
 static int read_all(struct aggregate *a, const struct kept *kept, FILE *file) {
@@ -115,7 +122,11 @@ static int read_all(struct aggregate *a, const struct kept *kept, FILE *file) {
         r = read_processes(a, kept, file);
         if (r >= 0)
                 r = read_parts(a, kept, file);
-        return r < 0 ? r : read_services(a, kept, file);
+        if (r >= 0)
+                r = read_services(a, kept, file);
+        if (r >= 0)
+                refer_to_services(a);
+        return r;
 }
 
 int aggregate_restore(struct aggregate **ret_aggregate, const struct aggregate_config *config, FILE *file) {

@@ -211,6 +211,7 @@ static void part_drop(struct aggregate *a, struct part *part) {
 
         if (a->config.is_without_services)
                 give_share(a, part, 1);
+        services_unref(&a->services, part->service);
         if (!is_special(part->process)) {
                 uint32_t number = (uint32_t) (part - a->parts.slots), *link = &process->first_part;
 
@@ -242,7 +243,8 @@ static struct part *part_new(struct aggregate *a, const struct sample_row *row) 
         if (parts_add(&a->parts, &row->key, &part) < 0)
                 return NULL;
         a->config.identify(a->config.userdata, &row->key, &row->row, &unit);
-        part->service = services_get(&a->services, &unit, a->now_ns);
+        part->service = services_get(&a->services, &unit, a->now_ns, a->sequence);
+        services_ref(&a->services, part->service);
         process_add_part(a, process_get(a, &row->key, part->service), part);
         return part;
 }
@@ -439,8 +441,10 @@ static void shrink_processes(struct aggregate *a, uint32_t n) {
 /* Services beyond n are the overflow row from now on. */
 static void leave_services(struct aggregate *a, uint32_t n) {
         for (uint32_t i = 0; i < a->parts.n_slots; i++)
-                if (a->parts.slots[i].service >= n)
+                if (a->parts.slots[i].is_used && a->parts.slots[i].service >= n) {
                         a->parts.slots[i].service = SERVICE_OVERFLOW;
+                        services_ref(&a->services, SERVICE_OVERFLOW);
+                }
         for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
                 if (a->processes.slots[i].service >= n)
                         a->processes.slots[i].service = SERVICE_OVERFLOW;
@@ -547,5 +551,6 @@ void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_resul
                 .peak_services = a->services.peak,
                 .rows_overflowed = a->rows_overflowed,
                 .services_overflowed = a->services.n_overflowed,
+                .users_merged = a->services.users_merged,
         };
 }

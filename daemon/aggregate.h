@@ -51,6 +51,7 @@ struct aggregate_result {
         uint32_t peak_processes, peak_services; /* most that there ever were */
         uint64_t rows_overflowed;      /* processes that got no row of their own here */
         uint64_t services_overflowed;
+        const uint64_t *users_merged;  /* of the services' overflow row, what users' units had */
 };
 
 int aggregate_new(struct aggregate **ret_aggregate, const struct aggregate_config *config);

@@ -197,6 +197,15 @@ static void add_service(struct layout_service_row *sum, const struct layout_serv
                 sum->changed = row->changed;
 }
 
+/* What users' units had before their rows went is in the overflow row, but must stay where it was. */
+static void move_users_share(struct layout_service_row *rows, const uint64_t *share) {
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (!counter_is_gauge(m)) {
+                        rows[SERVICE_NO_UNIT].counters[m] += share[m];
+                        rows[SERVICE_OVERFLOW].counters[m] -= share[m];
+                }
+}
+
 /* The rows that are no unit come first (services.h), so the sum that users' services go to is already there. */
 static void fill_public(struct segment_fill *fill, const struct aggregate_result *result) {
         uint32_t n = 0;
@@ -209,6 +218,8 @@ static void fill_public(struct segment_fill *fill, const struct aggregate_result
                 else
                         fill->services[n++] = *row;
         }
+        if (n > 0)
+                move_users_share(fill->services, result->users_merged);
         fill->count[LAYOUT_TABLE_SERVICES] = n;
         *fill->host = *result->host;
         fill->host->services = n > 0 ? n - N_SERVICE_SPECIALS : 0;
@@ -237,7 +248,7 @@ static int write_view(struct publish *publish, enum publish_view view, const str
                       const struct layout_facts *facts, struct segment_fill *fill) {
         *fill->facts = *facts;
         fill->facts->sequence = publish_next(publish);
-        fill->facts->rows_overflowed += result->rows_overflowed;
+        fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
         fill->count[LAYOUT_TABLE_HOST] = 1;
         if (view == PUBLISH_FULL)
                 fill_full(fill, result);

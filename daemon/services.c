@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Rows are kept in the form in which they are published: publishing them is one copy. The table grows with use; at its
- * bound, further units share the overflow row, so the sum stays whole.
+ * bound, further units take the places of those that are over, or share the overflow row, so the sum stays whole.
  */
 #include <assert.h>
 #include <errno.h>
@@ -41,12 +41,17 @@ static uint32_t hash_unit(const char *name, uint32_t uid) {
 static int grow(struct services *services) {
         uint32_t n = services->n_allocated ? services->n_allocated * 2 : 64;
         struct layout_service_row *rows;
+        uint32_t *n_refs;
 
         if (services->n_rows < services->n_allocated)
                 return 0;
         if (n > services->max)
                 n = services->max;
-        rows = realloc(services->rows, n * sizeof *rows);
+        n_refs = reallocarray(services->n_refs, n, sizeof *n_refs);
+        if (!n_refs)
+                return -ENOMEM;
+        services->n_refs = n_refs;
+        rows = reallocarray(services->rows, n, sizeof *rows);
         if (!rows)
                 return -ENOMEM;
         services->rows = rows;
@@ -54,16 +59,17 @@ static int grow(struct services *services) {
         return 0;
 }
 
-static struct layout_service_row *append(struct services *services, uint32_t kind, uint32_t uid, uint64_t now_ns) {
-        struct layout_service_row *row = &services->rows[services->n_rows++];
+static void row_init(struct services *services, uint32_t number, uint32_t kind, uint32_t uid, uint64_t now_ns) {
+        services->rows[number] = (struct layout_service_row) { .kind = kind, .uid = uid, .start_time = now_ns };
+        services->n_refs[number] = 0;
+}
 
-        memset(row, 0, sizeof *row);
-        row->kind = kind;
-        row->uid = uid;
-        row->start_time = now_ns;
+static uint32_t append(struct services *services) {
+        uint32_t number = services->n_rows++;
+
         if (services->n_rows > services->peak)
                 services->peak = services->n_rows;
-        return row;
+        return number;
 }
 
 int services_init(struct services *services, uint32_t max) {
@@ -80,13 +86,16 @@ int services_init(struct services *services, uint32_t max) {
         if (r < 0)
                 return r;
         for (unsigned i = 0; i < N_SERVICE_SPECIALS; i++)
-                append(services, kinds[i], LAYOUT_NO_UID, 0);
+                row_init(services, append(services), kinds[i], LAYOUT_NO_UID, 0);
         return 0;
 }
 
 int services_index(struct services *services) {
         int r;
 
+        services->n_refs = calloc(services->n_allocated, sizeof *services->n_refs);
+        if (!services->n_refs)
+                return -ENOMEM;
         r = lookup_reserve_all(&services->by_unit, services->n_rows);
         if (r == 0)
                 r = lookup_reserve_all(&services->by_closed, services->n_closed);
@@ -99,13 +108,50 @@ int services_index(struct services *services) {
 
 void services_done(struct services *services) {
         free(services->rows);
+        free(services->n_refs);
         free(services->closed);
         lookup_done(&services->by_unit);
         lookup_done(&services->by_closed);
         *services = (struct services) { 0 };
 }
 
-uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns) {
+/* What a row had goes to the overflow row, and its unit is not found any more. */
+static void merge(struct services *services, uint32_t number, uint64_t sequence) {
+        struct layout_service_row *row = &services->rows[number], *overflow = &services->rows[SERVICE_OVERFLOW];
+
+        counters_add(overflow->counters, row->counters);
+        overflow->processes += row->processes;
+        overflow->changed = sequence;
+        lookup_remove(&services->by_unit, hash_unit(row->service, row->uid), number);
+}
+
+/* The place of a unit that is over, or LOOKUP_NONE. They take turns, so that the search is short. */
+static uint32_t replace(struct services *services, uint64_t sequence) {
+        for (uint32_t i = N_SERVICE_SPECIALS; i < services->n_rows; i++) {
+                uint32_t number = N_SERVICE_SPECIALS + services->next++ % (services->n_rows - N_SERVICE_SPECIALS);
+                const struct layout_service_row *row = &services->rows[number];
+
+                if (row->processes > 0 || services->n_refs[number] > 0)
+                        continue;
+                if (row->uid != UNIT_SYSTEM)
+                        counters_add(services->users_merged, row->counters);
+                merge(services, number, sequence);
+                return number;
+        }
+        return LOOKUP_NONE;
+}
+
+/* A row for a unit that has none, or LOOKUP_NONE. */
+static uint32_t make_row(struct services *services, uint64_t sequence) {
+        int r = lookup_reserve(&services->by_unit);
+
+        if (r >= 0 && services->n_rows < services->max && grow(services) >= 0)
+                return append(services);
+        services->n_overflowed++;
+        return r < 0 ? LOOKUP_NONE : replace(services, sequence);
+}
+
+uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns, uint64_t sequence) {
         struct service_key key = { unit->name, unit->uid };
         uint32_t hash = hash_unit(unit->name, unit->uid), number;
 
@@ -114,30 +160,31 @@ uint32_t services_get(struct services *services, const struct unit *unit, uint64
         number = lookup_find(&services->by_unit, hash, match_unit, services, &key);
         if (number != LOOKUP_NONE)
                 return number;
-        if (lookup_find(&services->by_closed, hash, match_closed, services, &key) != LOOKUP_NONE ||
-            services->n_rows >= services->max || grow(services) < 0 || lookup_reserve(&services->by_unit) < 0) {
+        if (lookup_find(&services->by_closed, hash, match_closed, services, &key) != LOOKUP_NONE)
                 services->n_overflowed++;
+        else
+                number = make_row(services, sequence);
+        if (number == LOOKUP_NONE)
                 return SERVICE_OVERFLOW;
-        }
-        number = services->n_rows;
-        strcpy(append(services, SOCKTALLY_ROW_SERVICE, unit->uid, now_ns)->service, unit->name);
+        row_init(services, number, SOCKTALLY_ROW_SERVICE, unit->uid, now_ns);
+        strcpy(services->rows[number].service, unit->name);
         lookup_add(&services->by_unit, hash, number);
         return number;
 }
 
-void services_shrink(struct services *services, uint32_t n, uint64_t sequence) {
-        struct layout_service_row *overflow = &services->rows[SERVICE_OVERFLOW];
+void services_ref(struct services *services, uint32_t number) {
+        services->n_refs[number]++;
+}
 
+void services_unref(struct services *services, uint32_t number) {
+        services->n_refs[number]--;
+}
+
+void services_shrink(struct services *services, uint32_t n, uint64_t sequence) {
         if (n < N_SERVICE_SPECIALS)
                 n = N_SERVICE_SPECIALS;
-        while (services->n_rows > n) {
-                struct layout_service_row *row = &services->rows[--services->n_rows];
-
-                counters_add(overflow->counters, row->counters);
-                overflow->processes += row->processes;
-                overflow->changed = sequence;
-                lookup_remove(&services->by_unit, hash_unit(row->service, row->uid), services->n_rows);
-        }
+        while (services->n_rows > n)
+                merge(services, --services->n_rows, sequence);
 }
 
 static int reserve_closed(struct services *services, uint32_t n) {

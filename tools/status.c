@@ -196,7 +196,8 @@ static void print_numbers(const struct status *status, bool is_exact) {
         if (info->sockets_overflowed == 0 && info->rows_overflowed == 0)
                 (void)puts("none");
         else
-                (void)printf("%" PRIu64 " calls on sockets beyond the cap, %" PRIu64 " times no room for a process\n",
+                (void)printf("%" PRIu64 " calls on sockets beyond the cap, %" PRIu64
+                             " times no room for a process or unit\n",
                              info->sockets_overflowed, info->rows_overflowed);
         print_label("Cost");
         (void)printf("%s of CPU time per interval, %" PRIu64 ".%02" PRIu64 " %% of one CPU\n",

@@ -325,6 +325,48 @@ static void without_a_directory_it_is_an_error_until_there_is_one(void **state) 
         check_both(stage);
 }
 
+static uint64_t bytes_of_kind(const struct socktally *reader, enum socktally_row_kind kind) {
+        struct socktally_row row;
+
+        for (size_t i = 0; i < socktally_count(reader, SOCKTALLY_TABLE_SERVICES); i++) {
+                assert_int_equal(socktally_row(reader, SOCKTALLY_TABLE_SERVICES, i, &row), 0);
+                if (value(reader, &row, "kind") == (uint64_t) kind)
+                        return value(reader, &row, "tcp_tx_bytes");
+        }
+        fail();
+        return 0;
+}
+
+static void a_new_unit_takes_the_place_of_one_that_is_over(void **state) {
+        struct stage *stage = *state;
+        struct sample_row *row;
+        struct socktally_info info = { .size = sizeof info };
+
+        stage_open(stage, 100, N_SERVICE_SPECIALS + 1);
+        scene_row(&stage->scene, 1, 1001, 10); /* of a user */
+        step(stage);
+        check_both(stage);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10);
+        scene_next(&stage->scene, SCENE_SECOND);
+        row = scene_row(&stage->scene, 1, 1001, 10);
+        row->row.exited = 1;
+        row->is_last = true;
+        for (unsigned i = 0; i < 12; i++) {
+                step(stage);
+                scene_next(&stage->scene, SCENE_SECOND);
+        }
+        scene_row(&stage->scene, 2, 2, 5);
+        step(stage);
+        check_both(stage);
+        assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_SERVICE), 5);
+        assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_OVERFLOW), 10);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_SERVICE), 5);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_OVERFLOW), 0);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10); /* as before */
+        assert_int_equal(socktally_get_info(stage->full, &info), 0);
+        assert_int_equal(info.rows_overflowed, 1000 + 1);
+}
+
 /* As if publish_fit() had a fault, or had not been called. */
 static void more_rows_than_there_is_room_for_are_not_written(void **state) {
         static const struct {
@@ -384,6 +426,7 @@ int main(void) {
                 CASE(at_the_configured_size_the_rest_is_overflow),
                 CASE(without_memory_to_grow_the_small_segment_goes_on_and_adds_up),
                 CASE(without_a_directory_it_is_an_error_until_there_is_one),
+                CASE(a_new_unit_takes_the_place_of_one_that_is_over),
                 CASE(more_rows_than_there_is_room_for_are_not_written),
                 CASE(files_have_their_modes_and_go_with_the_publisher),
         };

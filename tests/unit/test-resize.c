@@ -45,14 +45,18 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         return !stage->is_gone[pid];
 }
 
-static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_twin) {
-        struct aggregate_config config = {
+static struct aggregate_config config_of(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+        return (struct aggregate_config) {
                 .max_processes = max_processes + N_PROCESS_SPECIALS,
                 .max_services = max_services + N_SERVICE_SPECIALS,
                 .identify = identify,
                 .is_alive = is_alive,
                 .userdata = stage,
         };
+}
+
+static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_twin) {
+        struct aggregate_config config = config_of(stage, max_processes, max_services);
 
         assert_int_equal(aggregate_new(&stage->aggregate, &config), 0);
         if (has_twin)
@@ -377,6 +381,52 @@ static void closed_services_do_not_come_again(void **state) {
         assert_int_equal(stage->result.n_services, 4 + N_SERVICE_SPECIALS);
 }
 
+static uint64_t unit_bytes(const struct stage *stage, const char *name) {
+        for (uint32_t i = N_SERVICE_SPECIALS; i < stage->result.n_services; i++)
+                if (strcmp(stage->result.services[i].service, name) == 0)
+                        return stage->result.services[i].counters[METRIC];
+        fail_msg("there is no %s", name);
+        return 0;
+}
+
+/* As by a process that ends and one that begins. */
+static void keep_and_restore(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+        struct aggregate_config config = config_of(stage, max_processes, max_services);
+        FILE *file = tmpfile();
+
+        assert_non_null(file);
+        assert_int_equal(aggregate_keep(stage->aggregate, file), 0);
+        aggregate_free(stage->aggregate);
+        rewind(file);
+        assert_int_equal(aggregate_restore(&stage->aggregate, &config, file), 0);
+        fclose(file);
+}
+
+/* Its process is not shown any more; what the kernel still counts for it is the unit's, in the next process too. */
+static void a_unit_that_a_kernel_row_feeds_keeps_its_row(void **state) {
+        struct stage *stage = *state;
+
+        open_tables(stage, 100, 1, false);
+        for (unsigned i = 0; i < 14; i++) {
+                scene_row(&stage->scene, 7, 2, 100)->row.exited = 1;
+                step(stage);
+        }
+        assert_int_equal(stage->result.services[N_SERVICE_SPECIALS].processes, 0);
+        keep_and_restore(stage, 100, 1);
+        scene_row(&stage->scene, 8, 4, 1);
+        scene_row(&stage->scene, 7, 2, 110)->row.exited = 1;
+        step(stage);
+        assert_int_equal(unit_bytes(stage, "unit-2.service"), 110);
+        assert_int_equal(stage->result.services_overflowed, 1);
+        scene_row(&stage->scene, 7, 2, 111)->row.exited = 1;
+        stage->scene.rows[0].is_last = true;
+        step(stage);
+        scene_row(&stage->scene, 9, 6, 5);
+        step(stage);
+        assert_int_equal(unit_bytes(stage, "unit-6.service"), 5);
+        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 111 + 1);
+}
+
 /* What the kernel would know of the processes of the long run. */
 struct actor {
         uint32_t pid;
@@ -476,6 +526,7 @@ int main(void) {
                 CASE(a_process_that_never_had_a_row_gets_one_when_there_is_room),
                 CASE(what_has_ended_makes_room_first),
                 CASE(closed_services_do_not_come_again),
+                CASE(a_unit_that_a_kernel_row_feeds_keeps_its_row),
                 CASE(a_long_run_of_changes_adds_up_and_nothing_goes_backwards),
                 CASE(services_that_were_not_kept_have_all_that_was_moved_when_they_are_kept_again),
         };

@@ -127,12 +127,12 @@ static void a_service_is_its_name_and_its_manager(void **state) {
         uint32_t a, b;
 
         assert_int_equal(services_init(&services, 100), 0);
-        a = services_get(&services, &system, 5);
-        b = services_get(&services, &user, 6);
+        a = services_get(&services, &system, 5, 1);
+        b = services_get(&services, &user, 6, 1);
         assert_int_not_equal(a, b);
-        assert_int_equal(services_get(&services, &system, 7), a);
-        assert_int_equal(services_get(&services, &user, 7), b);
-        assert_int_equal(services_get(&services, &none, 7), SERVICE_NO_UNIT);
+        assert_int_equal(services_get(&services, &system, 7, 1), a);
+        assert_int_equal(services_get(&services, &user, 7, 1), b);
+        assert_int_equal(services_get(&services, &none, 7, 1), SERVICE_NO_UNIT);
         assert_int_equal(services.rows[a].start_time, 5);
         assert_int_equal(services.rows[a].uid, LAYOUT_NO_UID);
         assert_int_equal(services.rows[b].uid, 1000);
@@ -151,9 +151,45 @@ static void services_beyond_the_bound_share_the_overflow_row(void **state) {
 
                 snprintf(name, sizeof name, "s%u.service", i);
                 unit = unit_of(name, UNIT_SYSTEM);
-                number = services_get(&services, &unit, 1);
+                number = services_get(&services, &unit, 1, 1);
                 assert_true(i < 100 ? number == N_SERVICE_SPECIALS + i : number == SERVICE_OVERFLOW);
+                services_ref(&services, number);
         }
+        assert_int_equal(services.n_overflowed, 100);
+        services_done(&services);
+}
+
+static void a_service_that_nothing_feeds_makes_room_for_another(void **state) {
+        struct unit a = unit_of("a.service", UNIT_SYSTEM), b = unit_of("b.service", 1000),
+                    c = unit_of("c.service", UNIT_SYSTEM), d = unit_of("d.service", UNIT_SYSTEM);
+        struct services services;
+        uint32_t number;
+
+        assert_int_equal(services_init(&services, N_SERVICE_SPECIALS + 2), 0);
+        number = services_get(&services, &a, 1, 1);
+        services_ref(&services, number);
+        services.rows[number].counters[0] = 10;
+        number = services_get(&services, &b, 1, 1);
+        services_ref(&services, number);
+        services.rows[number].counters[0] = 20;
+        assert_int_equal(services_get(&services, &c, 2, 2), SERVICE_OVERFLOW);
+        services_unref(&services, number);
+        services.rows[number].processes = 1; /* shown, although it has ended */
+        assert_int_equal(services_get(&services, &c, 3, 3), SERVICE_OVERFLOW);
+        services.rows[number].processes = 0;
+        assert_int_equal(services_get(&services, &c, 4, 4), number);
+        assert_string_equal(services.rows[number].service, "c.service");
+        assert_int_equal(services.rows[number].uid, LAYOUT_NO_UID);
+        assert_int_equal(services.rows[number].counters[0], 0);
+        assert_int_equal(services.rows[number].start_time, 4);
+        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 20);
+        assert_int_equal(services.rows[SERVICE_OVERFLOW].changed, 4);
+        assert_int_equal(services.users_merged[0], 20);
+        assert_int_equal(services_get(&services, &c, 5, 5), number);
+        services_ref(&services, number);
+        assert_int_equal(services_get(&services, &d, 6, 6), SERVICE_OVERFLOW);
+        assert_int_equal(services_get(&services, &b, 6, 6), SERVICE_OVERFLOW); /* it has no row any more */
+        assert_int_equal(services.n_overflowed, 5);
         services_done(&services);
 }
 
@@ -162,8 +198,8 @@ static void shrinking_keeps_the_sum(void **state) {
         struct services services;
 
         assert_int_equal(services_init(&services, 100), 0);
-        services.rows[services_get(&services, &a, 1)].counters[0] = 10;
-        services.rows[services_get(&services, &b, 1)].counters[0] = 20;
+        services.rows[services_get(&services, &a, 1, 1)].counters[0] = 10;
+        services.rows[services_get(&services, &b, 1, 1)].counters[0] = 20;
         services_shrink(&services, N_SERVICE_SPECIALS + 1, 9);
         assert_int_equal(services.n_rows, N_SERVICE_SPECIALS + 1);
         assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 20);
@@ -171,7 +207,7 @@ static void shrinking_keeps_the_sum(void **state) {
         services_shrink(&services, 0, 10);
         assert_int_equal(services.n_rows, N_SERVICE_SPECIALS);
         assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 30);
-        assert_int_equal(services_get(&services, &a, 1), N_SERVICE_SPECIALS);
+        assert_int_equal(services_get(&services, &a, 1, 1), N_SERVICE_SPECIALS);
         services_done(&services);
 }
 
@@ -198,6 +234,7 @@ int main(void) {
                 cmocka_unit_test(those_that_are_gone_stand_in_the_order_in_which_they_went),
                 cmocka_unit_test(a_service_is_its_name_and_its_manager),
                 cmocka_unit_test(services_beyond_the_bound_share_the_overflow_row),
+                cmocka_unit_test(a_service_that_nothing_feeds_makes_room_for_another),
                 cmocka_unit_test(shrinking_keeps_the_sum),
                 cmocka_unit_test(counters_add_up_and_gauges_do_not),
         };

@@ -33,6 +33,8 @@ struct grid *grid_new(const struct grid_column *columns, size_t n, const struct 
                 err(STATUS_FAILED, "cannot make a table");
         grid->n_columns = n;
         r = scols_table_enable_noheadings(grid->table, !options->has_legend);
+        if (r == 0) /* grid_add() escapes */
+                r = scols_table_enable_noencoding(grid->table, 1);
         if (r == 0 && has_color)
                 r = scols_table_enable_colors(grid->table, 1);
         for (size_t i = 0; i < n && r == 0; i++)

@@ -53,6 +53,8 @@ enum exit_status table_print(const struct listing *listing, const struct choice 
         scols_init_debug(0);
         table = scols_new_table();
         r = table ? 0 : -ENOMEM;
+        if (r == 0) /* cells are safe to print, see cell.c; a second time would escape the backslashes */
+                r = scols_table_enable_noencoding(table, 1);
         if (r == 0 && has_color)
                 r = scols_table_enable_colors(table, 1);
         if (r == 0)

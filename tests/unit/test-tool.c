@@ -311,6 +311,23 @@ static void lists_show_readable_numbers_and_dashes_for_unknown(void **state) {
         fixture_done(&fixture);
 }
 
+/* What the terminal cannot show in place; a unit's own escapes are as systemctl prints them. */
+static void names_are_escaped_once_in_every_table(void **state) {
+        static const char *const commands[] = { "processes", "top" };
+        struct fixture fixture;
+        struct outcome outcome;
+
+        fixture_start(&fixture, true);
+        for (size_t i = 0; i < 2; i++) {
+                RUN(&fixture, &outcome, commands[i]);
+                assert_int_equal(outcome.status, 0);
+                assert_non_null(strstr(outcome.out, " batch-my\\x2djob.service\n"));
+                assert_non_null(strstr(outcome.out, " gone\\xe2\\x80\\xae "));
+                outcome_done(&outcome);
+        }
+        fixture_done(&fixture);
+}
+
 static void rows_that_are_no_process_have_a_name_in_brackets_and_no_pid(void **state) {
         struct fixture fixture;
         struct outcome outcome;
@@ -561,6 +578,7 @@ int main(void) {
                 cmocka_unit_test(top_prints_one_object_per_line_and_refresh),
                 cmocka_unit_test(top_without_a_terminal_prints_one_refresh_as_text),
                 cmocka_unit_test(lists_show_readable_numbers_and_dashes_for_unknown),
+                cmocka_unit_test(names_are_escaped_once_in_every_table),
                 cmocka_unit_test(rows_that_are_no_process_have_a_name_in_brackets_and_no_pid),
                 cmocka_unit_test(rows_come_in_the_order_that_was_asked_for),
                 cmocka_unit_test(without_a_daemon_it_says_how_to_start_one_and_exits_3),

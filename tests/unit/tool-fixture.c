@@ -27,7 +27,7 @@ static const struct {
 } processes[FIXTURE_N_PROCESSES] = {
         { 101, 0, SOCKTALLY_ROW_PROCESS, 0, "nginx", "nginx.service", "", "" },
         { 102, 65534, SOCKTALLY_ROW_PROCESS, 0, "huge", "", "org.example.Huge", "box" },
-        { 103, 4000000000, SOCKTALLY_ROW_PROCESS, 1, "gone", "batch.service", "", "" },
+        { 103, 4000000000, SOCKTALLY_ROW_PROCESS, 1, "gone\xe2\x80\xae", "batch-my\\x2djob.service", "", "" },
         { 0, LAYOUT_NO_UID, SOCKTALLY_ROW_KERNEL, 0, "", "", "", "" },
         { 0, LAYOUT_NO_UID, SOCKTALLY_ROW_OVERFLOW, 0, "", "", "", "" },
         { 0, LAYOUT_NO_UID, SOCKTALLY_ROW_EXITED, 0, "", "", "", "" },

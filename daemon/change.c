@@ -125,6 +125,10 @@ static const struct {
         [SETTING_LOG_LEVEL] = { apply_log_level, NULL },
 };
 
+bool change_waits_for_start(size_t number) {
+        return actions[number].apply == refuse_until_start;
+}
+
 int change_setting(struct daemon *d, size_t number, const char *value, const char *source,
                    struct control_error *ret_error) {
         char reason[256] = "", old[SETTINGS_VALUE_SIZE], new[SETTINGS_VALUE_SIZE];

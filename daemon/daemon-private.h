@@ -82,6 +82,8 @@ enum control_failure control_failure_of(int error);
  * already is no change: its source stays what it was. */
 int change_setting(struct daemon *daemon, size_t number, const char *value, const char *source,
                    struct control_error *ret_error);
+/* Does the setting apply only when the daemon starts? */
+bool change_waits_for_start(size_t number);
 /* What settings_set() or its like refused, with what is allowed. Returns error. */
 int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error);
 

@@ -94,13 +94,15 @@ static void take_refusal(struct problems *problems, const char *source, const st
 
 static void apply_all(struct daemon *d, const struct settings *wanted, struct problems *problems) {
         char value[SETTINGS_VALUE_SIZE];
+        const struct setting *table;
         struct control_error error;
 
+        settings_table(&table);
         for (size_t i = 0; i < N_SETTINGS; i++) {
                 settings_format(wanted, i, value);
-                if (i == SETTING_SOCKETS && !settings_is_same(wanted, &d->settings, i))
-                        log_line(LOG_NOTICE, "%s: Sockets=%s takes effect when the service starts again",
-                                 wanted->sources[i], value);
+                if (change_waits_for_start(i) && !settings_is_same(wanted, &d->settings, i))
+                        log_line(LOG_NOTICE, "%s: %s=%s takes effect when the service starts again",
+                                 wanted->sources[i], table[i].key, value);
                 else if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
                         take_refusal(problems, wanted->sources[i], &error);
                 else

@@ -135,14 +135,14 @@ static bool try_mode(enum load_mode mode, unsigned int seconds) {
         unsigned int folds = 0, left = N_WORKERS;
         struct collect *collect;
         pid_t workers[N_WORKERS];
-        char reason[256];
         int status;
         bool is_ok = true;
 
         if (books == MAP_FAILED)
                 die("mmap");
-        if (collect_start(&collect, &config, reason, sizeof(reason)) < 0) {
-                printf("# %s\n", reason);
+        must(collect_start(&collect, &config), "collect_start");
+        if (!collect_is_counting(collect)) {
+                printf("# %s\n", collect_reason(collect));
                 return false;
         }
         for (int i = 0; i < N_WORKERS; i++) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon is changed over its bus, in random order, while processes move data as fast as they can: load mode, attach
- * method, intervals, capacities, maps per core, services, apps, and the module that is not being measured, also for
- * lifetimes that end. No byte is lost or repeated, no snapshot of any reader goes back, what is not observed is
+ * The daemon is changed over its bus, in random order, while processes move data as fast as they can: load mode,
+ * intervals, capacities, services, apps, and the module that is not being measured, also for lifetimes that end. No byte is lost or repeated, no snapshot of any reader goes back, what is not observed is
  * unknown, and a change that is refused has changed nothing.
  *
  *     control [NUMBER-OF-CHANGES [SEED]]
@@ -49,17 +48,14 @@ struct act {
         char type;
 };
 
-enum { LOAD_MODE, ATTACH_METHOD, INTERVAL, IDLE_INTERVAL, MAPS_PER_CORE, SERVICES, APPS, PROCESSES, SERVICE_ROWS,
-       MODULE, N_ACTS };
+enum { LOAD_MODE, INTERVAL, IDLE_INTERVAL, SERVICES, APPS, PROCESSES, SERVICE_ROWS, MODULE, N_ACTS };
 
 #define MANAGER(property, type) { TOP, NAME ".Manager", property, "Set" property, type }
 
 static const struct act acts[N_ACTS] = {
         [LOAD_MODE] = MANAGER("LoadMode", 's'),
-        [ATTACH_METHOD] = MANAGER("AttachMethod", 's'),
         [INTERVAL] = MANAGER("IntervalUSec", 't'),
         [IDLE_INTERVAL] = MANAGER("IdleIntervalUSec", 't'),
-        [MAPS_PER_CORE] = MANAGER("MapsPerCore", 'b'),
         [SERVICES] = MANAGER("Services", 'b'),
         [APPS] = MANAGER("Apps", 'b'),
         [PROCESSES] = { TOP "/table/processes", NAME ".Table", "Capacity", "SetCapacity", 'u' },
@@ -261,13 +257,11 @@ static uint64_t draw_capacity(const struct play *play) {
 
 static void change_something(struct play *play) {
         static const char *const modes[] = { "passive", "entry", "return" };
-        static const char *const methods[] = { "auto", "tracepoint", "trampoline" };
         int number = rand() % (play->measured == (TCP | UDP) ? MODULE : N_ACTS);
         struct value value = {};
 
         switch (number) {
         case LOAD_MODE: value.text = modes[rand() % 3]; break;
-        case ATTACH_METHOD: value.text = methods[rand() % 3]; break;
         case INTERVAL:
         case IDLE_INTERVAL: value.number = 100000 + (uint64_t) rand() % 200000; break;
         case PROCESSES: value.number = draw_capacity(play); break;
@@ -284,25 +278,10 @@ static void expect_known(struct play *play, unsigned metric, bool is_known) {
                                  is_known ? "unknown" : "known", play->mode);
 }
 
-/* Hooks that were asked for may have to be loaded first. */
-static bool is_waiting(const struct play *play) {
-        char *reason = NULL;
-        bool is_waiting;
-
-        if (sd_bus_get_property_string(play->bus, NAME, TOP "/module/tcp", NAME ".Module", "Reason", NULL, &reason) < 0)
-                bail_out("the daemon", "does not tell the reason");
-        is_waiting = strstr(reason, "not attached yet");
-        free(reason);
-        return is_waiting;
-}
-
-/* Only the mode decides about the modules that stay on, as soon as its hooks are there. */
+/* Only the mode decides about the modules that stay on. */
 static void expect_mode(struct play *play) {
         bool is_passive = strcmp(play->mode, "passive") == 0, is_return = strcmp(play->mode, "return") == 0;
         uint64_t sequence = 0;
-
-        if (!is_passive && is_waiting(play))
-                return;
 
         if (sd_bus_get_property_trivial(play->bus, NAME, TOP, NAME ".Manager", "Sequence", NULL, 't', &sequence) < 0)
                 workers_complain(play->workers, "Sequence cannot be read");
@@ -386,23 +365,6 @@ static void wait_for_daemon(struct play *play) {
                         bail_out("the daemon", "does not come to the bus");
 }
 
-/* The first change to other hooks has them loaded, which takes an emulated machine a minute in which no other hooks
- * take over. Where it is refused there is nothing to wait for. */
-static void have_hooks_loaded(const struct play *play) {
-        static const char *const steps[][2] = {
-                { "SetAttachMethod", "trampoline" }, { "SetLoadMode", "passive" },
-                { "SetLoadMode", "entry" }, { "SetAttachMethod", "auto" },
-        };
-
-        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-                (void) sd_bus_call_method(play->bus, NAME, TOP, NAME ".Manager", steps[i][0], NULL, NULL, "s",
-                                          steps[i][1]);
-                while (is_waiting(play))
-                        if (sd_bus_call_method(play->bus, NAME, TOP, NAME ".Manager", "Sync", NULL, NULL, NULL) < 0)
-                                bail_out("the daemon", "does not publish");
-        }
-}
-
 static void open_play(struct play *play, const struct playbill *bill) {
         char bus[128], problem[400];
         const char *const options[] = { bus, "--config=/dev/null", NULL };
@@ -415,7 +377,6 @@ static void open_play(struct play *play, const struct playbill *bill) {
         snprintf(play->mode, sizeof play->mode, "%s", bill->load_mode);
         play->bus = connect_to(&play->broker);
         wait_for_daemon(play);
-        have_hooks_loaded(play);
         play->workers = workers_start();
         play->observer = observer_open(play->service.directory, play->workers);
         if (!play->observer)

@@ -23,6 +23,7 @@
 #include "tests/live/service.h"
 
 #define MAX_ARGUMENTS 16
+#define NOTHING "STATUS=Counting nothing: "
 #define READY_TIMEOUT_MSEC 300000
 #define STOP_TIMEOUT_MSEC 120000
 
@@ -83,7 +84,7 @@ static _Noreturn void become_daemon(const struct service *service, const struct 
         _exit(127);
 }
 
-/* 0 once READY=1 came. */
+/* 0 once READY=1 came. One that counts nothing is ready, too, and has said so before. */
 static int wait_ready(const struct service *service, int notify, char *problem, size_t size) {
         struct pollfd pollers[] = { { .fd = notify, .events = POLLIN }, { .fd = service->pidfd, .events = POLLIN } };
         char message[1024];
@@ -99,6 +100,8 @@ static int wait_ready(const struct service *service, int notify, char *problem, 
                 if (n <= 0)
                         continue;
                 message[n] = '\0';
+                if (strncmp(message, NOTHING, strlen(NOTHING)) == 0)
+                        return complain(problem, size, "the daemon counts nothing: %s", message + strlen(NOTHING));
                 if (strncmp(message, "READY=1", 7) == 0 || strstr(message, "\nREADY=1"))
                         return 0;
         }

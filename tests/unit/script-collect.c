@@ -54,29 +54,40 @@ int attach_method_parse(const char *name, enum attach_method *ret_method) {
         return -EINVAL;
 }
 
-int collect_start(struct collect **ret_collect, const struct collect_config *config, char *ret_reason, size_t size) {
+int collect_start(struct collect **ret_collect, const struct collect_config *config) {
+        bool is_counting = !script->reason;
         int error = atomic_load(&script->start_error);
+        struct collect *collect;
 
         script->config = *config;
-        if (error < 0) {
-                snprintf(ret_reason, size, "%s", script->has_reason ? "the script says so" : "");
+        if (error < 0)
                 return error;
+        collect = calloc(1, sizeof *collect);
+        if (!collect)
+                return -ENOMEM;
+        collect->reports[0] = (struct collect_report) { "tcp", ATTACH_TRACEPOINT, is_counting, "" };
+        collect->reports[1] = (struct collect_report) { "udp", ATTACH_TRACEPOINT, false, "the script has none" };
+        for (size_t i = 0; i < 2 && !is_counting; i++) {
+                collect->reports[i].method = ATTACH_AUTO;
+                snprintf(collect->reports[i].reason, COLLECT_REASON_SIZE, "%s", script->reason);
         }
-        *ret_collect = calloc(1, sizeof **ret_collect);
-        (*ret_collect)->reports[0] = (struct collect_report) { "tcp", ATTACH_TRACEPOINT, true, "" };
-        (*ret_collect)->reports[1] = (struct collect_report) { "udp", ATTACH_TRACEPOINT, false, "the script has none" };
+        *ret_collect = collect;
         return 0;
 }
 
-int collect_loader_fd(const struct collect *collect) {
+bool collect_is_counting(const struct collect *collect) {
+        return !script->reason;
+}
+
+const char *collect_reason(const struct collect *collect) {
+        return script->reason ? script->reason : "";
+}
+
+int collect_change_fd(const struct collect *collect) {
         return -1;
 }
 
-bool collect_take_loaded(struct collect *collect) {
-        return false;
-}
-
-void collect_end_loader(struct collect *collect) {
+void collect_end_change(struct collect *collect) {
 }
 
 int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, size_t max) {
@@ -90,18 +101,6 @@ uint64_t collect_generation(const struct collect *collect) {
 int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
                   const int *fds, size_t n_fds) {
         return -ESTALE;
-}
-
-bool collect_is_changing(const struct collect *collect) {
-        return false;
-}
-
-bool collect_take_refusal(struct collect *collect, struct collect_config *ret_config, const char **ret_reason) {
-        if (!atomic_exchange(&script->is_refused, false))
-                return false;
-        *ret_config = script->config = script->instead;
-        *ret_reason = "the script refuses late";
-        return true;
 }
 
 struct collect *collect_stop(struct collect *collect) {
@@ -145,7 +144,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
                 return error;
         clock_gettime(CLOCK_BOOTTIME, &now);
         collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-        collect->sample.known = script->config.is_tcp_off ? 0 : 1;
+        collect->sample.known = script->config.is_tcp_off || script->reason ? 0 : 1;
         collect->sample.rows = collect->rows;
         add_rows(collect, atomic_load(&script->bytes), false);
         *ret_sample = &collect->sample;
@@ -173,27 +172,11 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
         return r;
 }
 
-int collect_set_attach_method(struct collect *collect, enum attach_method method, char *ret_reason, size_t size) {
-        int r = change(ret_reason, size);
-
-        if (r >= 0)
-                script->config.attach_method = method;
-        return r;
-}
-
 int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
         int r = change(ret_reason, size);
 
         if (r >= 0)
                 *(strcmp(module, "tcp") == 0 ? &script->config.is_tcp_off : &script->config.is_udp_off) = !is_on;
-        return r;
-}
-
-int collect_set_maps_per_core(struct collect *collect, bool is_per_core, char *ret_reason, size_t size) {
-        int r = change(ret_reason, size);
-
-        if (r >= 0)
-                script->config.is_per_core = is_per_core;
         return r;
 }
 

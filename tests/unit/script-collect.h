@@ -19,9 +19,7 @@ struct script {
         atomic_ulong bytes;
         atomic_bool is_stopped;
         struct collect_config config; /* in force */
-        bool has_reason;
-        atomic_bool is_refused; /* what was accepted cannot be after all */
-        struct collect_config instead;
+        const char *reason; /* why nothing can be counted; NULL: it is */
 };
 
 /* Before daemon_new(), in the process that calls it. */

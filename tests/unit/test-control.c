@@ -52,14 +52,12 @@ static void a_setting_takes_effect_and_says_where_it_came_from(void **state) {
         assert_int_equal(stage->script.config.load_mode, LOAD_PASSIVE);
         assert_string_equal(get_text(stage, SETTING_LOAD_MODE), "passive");
         assert_row(stage, "LoadMode", "passive", "run time");
-        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
-        assert_int_equal(stage->script.config.attach_method, ATTACH_TRAMPOLINE);
         assert_int_equal(set_number(stage, SETTING_INTERVAL, 123456), 0);
         assert_int_equal(get_number(stage, SETTING_INTERVAL), 123456);
         assert_row(stage, "Interval", "123ms 456us", "run time");
-        assert_int_equal(stage->script.n_changes, 2);
+        assert_int_equal(stage->script.n_changes, 1);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        assert_int_equal(stage->script.n_changes, 2); /* nothing to do */
+        assert_int_equal(stage->script.n_changes, 1); /* nothing to do */
 }
 
 static void an_interval_moves_the_next_publication(void **state) {
@@ -229,21 +227,16 @@ static void a_module_says_what_its_programs_cost(void **state) {
         assert_int_equal(module.ns_per_event, 0);
 }
 
-static void what_the_kernel_refuses_later_is_taken_back(void **state) {
+static void what_waits_for_the_next_start_is_refused(void **state) {
         struct stage *stage = control_start(state, NULL);
-        uint64_t sequence;
 
-        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
-        assert_row(stage, "AttachMethod", "trampoline", "run time");
-        stage->script.instead = stage->script.config;
-        stage->script.instead.attach_method = ATTACH_AUTO;
-        atomic_store(&stage->script.is_refused, true);
-        assert_int_equal(stage->ops->sync(stage->daemon, &sequence, &stage->error), 0);
+        assert_error(stage, set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), CONTROL_NOT_SUPPORTED,
+                     "AttachMethod=trampoline: takes effect when the service starts again");
+        assert_error(stage, set_number(stage, SETTING_MAPS_PER_CORE, 1), CONTROL_NOT_SUPPORTED,
+                     "MapsPerCore=yes: takes effect when the service starts again");
         assert_row(stage, "AttachMethod", "auto", "default");
-        assert_row(stage, "LoadMode", "passive", "run time");
-        assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "trampoline"), 0);
-        assert_row(stage, "AttachMethod", "trampoline", "run time");
+        assert_row(stage, "MapsPerCore", "no", "default");
+        assert_int_equal(stage->script.n_changes, 0);
 }
 
 static void what_the_kernel_refuses_changes_nothing(void **state) {
@@ -265,6 +258,28 @@ static void what_the_kernel_refuses_changes_nothing(void **state) {
         assert_error(stage, stage->ops->table_set_capacity(stage->daemon, 0, 100, &stage->error), CONTROL_NO_MEMORY,
                      "Processes=100: the script refuses");
         assert_row(stage, "Processes", "16384", "default");
+}
+
+static void where_nothing_can_be_counted_all_is_unknown_and_modules_say_why(void **state) {
+        struct stage *stage = *state;
+        struct control_module module;
+        uint64_t bytes;
+
+        if (stage)
+                stage->script = (struct script) { .reason = "the script says so", .n_rows = 1, .bytes = 50 };
+        stage = control_start(state, NULL);
+        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        refresh(stage);
+        assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_NOT_TRACKED);
+        for (size_t i = 0; i < N_MODULES; i++) {
+                assert_int_equal(stage->ops->module(stage->daemon, i, &module), 0);
+                assert_true(module.is_enabled);
+                assert_string_equal(module.state, "failed");
+                assert_string_equal(module.method, "");
+                assert_string_equal(module.reason, "the script says so");
+        }
+        assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
+        assert_row(stage, "LoadMode", "passive", "run time");
 }
 
 static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
@@ -462,7 +477,8 @@ int main(void) {
                 CASE(the_level_of_the_log_changes_and_is_a_setting),
                 CASE(a_module_says_what_its_programs_cost),
                 CASE(what_the_kernel_refuses_changes_nothing),
-                CASE(what_the_kernel_refuses_later_is_taken_back),
+                CASE(what_waits_for_the_next_start_is_refused),
+                CASE(where_nothing_can_be_counted_all_is_unknown_and_modules_say_why),
                 CASE(a_module_that_is_off_is_unknown_and_comes_back),
                 CASE(a_lifetime_ends_by_itself_and_can_be_extended),
                 CASE(a_lifetime_that_does_not_fit_is_refused),

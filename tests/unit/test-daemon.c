@@ -326,18 +326,46 @@ static void an_error_is_said_once_and_its_end_too(void **state) {
         assert_int_equal(count(stage->log, "Not counting udp: the script has none"), 1);
 }
 
-static void when_nothing_can_be_counted_it_says_why_and_leaves_nothing(void **state) {
+static void where_nothing_can_be_counted_it_runs_and_says_why(void **state) {
+#define X(id, name, ...) #name,
+        static const char *const metrics[SOCKTALLY_N_METRICS] = { SOCKTALLY_METRICS(X) };
+#undef X
+        struct socktally_column column;
+        struct stage *stage = *state;
+        struct socktally_row row;
+        char missing[64];
+        uint64_t value;
+
+        if (privilege_missing(missing, sizeof missing) > 0)
+                skip();
+        stage->script->reason = "the script says so";
+        stage->pid = spawn(stage, "--interval=100ms", "--idle-interval=1h");
+        expect_notification(stage, "STATUS=Counting nothing: the script says so");
+        expect_notification(stage, "READY=1");
+        open_reader(stage, false);
+        assert_int_equal(socktally_wait(stage->reader, LONG_MSEC * UINT64_C(1000)), SOCKTALLY_NEW);
+        assert_int_equal(socktally_row(stage->reader, SOCKTALLY_TABLE_HOST, 0, &row), 0);
+        for (unsigned i = 0; i < SOCKTALLY_N_METRICS; i++) {
+                assert_int_equal(socktally_column(stage->reader, SOCKTALLY_TABLE_HOST, metrics[i], &column), 0);
+                assert_int_equal(socktally_value(&row, &column, &value), SOCKTALLY_NOT_TRACKED);
+        }
+        kill(stage->pid, SIGTERM);
+        assert_int_equal(finish(stage), 0);
+        assert_string_equal(said(stage), "socktallyd: Cannot count: the script says so; every metric is unknown, "
+                                         "`socktally doctor` tells more\n");
+}
+
+static void where_there_is_no_memory_it_says_so_and_leaves_nothing(void **state) {
         struct stage *stage = *state;
         char missing[64];
         struct stat st;
 
         if (privilege_missing(missing, sizeof missing) > 0)
                 skip();
-        stage->script->has_reason = true;
-        atomic_store(&stage->script->start_error, -EOPNOTSUPP);
+        atomic_store(&stage->script->start_error, -ENOMEM);
         stage->pid = spawn(stage, NULL, "--idle-interval=1h");
         assert_int_equal(finish(stage), 1);
-        assert_string_equal(said(stage), "socktallyd: Cannot count: the script says so\n");
+        assert_string_equal(said(stage), "socktallyd: Cannot count: Cannot allocate memory\n");
         assert_int_equal(stat(stage->directory, &st), -1);
 }
 
@@ -418,7 +446,8 @@ int main(void) {
                 CASE(an_idle_daemon_slows_down_and_a_reader_wakes_it),
                 CASE(the_watchdog_hears_of_it_only_while_it_publishes),
                 CASE(an_error_is_said_once_and_its_end_too),
-                CASE(when_nothing_can_be_counted_it_says_why_and_leaves_nothing),
+                CASE(where_nothing_can_be_counted_it_runs_and_says_why),
+                CASE(where_there_is_no_memory_it_says_so_and_leaves_nothing),
                 CASE(a_second_daemon_does_not_disturb_the_first),
                 CASE(after_a_kill_the_next_one_starts_and_readers_come_back),
                 CASE(a_socket_from_the_service_manager_is_used_and_left_alone),

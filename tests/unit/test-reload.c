@@ -89,19 +89,15 @@ static void every_new_setting_comes_from_the_file_and_goes_back_to_one(void **st
         struct stage *stage = control_start(state, NULL);
         struct settings next = settings_default();
 
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServices=no\nApps=no\nMapsPerCore=on\nLogLevel=4\n");
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServices=no\nApps=no\nLogLevel=4\n");
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
         assert_row(stage, "Services", "no", ":2");
-        assert_row(stage, "MapsPerCore", "yes", ":4");
-        assert_row(stage, "LogLevel", "warning", ":5");
-        assert_true(stage->script.config.is_per_core);
+        assert_row(stage, "LogLevel", "warning", ":4");
         assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
-        assert_int_equal(set_number(stage, SETTING_MAPS_PER_CORE, 0), 0);
         assert_int_equal(stage->ops->set_log_level(stage->daemon, 5, &stage->error), 0);
         assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
         assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
         assert_true(next.has_services);
-        assert_false(next.is_per_core);
         assert_int_equal(next.log_level, 5);
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
         assert_row(stage, "Services", "yes", ":4");
@@ -122,11 +118,15 @@ static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **
 static void what_waits_for_the_next_start_is_no_error(void **state) {
         struct stage *stage = control_start(state, NULL);
 
-        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nSockets=100\nInterval=3s\n");
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nSockets=100\nAttachMethod=trampoline\nMapsPerCore=on\n"
+                                          "Interval=3s\n");
         for (int i = 0; i < 2; i++)
                 assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_row(stage, "Interval", "3s", ":3");
+        assert_row(stage, "Interval", "3s", ":5");
         assert_row(stage, "Sockets", "262144", "default");
+        assert_row(stage, "AttachMethod", "auto", "default");
+        assert_row(stage, "MapsPerCore", "no", "default");
+        assert_int_equal(stage->script.n_changes, 0);
 }
 
 static void what_stays_because_its_line_is_wrong_contradicts_nothing(void **state) {

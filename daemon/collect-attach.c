@@ -26,6 +26,8 @@ static void configure(struct collect *collect) {
         struct stat namespace;
 
         skeleton->rodata->cfg_max_sockets = collect->config.max_sockets;
+        /* libbpf gives the inner map up when the object is loaded. */
+        collect->cores.flags = bpf_map__map_flags(bpf_map__inner_map(skeleton->maps.cores));
         if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE) {
                 skeleton->rodata->cfg_pidns_inode = namespace.st_ino;
                 skeleton->rodata->cfg_scan_is_whole = false;

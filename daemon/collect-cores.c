@@ -98,7 +98,6 @@ int cores_start(struct collect *collect) {
         int outer = bpf_map__fd(collect->skeleton->maps.cores), r;
         uint32_t zero = 0;
 
-        collect->cores.flags = bpf_map__map_flags(bpf_map__inner_map(collect->skeleton->maps.cores));
         r = cores_create(collect, collect->config.max_processes);
         if (r < 0)
                 return r;

@@ -46,7 +46,8 @@ expect 'keys are offered' 'Interval IdleInterval' set I
 expect 'a key is not offered that only a start changes' '' set So
 expect 'IdleInterval is a key' 'IdleInterval' set Idle
 expect 'the values of a key are offered' 'passive entry return' set LoadMode ''
-expect 'a key may be written as on the command line of the daemon' 'tracepoint trampoline' set attach-method t
+expect 'a key may be written as on the command line of the daemon' 'entry' set load-mode e
+expect 'nor are the values of one' '' set attach-method t
 expect 'several modules can be named' 'udp' set Modules tcp u
 expect 'levels of the log are offered' 'debug' set LogLevel d
 expect 'a value of an option is offered' 'public full' status --view ''

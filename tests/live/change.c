@@ -44,7 +44,8 @@ struct worker {
 /* In memory that all processes share. */
 struct stage {
         struct worker workers[N_WORKERS];
-        uint64_t brief_bytes; /* sent by processes that live for one datagram, children of the first worker */
+        uint64_t brief_bytes; /* sent by processes that live for one datagram */
+        sem_t brief_wanted, brief_done;
         bool is_held;
         bool is_over;
         char problem[256];
@@ -58,10 +59,11 @@ struct play {
         struct aggregate_result result;
         uint32_t capacity, smallest;
         bool is_per_core;
+        enum load_mode mode;
         uint64_t sequence;
         uint64_t seen[N_WORKERS][SOCKTALLY_N_METRICS];
         uint64_t slowest_ns; /* of changes of capacity */
-        pid_t idle[N_IDLE];
+        pid_t breeder, idle[N_IDLE];
 };
 
 static void pause_if_asked(struct stage *stage, struct worker *worker) {
@@ -83,6 +85,23 @@ static void send_brief(struct stage *stage) {
         }
         stage->brief_bytes += 5;
         while (waitpid(pid, NULL, 0) < 0)
+                ;
+}
+
+/* Their parent holds no connection: in load mode passive one that fork hands on may be a child's for some intervals. */
+static _Noreturn void breed(struct stage *stage) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+                while (sem_wait(&stage->brief_wanted) < 0)
+                        ;
+                send_brief(stage);
+                sem_post(&stage->brief_done);
+        }
+}
+
+static void ask_for_brief(struct stage *stage) {
+        sem_post(&stage->brief_wanted);
+        while (sem_wait(&stage->brief_done) < 0)
                 ;
 }
 
@@ -108,7 +127,7 @@ static _Noreturn void work(struct stage *stage, struct worker *worker) {
                         tcp_pair(pair);
                 }
                 if (i % 256 == 0 && worker == stage->workers)
-                        send_brief(stage);
+                        ask_for_brief(stage);
                 pause_if_asked(stage, worker);
         }
         _exit(EXIT_SUCCESS);
@@ -133,6 +152,11 @@ static void start_players(struct play *play) {
         char byte;
 
         need(pipe(ready), "pipe");
+        sem_init(&stage->brief_wanted, 1, 0);
+        sem_init(&stage->brief_done, 1, 0);
+        play->breeder = need(fork(), "fork");
+        if (play->breeder == 0)
+                breed(stage);
         for (unsigned i = 0; i < N_WORKERS; i++) {
                 sem_init(&stage->workers[i].held, 1, 0);
                 sem_init(&stage->workers[i].go, 1, 0);
@@ -156,6 +180,10 @@ static void stop_players(struct play *play) {
         __atomic_store_n(&play->stage->is_over, true, __ATOMIC_RELEASE);
         for (unsigned i = 0; i < N_IDLE; i++)
                 kill(play->idle[i], SIGKILL);
+        for (unsigned i = 0; i < N_WORKERS; i++)
+                while (waitpid(play->stage->workers[i].pid, NULL, 0) < 0)
+                        ;
+        kill(play->breeder, SIGKILL); /* no worker waits for it any more */
         while (wait(NULL) > 0)
                 ;
 }
@@ -253,6 +281,7 @@ static void set_load_mode(struct play *play, enum load_mode mode) {
 
         if (collect_set_load_mode(play->collect, mode, reason, sizeof reason) < 0)
                 bail_out("load mode %s: %s", load_mode_name(mode), reason);
+        play->mode = mode;
 }
 
 static void change_something(struct play *play) {
@@ -287,7 +316,8 @@ static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
                 .is_alive = is_alive,
         };
 
-        *play = (struct play) { .capacity = LARGEST, .smallest = smallest, .is_per_core = is_per_core };
+        *play = (struct play) { .capacity = LARGEST, .smallest = smallest, .is_per_core = is_per_core,
+                                .mode = LOAD_ENTRY };
         play->stage = mmap(NULL, sizeof *play->stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (play->stage == MAP_FAILED || aggregate_new(&play->aggregate, &tables) < 0)
                 bail_out("no memory");
@@ -357,7 +387,8 @@ static void report(const struct play *play, const char *sentence) {
 
         if (play->stage->problem[0])
                 printf("# %s\n", play->stage->problem);
-        printf("# slowest change of capacity %.1f ms\n", (double) play->slowest_ns / 1e6);
+        printf("# slowest change of capacity %.1f ms, load mode %s at the end\n", (double) play->slowest_ns / 1e6,
+               load_mode_name(play->mode));
         printf("%sok %u - %s: %s\n", play->stage->problem[0] ? "not " : "", ++number,
                play->is_per_core ? "with maps per core" : "with one table", sentence);
         fflush(stdout);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon is changed over its bus, in random order, while processes move data as fast as they can: load mode,
- * intervals, capacities, services, apps, and the module that is not being measured, also for lifetimes that end. No byte is lost or repeated, no snapshot of any reader goes back, what is not observed is
- * unknown, and a change that is refused has changed nothing.
+ * intervals, capacities, services, apps, and the module that is not being measured, also for lifetimes that end. No
+ * byte is lost or repeated, no snapshot of any reader goes back, what is not observed is unknown, and a change that is
+ * refused has changed nothing.
  *
  *     control [NUMBER-OF-CHANGES [SEED]]
  *

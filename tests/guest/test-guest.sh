@@ -159,17 +159,11 @@ run_control() {
         boot "$1" "$suite-control" --by-turns --timeout 1500 -- sh -c "cd /build && exec tests/live/control 100"
 }
 
-run_handover() {
-        boot "$1" "$suite-handover" --by-turns --timeout 1500 -- /build/tests/guest/handover --changes=15
-}
-
 make_live() {
-        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control \
-                tests/guest/handover >&2 &&
+        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
-                        "$build/tests/guest/handover=/build/tests/guest/handover" \
                         "$build/tests/live/change=/build/tests/live/change" \
                         "$build/tests/live/control=/build/tests/live/control" \
                         "$(command -v dbus-daemon || echo /usr/bin/dbus-daemon)=/usr/bin/dbus-daemon" \
@@ -198,7 +192,6 @@ for choice; do
         run_churn "${version%.*}"
         run_change "${version%.*}"
         run_control "${version%.*}"
-        run_handover "${version%.*}"
         churned=$suite
 done
 echo "1..$(cat "$work/count")"

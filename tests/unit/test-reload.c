@@ -100,7 +100,7 @@ static void every_new_setting_comes_from_the_file_and_goes_back_to_one(void **st
         assert_true(next.has_services);
         assert_int_equal(next.log_level, 5);
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
-        assert_row(stage, "Services", "yes", ":4");
+        assert_row(stage, "Services", "yes", ":3");
 }
 
 static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **state) {

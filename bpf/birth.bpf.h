@@ -23,8 +23,8 @@ enum birth {
 
 __u64 births[1 << BIRTH_BITS] = {};
 
-/* A number of the socket's own. The verifier lets nobody calculate with an address, but with the distance of two; that of
- * the table is the same for all programs. */
+/* A number of the socket's own. The verifier lets nobody calculate with an address, but with the distance of two;
+ * that of the table is the same for all programs. */
 static __always_inline __u64 number_of(const void *sk) {
         __u64 number = (__u64) sk, table = (__u64) births;
 

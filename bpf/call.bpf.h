@@ -60,11 +60,9 @@ static __always_inline void untrack(const struct ledger *l) {
                 __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
 }
 
-/* Is it known that the socket has no past? */
-static __always_inline bool is_newborn(const struct sock *sk, __u32 birth) {
-        __u8 state = sk->__sk_common.skc_state;
-
-        return birth || state == TCP_SYN_RECV || state == TCP_SYN_SENT;
+/* Is it known that the socket has no past? Not 0: it is. */
+static __always_inline __u32 is_newborn(const struct sock *sk, __u32 birth) {
+        return birth | ((1U << TCP_SYN_RECV | 1U << TCP_SYN_SENT) >> (sk->__sk_common.skc_state & 31) & 1);
 }
 
 static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 birth) {
@@ -99,8 +97,6 @@ static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, st
         l->state = LEDGER_UNCLAIMED;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
-        if (kind == KIND_MPTCP && is_connected(sk->__sk_common.skc_state))
-                l->flags |= LEDGER_CONNECTED;
         if (!is_newborn(sk, birth)) /* what a socket that was there before us dropped is the past */
                 l->drops = drops;
         if (tp)
@@ -109,8 +105,8 @@ static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, st
         return true;
 }
 
-/* The first call that is seen on a socket of which nobody saw the beginning: what it moved counts, the rest is the past.
- * If there is no rest, then there is no past either. */
+/* The first call that is seen on a socket of which nobody saw the beginning: what it moved counts, the rest is the
+ * past. If there is no rest, then there is no past either. */
 static __always_inline void begin_with_call(struct ledger *l, const struct call *call) {
         if (!(l->flags & LEDGER_INHERITED))
                 return;
@@ -126,7 +122,7 @@ static __always_inline void own(struct ledger *l, const struct process_key *me) 
         l->fast_tgid = me->tgid;
 }
 
-static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n, bool is_part) {
+static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
         if (is_part)
@@ -136,39 +132,36 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n,
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
 }
 
-/* Nothing would fold the ledger in time, or at all. */
-static __always_inline bool is_charged_at_once(const struct tcp_sock *tp) {
-        return switches & SWITCH_DIRECT || (!tp && switches & SWITCH_UNSEEN_RELEASE);
-}
-
-/* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's row.
- * c gets what the old owner must be charged when ownership moves. */
+/* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's
+ * row. c gets what the old owner must be charged when ownership moves. Calculated where it can be: each branch
+ * doubles what the verifier has to walk behind it. */
 static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
                                         struct charge *c, struct occasion *why) {
+        __u64 is_mine, is_owner_gone, is_unclaimed, is_refused;
         __u32 dir = call->dir & 1;
-        bool is_mine, is_owner_gone;
 
         if (open_ledger(sk, tp, l, call->kind, call->birth, why->drops))
                 begin_with_call(l, call);
         if (!call->is_kernel) /* a listener of MPTCP makes its children as the kernel's, until they are accepted */
                 l->flags &= ~LEDGER_KERNEL;
-        is_mine = is_same_process(&l->owner, &call->me);
-        if (l->state == LEDGER_OWNED && is_mine && l->owner.cgroup_id == call->me.cgroup_id) {
+        is_mine = is_zero(difference(&l->owner, &call->me));
+        if (is_mine & is_zero((l->state ^ LEDGER_OWNED) | (l->owner.cgroup_id ^ call->me.cgroup_id))) {
                 count(l, dir, call->ret, call->n, call->is_part);
                 return true;
         }
-        is_owner_gone = call->is_owner_gone && is_same_process(&l->owner, &call->seen);
-        if (l->flags & LEDGER_KERNEL || (l->state == LEDGER_SHARED && !is_owner_gone) || !call->n ||
-            !call->has_row || is_charged_at_once(tp)) {
-                if (!(l->flags & LEDGER_KERNEL))
-                        l->base[dir] += call->n;
+        is_owner_gone = call->is_owner_gone & is_zero(difference(&l->owner, &call->seen));
+        is_unclaimed = is_zero(l->state ^ LEDGER_UNCLAIMED);
+        is_refused = (is_zero(l->state ^ LEDGER_SHARED) & ~is_owner_gone) | is_zero(call->n) | is_zero(call->has_row) |
+                     (switches & (tp ? SWITCH_DIRECT : SWITCH_DIRECT | SWITCH_UNSEEN_RELEASE));
+        if (l->flags & LEDGER_KERNEL)
                 return false;
-        }
-        /* From here on this call stands outside what the old owner is charged for. */
         l->base[dir] += call->n;
-        if (l->state == LEDGER_UNCLAIMED || is_mine || is_owner_gone) {
+        if (is_refused)
+                return false;
+        /* From here on this call stands outside what the old owner is charged for. */
+        if (is_unclaimed | is_mine | is_owner_gone) {
                 /* What the old owner left unexplained may be half of a call that another process is in. */
-                why->may_be_shared = switches & SWITCH_TCP_CALLS && (!is_mine || l->state == LEDGER_UNCLAIMED);
+                why->may_be_shared = switches & SWITCH_TCP_CALLS && (!is_mine || is_unclaimed);
                 if (has_owner(l))
                         take(sk, tp, l, c, why);
                 l->base[dir] -= call->n;
@@ -219,7 +212,7 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
         if (l) {
                 call->seen = l->owner;
                 call->is_owner_gone = is_owner_gone(l, &call->seen, &call->me);
-                call->birth = l->state == LEDGER_NEW ? birth_of(sk) : 0;
+                call->birth = birth_of(sk);
                 bpf_spin_lock(&l->lock);
                 is_done = settle_call(sk, tp, l, call, &c, why);
                 bpf_spin_unlock(&l->lock);
@@ -289,19 +282,24 @@ static __always_inline __u32 bytes_of(int ret) {
 }
 
 /* sendfile() sends in pieces, through a pipe of the task's own that it empties at the end: a piece that finds the pipe
- * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) */
-static __always_inline bool is_later_piece(const struct task_struct *task, __u32 dir) {
-        return dir == TX && task->splice_pipe && task->splice_pipe->tail;
+ * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) Not 0: it is such a piece; the
+ * verifier is not to know the number, or it walks all that follows once more. */
+static __always_inline __u32 is_later_piece(const struct task_struct *task, __u32 dir) {
+        __u32 tail = *(volatile __u32 *) &always_zero;
+
+        if (dir == TX && task->splice_pipe)
+                tail = task->splice_pipe->tail;
+        return dir == TX ? tail : 0;
 }
 
-/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes moved,
- * which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a change between
- * two looks would be two answers. */
+/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
+ * moved, which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a
+ * change between two looks would be two answers. */
 static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 word) {
         __u64 start_time, cgroup_id;
         struct task_struct *task;
         struct ledger *l;
-        bool is_part;
+        __u32 is_part;
 
         if (word & SWITCH_PARTIAL && !is_wanted(sk, word))
                 return 0;

@@ -6,13 +6,13 @@
  * (tracepoints since Linux 7.0), a task that is preempted inside one makes all others on its processor uncounted.
  *
  * Two more copies of a program on the same hook, which run after it, count what it was skipped for. A mark in the task
- * holds the number of the copy that ran last. The first copy always counts. A later one counts only on proof: it finds a
- * mark that is its own number or higher, which is from the call before, so no earlier copy has run in this call. When the
- * second and the third copy are both skipped, the next call has no such proof, and is lost if the first is skipped
+ * holds the number of the copy that ran last. The first copy always counts. A later one counts only on proof: it finds
+ * a mark that is its own number or higher, which is from the call before, so no earlier copy has run in this call. When
+ * the second and the third copy are both skipped, the next call has no such proof, and is lost if the first is skipped
  * again. Without a mark nothing is proven: a call is never counted twice.
  *
- * Copies come and go while calls run. Each time they come the marks begin a new epoch; what the first copy counted before
- * it saw the switch has a mark of no epoch or of an old one, and proves nothing.
+ * Copies come and go while calls run. Each time they come the marks begin a new epoch; what the first copy counted
+ * before it saw the switch has a mark of no epoch or of an old one, and proves nothing.
  */
 #include "bpf/maps.bpf.h"
 

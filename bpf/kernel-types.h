@@ -34,6 +34,7 @@ enum { false, true };
 #define MSG_ERRQUEUE 0x2000
 #define MSG_MORE 0x8000
 #define EINTR 4
+#define E2BIG 7
 #define EAGAIN 11
 #define EOPNOTSUPP 95
 #define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */

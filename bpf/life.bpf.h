@@ -151,9 +151,10 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         return 0;
 }
 
-/* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked at,
- * or because it was only read by splice. Who closes it pays. It was a connection if the peer's first sequence number ever
- * came in; of one that is older than the daemon only the end counts. tp: NULL for MPTCP, which knows no bytes. */
+/* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked
+ * at, or because it was only read by splice. Who closes it pays. It was a connection if the peer's first sequence
+ * number ever came in; of one that is older than the daemon only the end counts. tp: NULL for MPTCP, which knows no
+ * bytes. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         struct task_struct *task = bpf_get_current_task_btf();
         __u32 birth = birth_of(sk), state = sk->__sk_common.skc_state;

@@ -130,6 +130,8 @@ struct ledger_health health = {};
 /* enum ledger_switch; the collector changes it while the programs run. */
 volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 
+__u32 always_zero = 0; /* which the verifier does not know */
+
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
 volatile bool is_table_short = false;
 

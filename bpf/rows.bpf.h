@@ -19,12 +19,22 @@ static __always_inline struct process_key key_of(struct task_struct *task) {
         return key;
 }
 
+/* 1 or 0, without a branch. */
+static __always_inline __u64 is_zero(__u64 x) {
+        return (x | -x) >> 63 ^ 1;
+}
+
+/* 0: it is the same process. */
+static __always_inline __u64 difference(const struct process_key *a, const struct process_key *b) {
+        return (a->tgid ^ b->tgid) | (a->start_time ^ b->start_time);
+}
+
 static __always_inline bool is_same_process(const struct process_key *a, const struct process_key *b) {
-        return a->tgid == b->tgid && a->start_time == b->start_time;
+        return !difference(a, b);
 }
 
 static __always_inline bool is_same_key(const struct process_key *a, const struct process_key *b) {
-        return is_same_process(a, b) && a->cgroup_id == b->cgroup_id;
+        return !(difference(a, b) | (a->cgroup_id ^ b->cgroup_id));
 }
 
 static __always_inline struct process_row *special(__u32 which) {
@@ -115,7 +125,9 @@ static __noinline struct process_row *row_of(const struct process_key *key, stru
         row = bpf_map_lookup_elem(rows, key);
         if (row)
                 return row;
-        bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
+        /* What fails other than for a full table (a lock that was not to be had in time) is tried once more. */
+        if (bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST) != -E2BIG)
+                bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
         row = bpf_map_lookup_elem(rows, key);
         if (!row) {
                 __sync_fetch_and_add(&health.rows_overflowed, 1);
@@ -152,7 +164,7 @@ struct call {
         __u32 kind;
         bool is_kernel;     /* the socket belongs to the kernel itself */
         bool has_row;       /* the caller has a row of its own to be charged in */
-        bool is_part;       /* moves data for a call that was counted already */
+        __u32 is_part;      /* not 0: moves data for a call that was counted already */
         bool is_owner_gone; /* of the owner whom the next member names */
         struct process_key seen;
         __u32 birth;        /* what is known of the socket's beginning */

@@ -91,36 +91,13 @@ static __always_inline void refresh_identity(struct task_struct *task, const str
                 identify(row, task->group_leader);
 }
 
-SEC("iter/task_file")
-int scan_files(struct bpf_iter__task_file *ctx) {
-        struct task_struct *task = ctx->task;
-        struct file *file = ctx->file;
+/* A socket that is nobody's or another's: task holds it, too. */
+static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct *task) {
+        struct process_key key = key_of(task);
         struct tcp_sock *tp = NULL;
-        struct process_key key;
-        struct socket *socket;
-        struct ledger *l;
-        struct sock *sk;
-        __u32 kind;
+        __u32 kind = kind_of(sk);
         __u8 state;
 
-        if (!task || !file)
-                return 0;
-        scanner = bpf_get_current_pid_tgid() >> 32;
-        key = key_of(task);
-        refresh_identity(task, &key);
-        socket = bpf_sock_from_file(file);
-        if (!socket || !(sk = socket->sk))
-                return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (l && is_same_process(&l->owner, &key)) {
-                l->owner_pass = pass_number;
-                if (is_row_wanted) { /* the owner's own calls do not ask for one */
-                        key = l->owner;
-                        row_of(&key, task);
-                }
-                return 0;
-        }
-        kind = kind_of(sk);
         if (kind == KIND_NONE)
                 return 0;
         if (kind == KIND_TCP) {
@@ -132,6 +109,34 @@ int scan_files(struct bpf_iter__task_file *ctx) {
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
                 return mark_holder(sk, tp, l, &key, task);
         return adopt(sk, tp, l, kind, &key);
+}
+
+SEC("iter/task_file")
+int scan_files(struct bpf_iter__task_file *ctx) {
+        struct task_struct *task = ctx->task;
+        struct file *file = ctx->file;
+        struct process_key key;
+        struct socket *socket;
+        struct ledger *l;
+        struct sock *sk;
+
+        if (!task || !file)
+                return 0;
+        scanner = bpf_get_current_pid_tgid() >> 32;
+        key = key_of(task);
+        refresh_identity(task, &key);
+        socket = bpf_sock_from_file(file);
+        if (!socket || !(sk = socket->sk))
+                return 0;
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        if (!l || !is_same_process(&l->owner, &key))
+                return meet(sk, l, task);
+        l->owner_pass = pass_number;
+        if (is_row_wanted) { /* the owner's own calls do not ask for one */
+                key = l->owner;
+                row_of(&key, task);
+        }
+        return 0;
 }
 
 static __always_inline bool has_calls(const struct ledger *l) {
@@ -231,8 +236,9 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         if (!socket || !(sk = socket->sk))
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        /* One that came after the first walk. While we hold it its process can close it, and would not be known. */
         if (!l || l->state == LEDGER_NEW)
-                return 0;
+                return meet(sk, l, task);
         if (l->kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)

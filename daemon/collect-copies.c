@@ -4,8 +4,9 @@
  * for what is skipped. Copies are loaded when the first call was missed, attached while calls are missed, and detached
  * when that has been quiet for a while, so that nobody pays for them who loses nothing.
  *
- * What is missed and not recovered is known from two counters: how often the kernel skipped the first copy, and how often
- * a later one stood in. The tracepoints are those of all address families, so it is an upper bound for inet sockets.
+ * What is missed and not recovered is known from two counters: how often the kernel skipped the first copy, and how
+ * often a later one stood in. The tracepoints are those of all address families, so it is an upper bound for inet
+ * sockets.
  */
 #include <errno.h>
 #include <fcntl.h>

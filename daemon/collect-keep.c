@@ -3,7 +3,8 @@
  * What is in the kernel can outlive the daemon: whoever holds a descriptor of a link keeps its program running, and
  * that one its maps. Here all that counts is handed out as descriptors, with a description of what is what by the
  * kernel's own numbers, and a collector is made of them again. Only programs that are the same are taken over, and only
- * what is at rest is handed out: no row waits to be read. Maps per core are not. The collector's own walks are made anew.
+ * what is at rest is handed out: no row waits to be read. Maps per core are not. The collector's own walks are made
+ * anew.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -23,9 +23,9 @@ static uint64_t now_ns(clockid_t clock) {
         return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
 }
 
-/* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. Only
- * what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met again, those
- * that no descriptor led to meanwhile. */
+/* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap.
+ * Only what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met
+ * again, those that no descriptor led to meanwhile. */
 static void correct_tracked(struct collect *collect, uint64_t before) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int64_t excess = (int64_t) (before - bss->pass_sockets);

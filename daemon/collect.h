@@ -45,8 +45,8 @@ int load_mode_parse(const char *name, enum load_mode *ret_mode); /* -EINVAL */
 const char *attach_method_name(enum attach_method method);
 int attach_method_parse(const char *name, enum attach_method *ret_method); /* -EINVAL */
 
-/* Loads and attaches; counting runs when this returns. Where the kernel or its policy lets nothing be counted there is a
- * collector too, which says why in its reports and of which every metric is unknown. -ENOMEM. Never prints. */
+/* Loads and attaches; counting runs when this returns. Where the kernel or its policy lets nothing be counted there
+ * is a collector too, which says why in its reports and of which every metric is unknown. -ENOMEM. Never prints. */
 int collect_start(struct collect **ret_collect, const struct collect_config *config);
 struct collect *collect_stop(struct collect *collect);
 /* Can anything be counted? */

@@ -12,7 +12,7 @@
 static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
         __u64 word = switches;
 
-        return claims(TX, word, copy) ? on_call(sk, ret, TX, bytes_of(ret), word) : 0;
+        return claims(TX, word, copy) ? on_call(sk, ret, TX, bytes_of(ret), word, CALLER_ANY) : 0;
 }
 
 static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user, __u32 copy) {
@@ -29,7 +29,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n, word);
+        return on_call(sk, ret, RX, n, word, CALLER_ANY);
 }
 
 /* name, and name_locked for kernels that are locked down for confidentiality: programs there may not read kernel memory

@@ -8,11 +8,11 @@
  */
 #include "bpf/life.bpf.h"
 
-static __always_inline int sent(struct sock *sk, int ret) {
-        return on_call(sk, ret, TX, bytes_of(ret), switches);
+static __always_inline int sent(struct sock *sk, int ret, enum caller caller) {
+        return on_call(sk, ret, TX, bytes_of(ret), switches, caller);
 }
 
-static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret) {
+static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum caller caller) {
         __u32 n = bytes_of(ret);
 
         if (flags & (MSG_PEEK | MSG_ERRQUEUE))
@@ -21,42 +21,46 @@ static __always_inline int received(struct sock *sk, __u64 size, int flags, int 
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
         if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                 n = 0; /* the urgent byte counts when the stream passes it */
-        return on_call(sk, ret, RX, n, switches);
+        return on_call(sk, ret, RX, n, switches, caller);
 }
 
-#define SEND(function)                                                                                                 \
+#define SEND(function, caller)                                                                                         \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {                \
-                return sent(sk, ret);                                                                                  \
+                return sent(sk, ret, caller);                                                                          \
         }
 
-/* The arguments changed in Linux 5.19; the collector loads what fits. */
-#define RECEIVE(function)                                                                                              \
+/* The arguments changed in Linux 5.19 and in 7.2; the collector loads what fits. */
+#define RECEIVE(function, caller)                                                                                      \
         SEC("fexit/" #function)                                                                                        \
-        int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int flags,                \
+        int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int flags, int ret) {     \
+                return received(sk, size, flags, ret, caller);                                                         \
+        }                                                                                                              \
+        SEC("fexit/" #function)                                                                                        \
+        int BPF_PROG(on_##function##_before_7_2, struct sock *sk, struct msghdr *msg, unsigned long size, int flags,   \
                      int *addr_size, int ret) {                                                                        \
-                return received(sk, size, flags, ret);                                                                 \
+                return received(sk, size, flags, ret, caller);                                                         \
         }                                                                                                              \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function##_before_5_19, struct sock *sk, struct msghdr *msg, unsigned long size,             \
                      int no_block, int flags, int *addr_size, int ret) {                                               \
-                return received(sk, size, flags, ret);                                                                 \
+                return received(sk, size, flags, ret, caller);                                                         \
         }
 
-SEND(tcp_sendmsg)
-SEND(mptcp_sendmsg)
-SEND(udpv6_sendmsg)
-SEND(raw_sendmsg)
-SEND(rawv6_sendmsg)
-SEND(ping_v4_sendmsg)
-SEND(ping_v6_sendmsg)
-RECEIVE(tcp_recvmsg)
-RECEIVE(mptcp_recvmsg)
-RECEIVE(udp_recvmsg)
-RECEIVE(udpv6_recvmsg)
-RECEIVE(raw_recvmsg)
-RECEIVE(rawv6_recvmsg)
-RECEIVE(ping_recvmsg)
+SEND(tcp_sendmsg, CALLER_TCP)
+SEND(mptcp_sendmsg, CALLER_OTHERS)
+SEND(udpv6_sendmsg, CALLER_OTHERS)
+SEND(raw_sendmsg, CALLER_OTHERS)
+SEND(rawv6_sendmsg, CALLER_OTHERS)
+SEND(ping_v4_sendmsg, CALLER_OTHERS)
+SEND(ping_v6_sendmsg, CALLER_OTHERS)
+RECEIVE(tcp_recvmsg, CALLER_TCP)
+RECEIVE(mptcp_recvmsg, CALLER_OTHERS)
+RECEIVE(udp_recvmsg, CALLER_OTHERS)
+RECEIVE(udpv6_recvmsg, CALLER_OTHERS)
+RECEIVE(raw_recvmsg, CALLER_OTHERS)
+RECEIVE(rawv6_recvmsg, CALLER_OTHERS)
+RECEIVE(ping_recvmsg, CALLER_OTHERS)
 
 /* An IPv6 socket comes here from udpv6_sendmsg() for a v4-mapped peer and is counted there. So does, up to Linux 6.4,
  * udp_sendpage() with nothing to send, to prepare the datagram. */
@@ -64,20 +68,20 @@ SEC("fexit/udp_sendmsg")
 int BPF_PROG(on_udp_sendmsg, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {
         if (sk->__sk_common.skc_family != AF_INET || (cfg_has_sendpage && !size && msg->msg_flags & MSG_MORE))
                 return 0;
-        return sent(sk, ret);
+        return sent(sk, ret, CALLER_OTHERS);
 }
 
 /* Linux up to 6.4: sendfile and splice come here. Protocols with no sendpage of their own fall back to sendmsg. */
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int ret) {
-        return sent(sk, ret);
+        return sent(sk, ret, CALLER_TCP);
 }
 
 /* What udp_sendpage() calls; where the device cannot gather, it goes on to udp_sendmsg(), where the call is counted. */
 SEC("fexit/ip_append_page")
 int BPF_PROG(on_ip_append_page, struct sock *sk, void *flow, void *page, int offset, unsigned long size, int flags,
              int ret) {
-        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size);
+        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size, CALLER_OTHERS);
 }
 
 SEC("fentry/inet_release")

@@ -230,18 +230,17 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
 
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */
-static __noinline int slow_call(struct sock *sk, struct ledger *l, struct call *call) {
+static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
         struct task_struct *task = bpf_get_current_task_btf();
         struct occasion why = { .drops = drops_of(sk) };
-        struct process_row *row;
         struct tcp_sock *tp = NULL;
+        struct process_row *row;
         __u8 state;
 
         call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
         row = call->is_kernel ? special(SPECIAL_KERNEL) : row_of(&call->me, task);
         call->has_row = row && !call->is_kernel;
-        call->kind = kind_of(sk);
-        if (call->kind == KIND_TCP) {
+        if (is_tcp) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp)) /* a subflow: its parent is counted */
                         return 0;
@@ -257,6 +256,17 @@ static __noinline int slow_call(struct sock *sk, struct ledger *l, struct call *
         }
         charge(sk, tp, l, call, row ?: special(SPECIAL_OVERFLOW), &why);
         return 0;
+}
+
+/* Apart, as the verifier would walk each combination of one with the other. */
+static __noinline int slow_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
+        call->kind = KIND_TCP;
+        return settle(sk, l, call, true);
+}
+
+static __noinline int slow_other_call(struct sock *sk, struct ledger *l, struct call *call) {
+        call->kind = kind_of(sk);
+        return settle(sk, l, call, false);
 }
 
 static __always_inline bool is_inet(const struct sock *sk) {
@@ -292,10 +302,13 @@ static __always_inline __u32 is_later_piece(const struct task_struct *task, __u3
         return dir == TX ? tail : 0;
 }
 
+/* What a hook knows of the sockets that pass it. */
+enum caller { CALLER_ANY, CALLER_TCP, CALLER_OTHERS };
+
 /* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
  * moved, which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a
  * change between two looks would be two answers. */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 word) {
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 word, enum caller caller) {
         __u64 start_time, cgroup_id;
         struct task_struct *task;
         struct ledger *l;
@@ -325,7 +338,9 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                         .is_part = is_part,
                 };
 
-                return slow_call(sk, l, &call);
+                if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
+                        return slow_tcp_call(sk, l, &call);
+                return slow_other_call(sk, l, &call);
         }
 }
 

@@ -27,9 +27,11 @@
 #pragma GCC diagnostic pop
 
 #define TRAMPOLINE(set, name, n, may_be_absent) { "on_" #name, set, #name, n, may_be_absent, true }
-/* The arguments of these changed in Linux 5.19: one of the two fits. */
+/* The arguments of these changed in Linux 5.19 and 7.2: one of the three fits. */
 #define RECEIVE(set, name)                                                                                             \
-        TRAMPOLINE(set, name, 5, true), { "on_" #name "_before_5_19", set, #name, 6, true, true }
+        TRAMPOLINE(set, name, 4, true),                                                                                \
+        { "on_" #name "_before_7_2", set, #name, 5, true, true },                                                      \
+        { "on_" #name "_before_5_19", set, #name, 6, true, true }
 
 static const struct hook hooks[] = {
         { "on_set_state", SET_TCP_LIFE, NULL, 0, false, true },
@@ -152,6 +154,16 @@ static bool has_place(const struct btf *btf, const struct hook *hook) {
         return is_confidential() == (strstr(hook->program, "_locked") != NULL);
 }
 
+/* A function that is there, with arguments that none of our programs expects? */
+static bool is_strange(const struct btf *btf, const char *function) {
+        int n = arguments_of(btf, function);
+
+        for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
+                if (hooks[i].function && strcmp(hooks[i].function, function) == 0 && hooks[i].n_arguments == n)
+                        return false;
+        return n >= 0;
+}
+
 /* -ENOENT: the kernel lacks what the sets cannot do without. */
 static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, uint64_t refused, char *reason,
                   size_t size) {
@@ -169,7 +181,10 @@ static int choose(struct bpf_object *object, const struct btf *btf, unsigned set
                         if (!program)
                                 return collect_say(reason, size, -ENOENT, "no such program:", hooks[i].program);
                         bpf_program__set_autoload(program, true);
-                } else if (hooks[i].function && !hooks[i].may_be_absent)
+                } else if (hooks[i].function && is_strange(btf, hooks[i].function))
+                        return collect_say(reason, size, -ENOENT, "this kernel has other arguments for",
+                                           hooks[i].function);
+                else if (hooks[i].function && !hooks[i].may_be_absent)
                         return collect_say(reason, size, -ENOENT, "this kernel lacks the function", hooks[i].function);
         }
         return 0;

@@ -29,7 +29,7 @@ enum hook_set {
 #define SETS_WALKS (SET(SET_FILES) | SET(SET_TCP_WALK) | SET(SET_UDP_WALK))
 #define SETS_CALLS (SET(SET_TRACEPOINT) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS))
 
-#define COLLECT_MAX_HOOKS 48
+#define COLLECT_MAX_HOOKS 64
 
 /* One program, and where it belongs. */
 struct hook {

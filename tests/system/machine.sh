@@ -22,7 +22,7 @@ machine_obstacle() {
         # shellcheck source=/dev/null
         [ "$(. /etc/os-release && echo "$ID")" = debian ] || { echo "what is built here runs on Debian only"; return; }
         [ -n "$(machine_v2_hierarchy)" ] || { echo "cgroup v2 is not mounted"; return; }
-        [ -d "$(machine_tree)" ] || command -v mmdebstrap >/dev/null || echo "mmdebstrap is missing"
+        [ -d "$(machine_tree "$(machine_own_suite)" "$machine_packages")" ] || command -v mmdebstrap >/dev/null || echo "mmdebstrap is missing"
 }
 
 machine_v2_hierarchy() {
@@ -30,35 +30,43 @@ machine_v2_hierarchy() {
 }
 
 # Another list of packages is another tree.
-machine_tree() {
-        # shellcheck source=/dev/null
-        echo "$machine_cache/root-$(. /etc/os-release && echo "$VERSION_CODENAME")-$(cksum <<<"$machine_packages" | cut -d' ' -f1)"
+machine_tree() { # SUITE PACKAGES
+        echo "$machine_cache/root-$1-$(cksum <<<"$2" | cut -d' ' -f1)"
 }
 
-# Makes the cached tree if it is not there yet; complete or not at all.
-machine_make_tree() {
+machine_own_suite() {
+        # shellcheck source=/dev/null
+        (. /etc/os-release && echo "$VERSION_CODENAME")
+}
+
+# Makes the cached tree if it is not there yet; complete or not at all. Mirrors that stand still have lists whose time is
+# over; their signatures are checked all the same.
+machine_make_tree() { # SUITE PACKAGES
         local tree unfinished
-        tree=$(machine_tree)
+        tree=$(machine_tree "$1" "$2")
         [ ! -d "$tree" ] || return 0
         mkdir -p "$machine_cache"
         unfinished=$(mktemp -d "$machine_cache/unfinished.XXXXXX")
-        # shellcheck source=/dev/null
-        if mmdebstrap --quiet --variant=minbase --include="$machine_packages" --format=directory \
-                "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$unfinished/root" >"$scratch/mmdebstrap.log" 2>&1; then
+        if mmdebstrap --quiet --variant=minbase --include="$2" --aptopt='Acquire::Check-Valid-Until "false"' \
+                --format=directory "$1" "$unfinished/root" >"$scratch/mmdebstrap.log" 2>&1; then
                 mv -T "$unfinished/root" "$tree" 2>/dev/null || true # another run may have been first
         fi
         rm -rf --one-file-system "$unfinished"
         [ -d "$tree" ]
 }
 
+# Mounts an overlay in memory over a tree: DIRECTORY/root.
+machine_mount() { # TREE DIRECTORY
+        mount -t tmpfs -o mode=0755 tmpfs "$2" &&
+                mkdir "$2/upper" "$2/work" "$2/root" &&
+                mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+}
+
 # Mounts the root that the machine will have; things can be installed into $machine_root then.
 machine_prepare() {
         mkdir "$scratch/memory"
-        mount -t tmpfs -o mode=0755 tmpfs "$scratch/memory"
-        mkdir "$scratch/memory/upper" "$scratch/memory/work" "$scratch/memory/root"
         machine_root=$scratch/memory/root
-        mount -t overlay overlay -o "lowerdir=$(machine_tree),upperdir=$scratch/memory/upper,workdir=$scratch/memory/work" \
-                "$machine_root"
+        machine_mount "$(machine_tree "$(machine_own_suite)" "$machine_packages")" "$scratch/memory"
 }
 
 # nspawn makes its two groups, supervisor and payload, in the group that it runs in.

@@ -19,10 +19,10 @@ fi
 groups=("$@")
 [ $# -gt 0 ] || groups=(service control command boot)
 
-n=0
-failed=0
 scratch=
 ready=$builddir/tests/system/ready
+# shellcheck source=tests/system/check.sh
+. "$srcdir/tests/system/check.sh"
 # shellcheck source=tests/system/machine.sh
 . "$srcdir/tests/system/machine.sh"
 # shellcheck source=tests/system/cases.sh
@@ -33,19 +33,6 @@ ready=$builddir/tests/system/ready
 . "$srcdir/tests/system/command.sh"
 # shellcheck source=tests/system/boot.sh
 . "$srcdir/tests/system/boot.sh"
-
-# Runs a case; what it prints explains a failure.
-check() { # SENTENCE FUNCTION
-        local said
-        n=$((n + 1))
-        if said=$("$2" 2>&1); then
-                echo "ok $n - $1"
-        else
-                [ -z "$said" ] || head -n 30 <<<"$said" | sed 's/^/# /'
-                echo "not ok $n - $1"
-                failed=$((failed + 1))
-        fi
-}
 
 skip_all() {
         echo "1..0 # SKIP $1"
@@ -90,7 +77,7 @@ trap 'exit 143' TERM HUP
 obstacle=$(machine_obstacle)
 [ -z "$obstacle" ] || skip_all "$obstacle"
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/socktally-system.XXXXXX")
-machine_make_tree || skip_all "mmdebstrap could not make a Debian tree: $(tail -n 1 "$scratch/mmdebstrap.log")"
+machine_make_tree "$(machine_own_suite)" "$machine_packages" || skip_all "mmdebstrap could not make a Debian tree: $(tail -n 1 "$scratch/mmdebstrap.log")"
 machine_prepare || bail_out "cannot mount the machine's root"
 install_socktally
 machine_choose_bus dbus-daemon

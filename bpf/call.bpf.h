@@ -228,18 +228,12 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 charge_call(row, call);
 }
 
-/* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
- * whole BTF, and further down there are thousands of states. */
-static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        struct occasion why = { .drops = drops_of(sk) };
+static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row,
+                                  bool is_tcp) {
+        struct occasion why = { .drops = call->drops };
         struct tcp_sock *tp = NULL;
-        struct process_row *row;
         __u8 state;
 
-        call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
-        row = call->is_kernel ? special(SPECIAL_KERNEL) : row_of(&call->me, task);
-        call->has_row = row && !call->is_kernel;
         if (is_tcp) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp)) /* a subflow: its parent is counted */
@@ -259,14 +253,32 @@ static __always_inline int settle(struct sock *sk, struct ledger *l, struct call
 }
 
 /* Apart, as the verifier would walk each combination of one with the other. */
-static __noinline int slow_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
+static __noinline int settle_tcp_call(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row) {
         call->kind = KIND_TCP;
-        return settle(sk, l, call, true);
+        return settle(sk, l, call, row, true);
 }
 
-static __noinline int slow_other_call(struct sock *sk, struct ledger *l, struct call *call) {
+static __noinline int settle_other_call(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row) {
         call->kind = kind_of(sk);
-        return settle(sk, l, call, false);
+        return settle(sk, l, call, row, false);
+}
+
+/* What a hook knows of the sockets that pass it. */
+enum caller { CALLER_ANY, CALLER_TCP, CALLER_OTHERS };
+
+/* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
+ * whole BTF, and further down there are thousands of states. */
+static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum caller caller) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct process_row *row;
+
+        call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+        call->drops = caller == CALLER_TCP ? 0 : drops_of(sk);
+        row = call->is_kernel ? special(SPECIAL_KERNEL) : row_of(&call->me, task);
+        call->has_row = row && !call->is_kernel;
+        if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
+                return settle_tcp_call(sk, l, call, row);
+        return settle_other_call(sk, l, call, row);
 }
 
 static __always_inline bool is_inet(const struct sock *sk) {
@@ -302,9 +314,6 @@ static __always_inline __u32 is_later_piece(const struct task_struct *task, __u3
         return dir == TX ? tail : 0;
 }
 
-/* What a hook knows of the sockets that pass it. */
-enum caller { CALLER_ANY, CALLER_TCP, CALLER_OTHERS };
-
 /* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
  * moved, which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a
  * change between two looks would be two answers. */
@@ -325,8 +334,8 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
         start_time = task->group_leader->start_boottime;
         cgroup_id = task->cgroups->dfl_cgrp->kn->id;
         is_part = is_later_piece(task, dir);
-        if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == start_time &&
-            l->owner.cgroup_id == cgroup_id) {
+        if (l && !((l->fast_tgid ^ (__u32) task->tgid) | (l->owner.start_time ^ start_time) |
+                   (l->owner.cgroup_id ^ cgroup_id))) {
                 count(l, dir, ret, n, is_part);
                 return 0;
         } else {
@@ -338,9 +347,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                         .is_part = is_part,
                 };
 
-                if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
-                        return slow_tcp_call(sk, l, &call);
-                return slow_other_call(sk, l, &call);
+                return slow_call(sk, l, &call, caller);
         }
 }
 

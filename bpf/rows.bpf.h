@@ -168,6 +168,7 @@ struct call {
         bool is_owner_gone; /* of the owner whom the next member names */
         struct process_key seen;
         __u32 birth;        /* what is known of the socket's beginning */
+        __u32 drops;        /* datagrams dropped at the socket so far */
 };
 
 /* One call that is not put on a ledger. */

@@ -5,21 +5,22 @@
  * Attach method "tracepoint": sock_send_length and sock_recv_length (Linux 6.3) fire once per call, below every system
  * call and io_uring, for every family. cgroup/sock_release stands in for the tracepoint that UDP's end does not have.
  */
-#include "bpf/copies.bpf.h"
 #include "bpf/life.bpf.h"
 #include "bpf/truncated.bpf.h"
 
 static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
-        __u64 word = switches;
+        __u64 word = switches; /* once: a change between two looks would be two answers */
 
-        return claims(TX, word, copy) ? on_call(sk, ret, TX, bytes_of(ret), word, CALLER_ANY) : 0;
+        if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, TX, word, copy))
+                return 0;
+        return on_call(sk, ret, TX, ret, CALLER_ANY);
 }
 
 static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user, __u32 copy) {
-        __u32 n = bytes_of(ret);
+        __u32 n = ret;
         __u64 word = switches;
 
-        if (!claims(RX, word, copy))
+        if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, RX, word, copy))
                 return 0;
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))
@@ -29,7 +30,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n, word, CALLER_ANY);
+        return on_call(sk, ret, RX, n, CALLER_ANY);
 }
 
 /* name, and name_locked for kernels that are locked down for confidentiality: programs there may not read kernel memory

@@ -8,20 +8,27 @@
  */
 #include "bpf/life.bpf.h"
 
+/* Hooks are attached a moment before they count, and detached a moment after. */
+static __always_inline bool is_on(enum caller caller) {
+        __u64 word = switches;
+
+        return !(word & SWITCH_PARTIAL) || word & (caller == CALLER_TCP ? SWITCH_TCP_CALLS : SWITCH_TCP | SWITCH_UDP);
+}
+
 static __always_inline int sent(struct sock *sk, int ret, enum caller caller) {
-        return on_call(sk, ret, TX, bytes_of(ret), switches, caller);
+        return is_on(caller) ? on_call(sk, ret, TX, ret, caller) : 0;
 }
 
 static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum caller caller) {
-        __u32 n = bytes_of(ret);
+        __u32 n = ret;
 
-        if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+        if (flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_on(caller))
                 return 0;
         if (n > size)
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
         if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
                 n = 0; /* the urgent byte counts when the stream passes it */
-        return on_call(sk, ret, RX, n, switches, caller);
+        return on_call(sk, ret, RX, n, caller);
 }
 
 #define SEND(function, caller)                                                                                         \

@@ -10,6 +10,7 @@
  * moves data, and away from a process that has exited. A second living process makes the socket shared instead.
  */
 #include "bpf/birth.bpf.h"
+#include "bpf/copies.bpf.h"
 #include "bpf/fold.bpf.h"
 
 static __always_inline __u32 kind_of(const struct sock *sk) {
@@ -125,11 +126,10 @@ static __always_inline void own(struct ledger *l, const struct process_key *me) 
 static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
-        if (is_part)
-                return;
-        __sync_fetch_and_add(&l->calls[dir & 1], 1);
-        if (ret < 0 && switches & SWITCH_ERRORS)
+        else if (ret < 0 && switches & SWITCH_ERRORS)
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
+        if (!is_part)
+                __sync_fetch_and_add(&l->calls[dir & 1], 1);
 }
 
 /* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's
@@ -269,12 +269,11 @@ enum caller { CALLER_ANY, CALLER_TCP, CALLER_OTHERS };
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */
 static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum caller caller) {
-        struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row;
 
         call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
         call->drops = caller == CALLER_TCP ? 0 : drops_of(sk);
-        row = call->is_kernel ? special(SPECIAL_KERNEL) : row_of(&call->me, task);
+        row = call->is_kernel ? special(SPECIAL_KERNEL) : current_row(&call->me);
         call->has_row = row && !call->is_kernel;
         if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
                 return settle_tcp_call(sk, l, call, row);
@@ -287,7 +286,7 @@ static __always_inline bool is_inet(const struct sock *sk) {
         return family == AF_INET || family == AF_INET6;
 }
 
-/* Something is switched off: is this call looked at all the same? MPTCP's bytes are known from its calls alone. */
+/* Is a call looked at, whatever is switched off? MPTCP's bytes are known from its calls alone. */
 static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
         __u16 protocol = sk->sk_protocol;
 
@@ -298,55 +297,48 @@ static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
         return word & SWITCH_UDP;
 }
 
-/* What a call returned as a number of bytes, without a branch. */
-static __always_inline __u32 bytes_of(int ret) {
-        return ret & ~(ret >> 31);
-}
-
 /* sendfile() sends in pieces, through a pipe of the task's own that it empties at the end: a piece that finds the pipe
- * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) Not 0: it is such a piece; the
- * verifier is not to know the number, or it walks all that follows once more. */
-static __always_inline __u32 is_later_piece(const struct task_struct *task, __u32 dir) {
-        __u32 tail = *(volatile __u32 *) &always_zero;
-
-        if (dir == TX && task->splice_pipe)
-                tail = task->splice_pipe->tail;
-        return dir == TX ? tail : 0;
+ * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) */
+static __always_inline bool is_later_piece(const struct task_struct *task, __u32 dir) {
+        return dir == TX && task->splice_pipe && task->splice_pipe->tail;
 }
 
-/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
- * moved, which can be less than ret says (truncated datagrams). word: the switches, read once by the program, as a
- * change between two looks would be two answers. */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, __u64 word, enum caller caller) {
-        __u64 start_time, cgroup_id;
+/* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the same of
+ * a call that is not wanted, so none needs a mark for it. */
+static __always_inline bool is_counted(const struct sock *sk, __u32 dir, __u64 word, __u32 copy) {
+        return is_wanted(sk, word) && claims(dir, word, copy);
+}
+
+/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes moved, if
+ * it did not fail, which can be less than ret says (truncated datagrams). */
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, enum caller caller) {
         struct task_struct *task;
         struct ledger *l;
-        __u32 is_part;
 
-        if (word & SWITCH_PARTIAL && !is_wanted(sk, word))
-                return 0;
-        if (ret < 0 && !is_failure(ret))
-                return 0;
+        if (ret < 0) {
+                if (!is_failure(ret))
+                        return 0;
+                n = 0;
+        }
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (!l && !is_inet(sk))
                 return 0;
         task = bpf_get_current_task_btf();
-        start_time = task->group_leader->start_boottime;
-        cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-        is_part = is_later_piece(task, dir);
-        if (l && !((l->fast_tgid ^ (__u32) task->tgid) | (l->owner.start_time ^ start_time) |
-                   (l->owner.cgroup_id ^ cgroup_id))) {
-                count(l, dir, ret, n, is_part);
+        if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
+            l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
+                count(l, dir, ret, n, is_later_piece(task, dir));
                 return 0;
         } else {
                 struct call call = {
-                        .me = { .tgid = task->tgid, .start_time = start_time, .cgroup_id = cgroup_id },
                         .n = n,
                         .ret = ret,
                         .dir = dir,
-                        .is_part = is_part,
+                        .is_part = *(volatile __u32 *) &always_zero, /* else the verifier walks on for each value */
                 };
 
+                current_key(&call.me);
+                if (is_later_piece(task, dir))
+                        call.is_part |= 1;
                 return slow_call(sk, l, &call, caller);
         }
 }

@@ -60,6 +60,9 @@ enum ledger_switch {
         SWITCH_COPIES = 1 << 8,    /* copies of the programs stand in where the first was skipped; bpf/copies.bpf.h */
 };
 
+/* What a program that counts calls asks for first. */
+#define SWITCH_SELDOM (SWITCH_PARTIAL | SWITCH_COPIES)
+
 /* The upper half of the switches: a number that is new each time SWITCH_COPIES is set. */
 #define SWITCH_EPOCH_SHIFT 32
 

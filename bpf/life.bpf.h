@@ -27,11 +27,11 @@ static __always_inline bool is_unseen(void) {
 
 /* For whoever connects. Also when there is no room to note that the SYN is ours. */
 static __always_inline struct ledger *open_for_current(struct sock *sk) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        struct process_key me = key_of(task);
+        struct process_key me = {};
         struct ledger *l;
 
-        if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || !row_of(&me, task))
+        current_key(&me);
+        if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || !current_row(&me))
                 return NULL;
         l = ledger_of(sk, KIND_TCP);
         if (!l)
@@ -48,8 +48,7 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
 }
 
 static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        struct process_key me = key_of(task);
+        struct process_key me = {};
         struct charge c = {};
 
         if (!l) {
@@ -57,8 +56,9 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
                         open_for_current(sk);
                 return 0;
         }
+        current_key(&me);
         if (!l->owner.tgid)
-                row_of(&me, task);
+                current_row(&me);
         bpf_spin_lock(&l->lock);
         if (!l->owner.tgid)
                 l->owner = me;
@@ -159,18 +159,18 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         struct task_struct *task = bpf_get_current_task_btf();
         __u32 birth = birth_of(sk), state = sk->__sk_common.skc_state;
         struct process_row *row = NULL;
-        struct process_key me;
+        struct process_key me = {};
         __u64 *counters;
 
         if (!(switches & SWITCH_TCP) || state == TCP_LISTEN)
                 return 0;
         if (tp ? !tp->rcv_nxt || BPF_CORE_READ_BITFIELD(tp, is_mptcp) : !is_connected(state))
                 return 0;
-        me = key_of(task);
+        current_key(&me);
         /* Whoever walks open files holds each for a moment and may drop the last reference; threads of the kernel drop
          * what was on its way between two processes. */
         if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
-                row = row_of(&me, task);
+                row = current_row(&me);
         row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
         if (!row)
                 return 0;
@@ -194,14 +194,14 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
 
         /* The scan holds each file for a moment: what a process closes then ends in the scan, which knows the owner. */
         if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
-                why.closer = key_of(task);
+                current_key(&why.closer);
         if (!tp)
                 why.drops = drops_of(sk);
         if (why.closer.tgid && l->state == LEDGER_UNCLAIMED &&
             (!l->owner.tgid || is_same_process(&l->owner, &why.closer)))
-                row = row_of(&why.closer, task);
+                row = current_row(&why.closer);
         if (fold(sk, tp, l, &why)) {
-                row = row_of(&why.closer, task) ?: special(SPECIAL_OVERFLOW);
+                row = current_row(&why.closer) ?: special(SPECIAL_OVERFLOW);
                 if (row)
                         add(&counters_of(row, &why.closer)[SOCKTALLY_METRIC_tcp_closes], 1);
         }

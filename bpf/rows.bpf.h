@@ -113,28 +113,65 @@ static __always_inline void make_counters(const struct process_key *key) {
                 bpf_map_update_elem(table_per_core, key, (const void *) &empty_counters, BPF_NOEXIST);
 }
 
-/* The row of this process, made when it is not there. NULL: the table is full, which is counted. */
-static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
-        struct process_row *row;
+static __always_inline struct process_row *make_row(const struct process_key *key) {
+        struct process_row *row = NULL;
         __u32 zero = 0;
         void *rows;
 
         rows = bpf_map_lookup_elem(&table, &zero);
         if (!rows)
                 return NULL;
-        row = bpf_map_lookup_elem(rows, key);
-        if (row)
-                return row;
         /* What fails other than for a full table (a lock that was not to be had in time) is tried once more. */
         if (bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST) != -E2BIG)
                 bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
         row = bpf_map_lookup_elem(rows, key);
-        if (!row) {
+        if (row)
+                make_counters(key);
+        else
                 __sync_fetch_and_add(&health.rows_overflowed, 1);
-                return NULL;
-        }
-        make_counters(key);
-        identify(row, task->group_leader);
+        return row;
+}
+
+/* Global functions are verified once, and not again for each state in which they are called: what follows many kernel
+ * pointers, each of which costs the verifier a walk through the whole BTF, is in them. */
+__attribute__((noinline)) int current_key(struct process_key *key) {
+        if (key)
+                *key = key_of(bpf_get_current_task_btf());
+        return 0;
+}
+
+__attribute__((noinline)) int make_current_row(const struct process_key *key) {
+        struct process_key copy; /* older kernels want keys on the stack */
+        struct process_row *row;
+
+        if (!key)
+                return 0;
+        copy = *key;
+        row = make_row(&copy);
+        if (row)
+                identify(row, bpf_get_current_task_btf()->group_leader);
+        return 0;
+}
+
+/* The row of the current process, made when it is not there. NULL: the table is full, which is counted. */
+static __always_inline struct process_row *current_row(const struct process_key *key) {
+        struct process_row *row = find_row(key);
+
+        if (row)
+                return row;
+        make_current_row(key);
+        return find_row(key);
+}
+
+/* The same for a task that a walk has met. */
+static __noinline struct process_row *row_of(const struct process_key *key, struct task_struct *task) {
+        struct process_row *row = find_row(key);
+
+        if (row)
+                return row;
+        row = make_row(key);
+        if (row)
+                identify(row, task->group_leader);
         return row;
 }
 

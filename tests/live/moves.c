@@ -5,9 +5,11 @@
  * MPTCP counts as TCP, and what is neither TCP nor UDP keeps bytes only.
  */
 #include <arpa/inet.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/live/moves.h"
@@ -258,6 +260,44 @@ size_t recv_to_end(struct player *player, int fd) {
                         return total;
                 total += (size_t) n;
         }
+}
+
+uint32_t drops_of(struct player *player, int fd) {
+        uint32_t facts[SK_MEMINFO_VARS];
+        socklen_t size = sizeof(facts);
+
+        NEED(player, getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &size));
+        return facts[SK_MEMINFO_DROPS];
+}
+
+void pass_descriptor(struct player *player, int channel, int fd) {
+        char byte = 0;
+        struct iovec part = { &byte, 1 };
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                                  .msg_controllen = sizeof(control.space) };
+
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+        NEED(player, sendmsg(channel, &message, 0));
+}
+
+int take_descriptor(struct player *player, int channel) {
+        char byte;
+        int fd;
+        struct iovec part = { &byte, 1 };
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                                  .msg_controllen = sizeof(control.space) };
+
+        NEED(player, recvmsg(channel, &message, 0));
+        memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+        return fd;
 }
 
 static void wait_poll(struct player *player, int fd, short events) {

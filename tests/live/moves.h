@@ -63,6 +63,13 @@ void recv_exactly(struct player *player, int fd, size_t size);
 /* Until end of file; returns what came. */
 size_t recv_to_end(struct player *player, int fd);
 
+/* Datagrams that found the socket's receive buffer full, since it was made. */
+uint32_t drops_of(struct player *player, int fd);
+
+/* Over a unix socket. While the descriptor is on its way no process holds it. */
+void pass_descriptor(struct player *player, int channel, int fd);
+int take_descriptor(struct player *player, int channel);
+
 /* Waits until the socket has something to read; until there is something on its error queue. Moves nothing. */
 void wait_readable(struct player *player, int fd);
 void wait_error(struct player *player, int fd);

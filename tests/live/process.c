@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Processes that come and go, move, change their name or were there first. Whatever happens to the process, its row has
+ * Processes that come and go, move or change their name. Whatever happens to the process, its row has
  * its name and all of its numbers.
  */
 #include <fcntl.h>
@@ -13,11 +13,10 @@
 #include <unistd.h>
 
 #include "tests/live/scenarios.h"
-#include "tests/live/service.h"
 #include "tests/live/threads.h"
 
-enum { USED = LISTENING + 1, WATCHED, SENT, CHECKED };
-enum { SECOND_PORT = PORT + 1, CONTROL, SHARED_FD, SHARED_UDP };
+enum { SENT = LISTENING + 1, CHECKED };
+enum { SECOND_PORT = PORT + 1, CONTROL, SHARED_FD };
 
 #define N_BRIEF 20
 #define N_BURST 200
@@ -85,197 +84,6 @@ void process_burst(struct scene *scene, int unused) {
         event_raise(scene, LISTENING);
         scene_wait_done(scene);
         expect(&scene->players[N_BURST - 1], udp_rx_bytes, 600);
-}
-
-/* What a player did before the daemon watched is not the daemon's to know. */
-static void forget_moves(struct player *player) {
-        memset(player->moved, 0, sizeof(player->moved));
-        event_raise(player->scene, USED);
-        event_wait(player->scene, WATCHED, 1);
-}
-
-/* Before: everything was in motion, some of it is still on the way. After: the rest is read, and more is sent. */
-static void early_client(struct player *player) {
-        int used = tcp_dial_one(player, FLAVOUR_V4), unused = tcp_dial_one(player, FLAVOUR_V4);
-        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
-
-        send_all(player, used, 100000);
-        recv_exactly(player, used, 1000);
-        send_all(player, udp, 500);
-        event_wait(player->scene, SENT, 1);
-        forget_moves(player);
-        recv_exactly(player, used, 29000);
-        send_all(player, used, 7000);
-        send_all(player, unused, 300);
-        send_all(player, udp, 600);
-        tcp_hang_up(player, used);
-        recv_exactly(player, unused, 40);
-}
-
-static void early_server(struct player *player) {
-        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
-        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), used, unused;
-
-        event_raise(player->scene, LISTENING);
-        used = tcp_answer(player, listener);
-        unused = tcp_answer(player, listener);
-        recv_exactly(player, used, 60000);
-        send_all(player, used, 30000);
-        event_raise(player->scene, SENT);
-        forget_moves(player);
-        recv_exactly(player, udp, 500);
-        recv_exactly(player, udp, 600);
-        recv_to_end(player, used);
-        recv_exactly(player, unused, 300);
-        send_all(player, unused, 40);
-        tcp_hang_up(player, used);
-}
-
-/* Its half-closed connection has a FIN in the queue when the daemon comes. */
-static void early_fin_client(struct player *player) {
-        int fd = tcp_dial_one(player, FLAVOUR_V4);
-
-        send_all(player, fd, 20000);
-        NEED(player, shutdown(fd, SHUT_WR));
-        forget_moves(player);
-        recv_to_end(player, fd);
-}
-
-static void early_fin_server(struct player *player) {
-        int fd = tcp_serve_one(player, FLAVOUR_V4);
-
-        wait_fin(player, fd);
-        recv_exactly(player, fd, 5000);
-        forget_moves(player);
-        recv_to_end(player, fd);
-        send_all(player, fd, 9000);
-        NEED(player, shutdown(fd, SHUT_WR));
-}
-
-/* The scene's own daemon comes second; main's, which runs already, is not asked. */
-static void watch_from_here(struct scene *scene, struct service *service) {
-        char problem[400];
-
-        event_wait(scene, USED, 2);
-        if (!scene->bill.runtime_directory) {
-                event_raise(scene, WATCHED);
-                scene_wait_done(scene);
-                return;
-        }
-        if (service_start(service, &scene->bill, NULL, problem, sizeof(problem)) < 0)
-                scene_fail(scene, "%s", problem);
-        event_raise(scene, WATCHED);
-        scene_wait_done(scene);
-        scene_compare_with(scene, service->directory, scene->bill.load_mode);
-        if (service_stop(service, problem, sizeof(problem)) < 0)
-                scene_fail(scene, "%s", problem);
-        scene->bill.runtime_directory = NULL;
-}
-
-void process_early_sockets(struct scene *scene, int with_fin) {
-        struct service service = SERVICE_NULL;
-        struct player *server, *client;
-
-        server = player_start(scene, "lv-early-server", with_fin ? early_fin_server : early_server);
-        client = player_start(scene, "lv-early-client", with_fin ? early_fin_client : early_client);
-        watch_from_here(scene, &service);
-        expect(server, tcp_rx_bytes, with_fin ? 15000 : 47300);
-        expect(client, tcp_rx_bytes, with_fin ? 9000 : 29040);
-}
-
-/* Descriptors have the same numbers in the children. All of them use the sockets before and after. */
-static void early_child(struct player *player) {
-        int tcp = (int) player->scene->numbers[SHARED_FD], udp = (int) player->scene->numbers[SHARED_UDP];
-
-        send_all(player, tcp, 100);
-        send_all(player, udp, 10);
-        forget_moves(player);
-        for (int i = 0; i < 20; i++) {
-                send_all(player, tcp, 1000 + (size_t) (player - player->scene->players));
-                send_all(player, udp, 50);
-        }
-        event_raise(player->scene, SENT);
-}
-
-static void early_parent(struct player *player) {
-        int tcp = tcp_dial_one(player, FLAVOUR_V4);
-        int udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[SECOND_PORT]);
-
-        player->scene->numbers[SHARED_FD] = (uint64_t) tcp;
-        player->scene->numbers[SHARED_UDP] = (uint64_t) udp;
-        for (unsigned int i = 0; i < 3; i++)
-                player_start_numbered(player->scene, "lv-early-kid", i, early_child);
-        send_all(player, tcp, 77);
-        forget_moves(player);
-        send_all(player, tcp, 55555);
-        event_wait(player->scene, SENT, 3);
-        NEED(player, shutdown(tcp, SHUT_WR));
-}
-
-static void early_reader(struct player *player) {
-        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[SECOND_PORT]);
-        int fd = tcp_serve_one(player, FLAVOUR_V4);
-
-        recv_exactly(player, fd, 77 + 3 * 100);
-        forget_moves(player);
-        recv_exactly(player, udp, 3 * (10 + 20 * 50));
-        recv_to_end(player, fd);
-}
-
-void process_early_shared(struct scene *scene, int unused) {
-        struct service service = SERVICE_NULL;
-        struct player *parent;
-
-        scene_shares_tcp(scene);
-        player_start(scene, "lv-early-reader", early_reader);
-        parent = player_start(scene, "lv-early-parent", early_parent);
-        event_wait(scene, USED, 5);
-        watch_from_here(scene, &service);
-        expect(parent, tcp_tx_bytes, 55555);
-}
-
-static void under_way_child(struct player *player) {
-        int fd = (int) player->scene->numbers[SHARED_FD];
-
-        forget_moves(player);
-        recv_exactly(player, fd, 100);
-        event_raise(player->scene, SENT);
-        send_all(player, fd, 3000);
-        event_raise(player->scene, CHECKED);
-}
-
-/* In the middle of a call while the child makes the first one that anybody saw end. */
-static void under_way_parent(struct player *player) {
-        int fd = tcp_dial_one(player, FLAVOUR_V4);
-
-        player->scene->numbers[SHARED_FD] = (uint64_t) fd;
-        player_start(player->scene, "lv-under-kid", under_way_child);
-        forget_moves(player);
-        send_at_once(player, fd);
-        event_wait(player->scene, CHECKED, 1);
-        NEED(player, shutdown(fd, SHUT_WR));
-}
-
-static void under_way_server(struct player *player) {
-        int fd = tcp_serve_one(player, FLAVOUR_V4);
-
-        forget_moves(player);
-        wait_readable(player, fd);
-        send_all(player, fd, 100);
-        event_wait(player->scene, SENT, 1);
-        recv_to_end(player, fd);
-}
-
-void process_under_way(struct scene *scene, int unused) {
-        struct service service = SERVICE_NULL;
-        struct player *parent;
-
-        scene_shares_tcp(scene);
-        player_start(scene, "lv-under-server", under_way_server);
-        parent = player_start(scene, "lv-under-parent", under_way_parent);
-        event_wait(scene, USED, 3);
-        watch_from_here(scene, &service);
-        expect(parent, tcp_tx_bytes, LONG_CALL);
 }
 
 /* The rest of a player's life in another program: see exec_again(). */

@@ -44,8 +44,11 @@ scenario_function fail_tcp, fail_udp, fail_storm, fail_error_queue, fail_urgent,
 /* process.c */
 /* What process_exec's player runs after exec. Returns an exit status. */
 int exec_again(int fd, int control);
-scenario_function process_brief, process_burst, process_early_sockets, process_early_shared, process_under_way,
-        process_exec, process_leader_ends;
+scenario_function process_brief, process_burst, process_exec, process_leader_ends;
+
+/* early.c: where the sockets are that nobody holds when the daemon starts */
+enum travel { TRAVEL_HERE, TRAVEL_FROM_HOST, TRAVEL_FROM_CONTAINER };
+scenario_function early_sockets, early_shared, early_under_way, early_travellers;
 
 /* place.c */
 scenario_function place_network_tcp, place_network_udp, place_twins, place_pid_namespace, place_cgroups;

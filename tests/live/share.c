@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/live/scenarios.h"
@@ -168,36 +167,6 @@ void share_udp(struct scene *scene, int processes) {
         expect(client, udp_rx_bytes, 50 * (16 * 100 + 240) / 2);
 }
 
-static void pass_descriptor(struct player *player, int fd) {
-        char byte = 0;
-        struct iovec part = { &byte, 1 };
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                                  .msg_controllen = sizeof(control.space) };
-
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-        NEED(player, sendmsg((int) player->scene->numbers[PAIR_IN], &message, 0));
-}
-
-static int take_descriptor(struct player *player) {
-        char byte;
-        int fd;
-        struct iovec part = { &byte, 1 };
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control;
-        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                                  .msg_controllen = sizeof(control.space) };
-
-        NEED(player, recvmsg((int) player->scene->numbers[PAIR_OUT], &message, 0));
-        memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
-        return fd;
-}
-
 /* A peer for a passed connection: it gets and sends the same, whoever is on the other side. */
 static void passed_server(struct player *player) {
         int fd = tcp_serve_one(player, FLAVOUR_V4);
@@ -217,8 +186,8 @@ static void giver(struct player *player) {
                 send_all(player, udp, 100);
                 sent(player, udp, send(udp, "", 1, 0)); /* refused: nobody listens on that port over UDP */
         }
-        pass_descriptor(player, tcp);
-        pass_descriptor(player, udp);
+        pass_descriptor(player, (int) player->scene->numbers[PAIR_IN], tcp);
+        pass_descriptor(player, (int) player->scene->numbers[PAIR_IN], udp);
         player->open = 0;
         close(tcp);
         close(udp);
@@ -231,8 +200,8 @@ static void taker(struct player *player) {
         event_wait(player->scene, PASSED, 1);
         if (player->scene->argument == PASSED_LATE)
                 poll(NULL, 0, 1000);
-        tcp = take_descriptor(player);
-        udp = take_descriptor(player);
+        tcp = take_descriptor(player, (int) player->scene->numbers[PAIR_OUT]);
+        udp = take_descriptor(player, (int) player->scene->numbers[PAIR_OUT]);
         player->open = 1;
         send_all(player, tcp, 2 * N_PASSED);
         NEED(player, shutdown(tcp, SHUT_WR));

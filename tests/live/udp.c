@@ -351,8 +351,6 @@ static void send_flood(struct player *player) {
 
 static void receive_flood(struct player *player) {
         int fd = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
-        uint32_t facts[SK_MEMINFO_VARS];
-        socklen_t size = sizeof(facts);
         char buffer[1000];
 
         set_option(player, fd, SOL_SOCKET, SO_RCVBUF, 20000);
@@ -360,9 +358,8 @@ static void receive_flood(struct player *player) {
         event_wait(player->scene, SENT, 1);
         while (got(player, fd, recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0)
                 continue;
-        NEED(player, getsockopt(fd, SOL_SOCKET, SO_MEMINFO, facts, &size));
-        player->moved[SOCKTALLY_METRIC_udp_rx_drops] = facts[SK_MEMINFO_DROPS];
-        if (facts[SK_MEMINFO_DROPS] == 0)
+        player->moved[SOCKTALLY_METRIC_udp_rx_drops] = drops_of(player, fd);
+        if (player->moved[SOCKTALLY_METRIC_udp_rx_drops] == 0)
                 scene_fail(player->scene, "nothing was dropped");
 }
 

@@ -50,6 +50,10 @@ scenario_function process_brief, process_burst, process_exec, process_leader_end
 enum travel { TRAVEL_HERE, TRAVEL_FROM_HOST, TRAVEL_FROM_CONTAINER };
 scenario_function early_sockets, early_shared, early_under_way, early_travellers;
 
+/* idle.c: bits */
+enum idleness { IDLE_UDP = 1, IDLE_USED = 2 };
+scenario_function idle_holders, idle_hoard;
+
 /* place.c */
 scenario_function place_network_tcp, place_network_udp, place_twins, place_pid_namespace, place_cgroups;
 

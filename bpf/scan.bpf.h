@@ -36,12 +36,14 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
         return 0;
 }
 
-/* Was the socket there before the daemon, and has moved nothing until now? Then all that it will move counts. */
+/* Has the socket moved nothing until now? If it was there before the daemon, all that it will move counts. */
 static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u32 drops) {
         bool is_fresh = tp ? !(tp->bytes_acked | tp->bytes_received | (tp->write_seq - tp->snd_una)) : !drops;
         bool is_active = tp && sk->__sk_common.skc_state == TCP_SYN_SENT;
 
-        return !is_scanned && is_fresh && note_birth(sk, is_active ? BIRTH_SEEN | BIRTH_ACTIVE : BIRTH_SEEN);
+        if (is_scanned)
+                return tp && is_fresh && birth_of(sk);
+        return is_fresh && note_birth(sk, is_active ? BIRTH_SEEN | BIRTH_ACTIVE : BIRTH_SEEN);
 }
 
 /* The ledger of a socket that the walks meet without one; NULL: it needs none yet. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Everything internet that is neither plain TCP nor UDP. Raw, ICMP, UDP-Lite and SCTP sockets count as "other", in
- * bytes; MPTCP counts as TCP, once; packet sockets see traffic that is not theirs and count nowhere.
+ * bytes; packet sockets see traffic that is not theirs and count nowhere.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -18,9 +18,6 @@
 enum { SENT = LISTENING + 1 };
 
 #define PROTOCOL_EXPERIMENT 253
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 #define ROUNDS 10
 
 static char bytes[65536];
@@ -155,43 +152,6 @@ void other_protocol(struct scene *scene, int protocol) {
         expect(sender, other_tx_bytes, ROUNDS * 900);
         expect(receiver, other_rx_bytes, ROUNDS * 900);
         expect(sender, udp_tx_bytes, 0);
-}
-
-static void mptcp_server(struct player *player) {
-        int listener = other_socket(player, AF_INET, SOCK_STREAM, IPPROTO_MPTCP), fd;
-        struct address address;
-
-        address_of(&address, FLAVOUR_V4, 0);
-        NEED(player, bind(listener, (struct sockaddr *) &address.storage, address.size));
-        NEED(player, listen(listener, 5));
-        player->scene->numbers[PORT] = port_of(player, listener);
-        event_raise(player->scene, LISTENING);
-        fd = tcp_answer(player, listener);
-        recv_exactly(player, fd, 200000);
-        send_all(player, fd, 300000);
-}
-
-static void mptcp_client(struct player *player) {
-        int fd = other_socket(player, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-        struct address address;
-
-        event_wait(player->scene, LISTENING, 1);
-        address_of(&address, FLAVOUR_V4, (uint16_t) player->scene->numbers[PORT]);
-        NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
-        player->open = 1;
-        send_all(player, fd, 200000);
-        recv_exactly(player, fd, 300000);
-}
-
-void other_mptcp(struct scene *scene, int unused) {
-        struct player *server = player_start(scene, "lv-mptcp-server", mptcp_server);
-        struct player *client = player_start(scene, "lv-mptcp-client", mptcp_client);
-
-        server->unsure |= METRIC_BIT(tcp_closes);
-        client->unsure |= METRIC_BIT(tcp_closes);
-        scene_wait_done(scene);
-        expect(client, tcp_tx_bytes, 200000);
-        expect(client, tcp_rx_bytes, 300000);
 }
 
 /* A sniffer that also sends: what it sees and injects is nobody's socket traffic. */

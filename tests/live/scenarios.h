@@ -58,7 +58,11 @@ scenario_function idle_holders, idle_hoard;
 scenario_function place_network_tcp, place_network_udp, place_twins, place_pid_namespace, place_cgroups;
 
 /* other.c: ping's kind is 1 for IPv6, plus 2 for a raw socket */
-scenario_function other_ping, other_raw, other_protocol, other_mptcp, other_packet;
+scenario_function other_ping, other_raw, other_protocol, other_packet;
+
+/* mptcp.c: bits, which ends speak it */
+enum mptcp_end { MPTCP_SERVER = 1, MPTCP_CLIENT = 2 };
+scenario_function mptcp_talk;
 
 /* handshake.c */
 scenario_function handshake_lost_data, handshake_lost_syn, handshake_fast_open, handshake_self_connect,

@@ -204,6 +204,12 @@ static __always_inline bool is_used_by_others(const struct ledger *l) {
         return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 2;
 }
 
+/* A listener of MPTCP makes its children as the kernel's, until they are accepted. Under the lock. */
+static __always_inline void recall_kernel(const struct sock *sk, struct ledger *l) {
+        if (!BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
+                l->flags &= ~LEDGER_KERNEL;
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -211,6 +217,7 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
         bool is_elsewhere = false;
 
         bpf_spin_lock(&l->lock);
+        recall_kernel(sk, l);
         if (!l->owner.tgid && why->closer.tgid)
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))

@@ -73,6 +73,7 @@ static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct le
                 return 0;
         bpf_spin_lock(&l->lock);
         open_ledger(sk, tp, l, kind, birth, drops);
+        recall_kernel(sk, l);
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = *key;
                 l->owner_pass = pass_number;

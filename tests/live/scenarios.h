@@ -46,6 +46,10 @@ scenario_function fail_tcp, fail_udp, fail_storm, fail_error_queue, fail_urgent,
 int exec_again(int fd, int control);
 scenario_function process_brief, process_burst, process_exec, process_leader_ends;
 
+/* identity.c: bits, what changes and when */
+enum identity_change { IDENTITY_NAME = 1, IDENTITY_USER = 2, IDENTITY_IDLE = 4 };
+scenario_function identity_changes;
+
 /* early.c: where the sockets are that nobody holds when the daemon starts */
 enum travel { TRAVEL_HERE, TRAVEL_FROM_HOST, TRAVEL_FROM_CONTAINER };
 scenario_function early_sockets, early_shared, early_under_way, early_travellers;

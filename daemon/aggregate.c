@@ -249,17 +249,24 @@ static struct part *part_new(struct aggregate *a, const struct sample_row *row) 
         return part;
 }
 
-/* Name, user and cgroup are those of the kernel row that told last: exec and setuid change them. */
-static void describe(struct aggregate *a, struct part *part, const struct sample_row *row, bool is_new) {
+/* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which the
+ * process left tells nothing new. The cgroup is that of the row which moved data last. */
+static void describe(struct aggregate *a, struct part *part, const struct sample_row *row, bool is_new,
+                     bool has_moved) {
         struct process *process = &a->processes.slots[part->process];
+        bool is_renamed = is_new || part->uid != row->row.uid ||
+                          memcmp(part->comm, row->row.comm, sizeof part->comm) != 0;
 
         if (is_special(part->process) || process->is_hidden)
                 return;
-        if (is_new || memcmp(part->comm, row->row.comm, sizeof part->comm) != 0) {
+        if (is_renamed) {
                 memcpy(part->comm, row->row.comm, sizeof part->comm);
+                part->uid = row->row.uid;
                 text_clean(process->comm, sizeof process->comm, part->comm, sizeof part->comm);
+                process->uid = part->uid;
         }
-        process->uid = row->row.uid;
+        if (!is_new && !has_moved)
+                return;
         process->cgroup_id = row->key.cgroup_id;
         process_set_service(a, process, part->service);
 }
@@ -339,8 +346,7 @@ static void take_row(struct aggregate *a, const struct sample_row *row) {
         part_seen(a, part, row);
         has_moved = take(a, part->taken, row->row.counters, number, service);
         take_gauges(a, row, number, service);
-        if (is_new || has_moved)
-                describe(a, part, row, is_new);
+        describe(a, part, row, is_new, has_moved);
         if (part->has_exited != has_exited && !is_special(number)) {
                 a->processes.slots[number].n_exited += has_exited ? 1 : (uint32_t) -1;
                 part->has_exited = has_exited;

@@ -387,6 +387,13 @@ static void names_are_cleaned_and_follow_exec(void **state) {
         step(stage);
         assert_string_equal(find(stage, 7)->comm, "good");
         assert_int_equal(find(stage, 7)->uid, 33);
+        scene_next(&stage->scene, SECOND);
+        row = scene_row(&stage->scene, 7, 1, 2); /* moved nothing since */
+        strcpy(row->row.comm, "idle");
+        row->row.uid = 34;
+        step(stage);
+        assert_string_equal(find(stage, 7)->comm, "idle");
+        assert_int_equal(find(stage, 7)->uid, 34);
 }
 
 static void a_process_belongs_to_the_unit_it_moved_data_in_last(void **state) {

@@ -16,7 +16,7 @@
 #include "tests/live/scenarios.h"
 
 
-#define FILE_SIZE (1000 * 1000)
+#define FILE_SIZE (1 << 20)
 #define PART 30000
 #define PARTS 20
 #define PAGE 4096
@@ -43,18 +43,19 @@ static void sendfile_sender(struct player *player) {
         off_t offset = 0;
 
         while (offset < FILE_SIZE)
-                NEED(player, sent(player, fd, sendfile(fd, file, &offset, 123457)));
+                NEED(player, sent(player, fd, sendfile(fd, file, &offset, (size_t) player->scene->argument)));
         send_all(player, fd, 1000);
         NEED(player, shutdown(fd, SHUT_WR));
 }
 
-void pages_sendfile(struct scene *scene, int unused) {
+void pages_sendfile(struct scene *scene, int call_size) {
         struct player *receiver = player_start(scene, "lv-sendfile-rx", reader);
         struct player *sender = player_start(scene, "lv-sendfile-tx", sendfile_sender);
 
         scene_wait_done(scene);
         expect(sender, tcp_tx_bytes, FILE_SIZE + 1000);
         expect(receiver, tcp_rx_bytes, FILE_SIZE + 1000);
+        expect(sender, tcp_tx_calls, 1 + (FILE_SIZE + (uint64_t) call_size - 1) / (uint64_t) call_size);
 }
 
 /* Moves what is in the pipe into the socket. */

@@ -12,7 +12,8 @@
 
 #include "tests/live/scenarios.h"
 
-enum { UDP_PORT = PORT + 1 };
+enum { UDP_PORT = PORT + 1, N_SENDS };
+enum { WAITING = LISTENING + 1 };
 
 #define ENTRIES 8
 #define PART 5000
@@ -60,7 +61,8 @@ static void ring_open(struct player *player, struct ring *ring) {
 
 /* Submits one operation and returns its result. */
 static int ring_do(struct player *player, struct ring *ring, uint8_t operation, int fd, size_t size) {
-        static const uint8_t flags[] = { [RING_WORKERS] = IOSQE_ASYNC, [RING_REGISTERED] = IOSQE_FIXED_FILE };
+        static const uint8_t flags[] = { [RING_WORKERS] = IOSQE_ASYNC, [RING_REGISTERED] = IOSQE_FIXED_FILE,
+                                         [RING_WAITING] = 0 };
         uint32_t tail = *ring->sq_tail, slot = tail & *ring->sq_mask, head = *ring->cq_head;
         int result;
 
@@ -69,7 +71,13 @@ static int ring_do(struct player *player, struct ring *ring, uint8_t operation, 
                                                       .flags = flags[player->scene->argument] };
         ring->sq_array[slot] = slot;
         __atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
-        NEED(player, syscall(SYS_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0));
+        NEED(player, syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0));
+        if (player->scene->argument == RING_WAITING && operation == IORING_OP_RECV) {
+                if (__atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) != head)
+                        scene_fail(player->scene, "something was sent too early");
+                event_raise(player->scene, WAITING);
+        }
+        NEED(player, syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0));
         if (__atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) == head)
                 scene_fail(player->scene, "io_uring completed nothing");
         result = ring->completions[head & *ring->cq_mask].res;
@@ -101,7 +109,14 @@ static void ring_take_over(struct player *player, struct ring *ring, int *tcp, i
         poll(NULL, 0, 500);
 }
 
+/* A receive in flight on the other side for each send there was. */
+static void wait_for_receive(struct player *player) {
+        if (player->scene->argument == RING_WAITING)
+                event_wait(player->scene, WAITING, ++player->scene->numbers[N_SENDS]);
+}
+
 static void ring_send(struct player *player, struct ring *ring, int fd, size_t size) {
+        wait_for_receive(player);
         while (size > 0) {
                 int n = ring_do(player, ring, IORING_OP_SEND, fd, size);
 
@@ -147,8 +162,8 @@ static void ring_client(struct player *player) {
         udp = udp_connected(player, FLAVOUR_V4, player->scene->numbers[UDP_PORT]);
         ring_take_over(player, &ring, &fd, &udp);
         for (int i = 0; i < PARTS; i++) {
-                ring_send(player, &ring, udp, 900);
                 ring_send(player, &ring, fd, PART);
+                ring_send(player, &ring, udp, 900);
                 ring_recv(player, &ring, fd, 100);
         }
 }

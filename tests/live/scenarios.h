@@ -22,8 +22,8 @@ scenario_function tcp_talk, tcp_bulk, tcp_cycles, tcp_half_close, tcp_unread, tc
 /* udp.c */
 enum truncation { TRUNCATE_RECV, TRUNCATE_RECVMSG, TRUNCATE_EMPTY };
 scenario_function udp_connected_talk, udp_unconnected_talk, udp_empty_datagrams, udp_short_buffers,
-        udp_truncate, udp_peek, udp_corked, udp_batches, udp_segments, udp_flood, udp_other_peers,
-        udp_broadcast;
+        udp_truncate, udp_peek, udp_corked, udp_batches, udp_short_batches, udp_segments, udp_flood,
+        udp_other_peers, udp_broadcast;
 
 /* many.c */
 scenario_function many_threads_one_tcp, many_threads_one_udp, many_threads_own_sockets, many_sockets,
@@ -80,7 +80,7 @@ scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, 
 scenario_function kernel_sockets;
 
 /* ring.c */
-enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED };
+enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED, RING_WAITING };
 scenario_function ring_talk;
 
 /* limits.c */

@@ -275,6 +275,31 @@ static void send_batches(struct player *player) {
         event_raise(player->scene, SENT);
 }
 
+/* One datagram at a time, as chronyd does: there is room for more, and the kernel looks for it in vain. */
+static void receive_one_by_one(struct player *player) {
+        uint64_t port;
+        int fd = udp_bound(player, FLAVOUR_V4, &port), from = udp_connected(player, FLAVOUR_V4, port);
+        struct mmsghdr messages[BATCH];
+        struct iovec parts[BATCH];
+        static char buffer[BATCH * 100];
+
+        for (int i = 0; i < 5; i++) {
+                send_all(player, from, 10);
+                batch_of(messages, parts, buffer, 100);
+                if (NEED(player, recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL)) != 1)
+                        scene_fail(player->scene, "not one datagram");
+                got(player, fd, messages[0].msg_len);
+        }
+}
+
+void udp_short_batches(struct scene *scene, int unused) {
+        struct player *player = player_start(scene, "lv-waitforone", receive_one_by_one);
+
+        scene_wait_done(scene);
+        expect(player, udp_rx_calls, 5);
+        expect(player, udp_rx_bytes, 50);
+}
+
 /* Asks for more than there is: the last call of each round finds nothing. */
 static void receive_batches(struct player *player) {
         int fd = bind_one(player, FLAVOUR_V4);

@@ -201,7 +201,7 @@ static __always_inline bool is_off(const struct charge *c) {
 /* Could anybody but the owner have closed it? The current task alone proves nothing: whoever walks open files holds
  * each for a moment and may drop the last reference. */
 static __always_inline bool is_used_by_others(const struct ledger *l) {
-        return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 2;
+        return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 3;
 }
 
 /* A listener of MPTCP makes its children as the kernel's, until they are accepted. Under the lock. */

@@ -56,7 +56,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 folded_pass; /* the last pass that folded it: a socket can be met more than once in a pass */
+        __u32 folded_pass; /* the last try of a pass that folded it: a socket can be met more than once in each */
         __u32 looked;      /* low half of what had come and gone when a walk first met seq_key as it is ... */
         __u32 looked_msec; /* ... and when that was; 0: none did */
 };
@@ -145,8 +145,9 @@ bool is_scanned = false;
  * is not counted, whenever they were born. */
 bool is_forgetting_tcp = false, is_forgetting_others = false;
 
-/* Written by the collector before each pass of the walks. */
+/* The pass that runs, or comes next: the collector adds one when all walks have reached their end. */
 __u32 pass_number = 0;
+/* Written by the collector before each pass of the walks. */
 __u64 pass_sockets = 0;
 __u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */

@@ -206,14 +206,14 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         struct occasion why = { .drops = drops_of(sk) };
         bool is_row_there, has_news;
 
-        if (l->folded_pass == pass_number)
+        if (l->folded_pass == (__u32) health.passes)
                 return 0;
         has_news = !is_idle(sk, tp, l, why.drops);
         is_row_there = has_row(l, task, has_news);
         /* The owner's own turn comes in this pass, or somebody else will be the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
                 return 0;
-        l->folded_pass = pass_number;
+        l->folded_pass = (__u32) health.passes;
         if (!(l->flags & LEDGER_UNCAPPED))
                 pass_sockets++;
         if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task)))

@@ -350,6 +350,7 @@ void collect_detach(struct collect *collect) {
                 collect->links[i] = collect->programs[i] = -1;
         }
         collect->attached = 0;
+        tables_close_former(collect);
         if (collect->owns_table)
                 close(collect->table_fd);
         collect->owns_table = false;

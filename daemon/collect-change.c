@@ -76,17 +76,6 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
         return 0;
 }
 
-/* Puts what was moved until now into the rows. */
-static int fold(const struct collect *collect) {
-        int r;
-
-        collect->skeleton->bss->pass_number++;
-        r = collect_walk(collect, "fold_files");
-        if (r == 0)
-                r = collect_walk(collect, "fold_tcp");
-        return r == 0 ? collect_walk(collect, "fold_udp") : r;
-}
-
 /* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
 static int find_unknown_sockets(const struct collect *collect, bool is_tcp) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
@@ -118,7 +107,7 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
                 collect->config = config;
                 return 0;
         }
-        r = fold(collect);
+        r = collect_fold(collect);
         if (r == 0 && is_on)
                 r = find_unknown_sockets(collect, is_off == &config.is_tcp_off);
         if (r < 0)
@@ -149,7 +138,7 @@ static int deliver(struct cargo *cargo) {
         uint32_t n = cargo->n;
 
         cargo->n = 0;
-        return n > 0 && bpf_map_update_batch(cargo->fd, cargo->keys, cargo->rows, &n, NULL) < 0 ? -errno : 0;
+        return table_write(cargo->fd, cargo->keys, cargo->rows, n);
 }
 
 static int load(struct cargo *cargo, const struct process_key *key, const struct process_row *row) {
@@ -200,7 +189,7 @@ static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n
         uint32_t n, n_seeded = 0;
         int r;
 
-        r = fold(collect);
+        r = collect_fold(collect);
         if (r == 0)
                 r = read_rows(collect, -1, &n);
         if (r < 0)
@@ -296,26 +285,6 @@ static int seed(struct collect *collect, const struct successors *next, struct s
         return r;
 }
 
-static int reserve_pending(struct collect *collect, uint32_t n) {
-        struct sample_row *pending = realloc(collect->pending, (collect->n_pending + n) * sizeof(*pending));
-
-        if (!pending)
-                return -ENOMEM;
-        collect->pending = pending;
-        return 0;
-}
-
-static void keep_last_rows(struct collect *collect, uint32_t n) {
-        struct sample_row *pending = collect->pending;
-
-        for (uint32_t i = 0; i < n; i++)
-                pending[collect->n_pending++] = (struct sample_row) {
-                        .key = collect->keys[i],
-                        .row = collect->values[i],
-                        .is_last = true,
-                };
-}
-
 static void close_successors(const struct successors *next) {
         if (next->table_fd >= 0)
                 close(next->table_fd);
@@ -338,68 +307,76 @@ static int create_successors(struct collect *collect, uint32_t n_rows, bool is_p
         return 0;
 }
 
-/* What the CPUs counted is taken from the programs after the rows: rows made in between are in the new table, and what
- * they count per core is their last in the old one. */
-static int exchange_tables(struct collect *collect, const struct successors *next, struct seeds *seeds,
-                           uint32_t *ret_left_out) {
-        int outer = bpf_map__fd(collect->skeleton->maps.table), r;
-        uint32_t zero = 0, n;
+/* Also for those that were made while the table was filled; what of that fails only costs rows. Returns how many
+ * processes have none. */
+static uint32_t seed_late(struct collect *collect, const struct former *former, const struct seeds *seeds) {
+        uint32_t n;
 
-        r = seed(collect, next, seeds);
-        /* Room first: after the exchange nothing may fail. */
-        if (r == 0)
-                r = reserve_pending(collect, 2 * collect->config.max_processes);
-        if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
-                r = -errno;
-        if (r < 0)
-                return r;
-        if (next->cores_fd >= 0)
-                (void) cores_exchange(collect, next->cores_fd);
-        *ret_left_out = 1;
-        if (read_rows(collect, next->table_fd, &n) < 0) /* there is no way back */
-                return 0;
-        *ret_left_out = seed_rest(collect, next->table_fd, n, seeds);
-        keep_last_rows(collect, n);
-        return 0;
+        if (collect_read_table(collect, former->fd, former->n_rows, &n) < 0)
+                return 1;
+        return seed_rest(collect, collect->table_fd, n, seeds);
 }
 
-/* The new tables are in force, the old ones go. */
-static void succeed(struct collect *collect, const struct successors *next) {
-        if (collect->owns_table)
-                close(collect->table_fd);
-        collect->table_fd = next->table_fd;
-        collect->owns_table = true;
-        collect->config.max_processes = next->n_rows;
-        cores_close(&collect->cores);
-        collect->cores.fd = next->cores_fd;
-        collect->generation++;
+static int exchange_tables(struct collect *collect, const struct successors *next) {
+        int outer = bpf_map__fd(collect->skeleton->maps.table), r;
+        struct seeds seeds = { 0 };
+        uint32_t zero = 0;
+
+        r = seed(collect, next, &seeds);
+        if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
+                r = -errno;
+        if (r == 0) {
+                tables_retire(collect, next->n_rows, next->table_fd, next->cores_fd);
+                (void) tables_follow(collect); /* else the next read does it */
+                if (seed_late(collect, &collect->former[collect->n_former - 1], &seeds) > 0)
+                        collect->skeleton->bss->is_table_short = true;
+        }
+        seeds_done(&seeds);
+        return r;
+}
+
+/* Only what the kernel has dropped is still to be told: the rest comes with its table. */
+static void forget_over(struct collect *collect) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < collect->n_over; i++)
+                if (collect->over[i].is_last)
+                        collect->over[n++] = collect->over[i];
+        collect->n_over = n;
+}
+
+/* Of all that the next sample can tell, n_rows of them from a new table. Those of maps per core can be processes that
+ * have no row beside them. */
+static uint32_t rows_to_come(const struct collect *collect, uint32_t n_rows) {
+        uint32_t n = collect->config.max_processes;
+
+        for (uint32_t i = 0; i < collect->n_former; i++)
+                n += collect->former[i].n_rows;
+        return n_rows + n * (collect->cores.fd >= 0 ? 2 : 1) + collect->n_over;
 }
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
-        uint32_t left_out = 0, old = collect->config.max_processes, old_entries = collect->cores.n_entries;
+        uint32_t old_entries = collect->cores.n_entries;
         bool was_short = collect->skeleton->bss->is_table_short;
-        struct seeds seeds = { 0 };
         struct successors next;
         int r;
 
-        r = collect_reserve(collect, n_rows + 2 * old + collect->n_pending);
+        if (collect->n_former == FORMER_MAX)
+                return refuse(ret_reason, size, -EAGAIN, "the tables before this one are not read yet");
+        forget_over(collect);
+        r = collect_reserve(collect, rows_to_come(collect, n_rows));
         if (r < 0)
                 return refuse(ret_reason, size, r, "cannot make room for the rows");
         r = create_successors(collect, n_rows, is_per_core, &next);
         if (r < 0)
                 return refuse(ret_reason, size, r, "the kernel refused a table of that size");
-        r = exchange_tables(collect, &next, &seeds, &left_out);
-        seeds_done(&seeds);
-        if (r < 0) {
-                close_successors(&next);
-                collect->cores.n_entries = old_entries;
-                collect->skeleton->bss->is_table_short = was_short;
-                return refuse(ret_reason, size, r, "cannot exchange the tables");
-        }
-        succeed(collect, &next);
-        if (left_out > 0)
-                collect->skeleton->bss->is_table_short = true;
-        return 0;
+        r = exchange_tables(collect, &next);
+        if (r == 0)
+                return 0;
+        close_successors(&next);
+        collect->cores.n_entries = old_entries;
+        collect->skeleton->bss->is_table_short = was_short;
+        return refuse(ret_reason, size, r, "cannot exchange the tables");
 }
 
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {

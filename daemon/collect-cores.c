@@ -139,15 +139,15 @@ static void index_rows(struct cores *cores, const struct process_key *keys, uint
 }
 
 /* Up to as many entries as there is room for. 0: more may follow. -ENOENT: these are the last. */
-static int read_piece(struct cores *cores, uint32_t *in, uint32_t *out, uint32_t *ret_n) {
+static int read_piece(struct cores *cores, struct table_cursor *cursor, uint32_t *ret_n) {
         int r;
 
         do {
                 *ret_n = cores->n_reserved;
-                if (bpf_map_lookup_batch(cores->fd, in, out, cores->keys, cores->values, ret_n, NULL) == 0)
-                        return 0;
-                if (errno != ENOSPC)
-                        return -errno;
+                r = table_read(cores->fd, cursor, cores->keys, cores->values, cores->n_cpus * sizeof *cores->values,
+                               ret_n);
+                if (r != -ENOSPC)
+                        return r;
                 r = reserve(cores, 2 * cores->n_reserved); /* what shares a hash bucket comes together */
         } while (r == 0);
         return r;
@@ -194,19 +194,18 @@ static uint32_t add_piece(struct collect *collect, int table_fd, uint32_t n_piec
 
 int cores_add(struct collect *collect, int table_fd, uint32_t *n) {
         struct cores *cores = &collect->cores;
-        uint32_t token, n_piece, n_found = 0, n_known = *n;
-        bool is_first = true;
+        uint32_t n_piece, n_found = 0, n_known = *n;
+        struct table_cursor cursor = { 0 };
         int r;
 
         if (cores->fd < 0)
                 return 0;
         index_rows(cores, collect->keys, n_known);
         do {
-                r = read_piece(cores, is_first ? NULL : &token, &token, &n_piece);
+                r = read_piece(cores, &cursor, &n_piece);
                 if (r < 0 && r != -ENOENT)
                         return r;
                 n_found += add_piece(collect, table_fd, n_piece, n);
-                is_first = false;
         } while (r == 0);
         if (table_fd < 0 && n_found < n_known && n_found < cores->n_entries)
                 seed(cores, collect->keys, n_known);

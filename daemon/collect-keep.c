@@ -81,7 +81,7 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
         size_t n_hooks = collect_hook_table(&hooks), n = 0;
         struct bpf_map *map;
 
-        if (!collect->skeleton || collect->n_pending > 0 || collect->cores.fd >= 0)
+        if (!collect->skeleton || collect->n_former > 0 || collect->cores.fd >= 0)
                 return -EBUSY;
         *ret_kept = (struct collect_kept) {
                 .build = build_of(),

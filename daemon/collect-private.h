@@ -8,23 +8,9 @@
 
 #include "daemon/collect-drop.h"
 #include "daemon/collect-hooks.h"
-#include "daemon/lookup.h"
+#include "daemon/collect-tables.h"
 
 #include "bpf/socktally.skel.h"
-
-/* The counters of each CPU, while there are maps per core. */
-struct cores {
-        int fd; /* -1: none */
-        uint32_t flags; /* with which such tables are made */
-        uint32_t n_cpus;
-        uint32_t n_entries; /* there is room for */
-        uint32_t next_seed; /* row at which the next look for missing entries begins */
-        /* Room for a piece of it, values of each CPU one after the other. */
-        struct process_key *keys;
-        struct core_counters *values;
-        uint32_t n_reserved;
-        struct lookup lookup; /* rows of the process table by key */
-};
 
 struct collect {
         struct collect_config config;
@@ -52,8 +38,12 @@ struct collect {
         int table_fd;
         bool owns_table;
         struct cores cores;
-        struct sample_row *pending; /* final rows of a table that was replaced; they come with the next sample */
-        uint32_t n_pending;
+        struct former former[FORMER_MAX]; /* the oldest first */
+        uint32_t n_former;
+        bool is_cores_behind; /* the programs still add to the counters per CPU of the last former table */
+        /* Rows of processes that are over; is_last: the kernel has dropped the row, and the next sample tells. */
+        struct sample_row *over;
+        uint32_t n_over;
         uint32_t n_used; /* rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
         int64_t least_excess; /* sockets that the last n_excess passes did not meet */
@@ -65,7 +55,7 @@ struct collect {
 int collect_make(struct collect **ret_collect, const struct collect_config *config);
 /* Puts method and reasons into the reports. */
 void collect_refresh_reports(struct collect *collect);
-/* Room for a read of n_rows, beside what is pending. The old room is given back. */
+/* Room for a read of n_rows. The old room is given back, and what is over comes along. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
 
@@ -90,29 +80,9 @@ void copies_follow(struct collect *collect);
 /* collect-change.c. Tells the programs what the configuration means. */
 void collect_apply(struct collect *collect);
 
-/* collect-read.c. Reads a whole table into the collector's keys and values. */
+/* collect-read.c. Puts what was moved until now into the rows. */
+int collect_fold(const struct collect *collect);
+/* Reads a whole table into the collector's keys and values. */
 int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
-
-/* collect-cores.c. */
-void cores_init(struct cores *cores);
-void cores_done(struct cores *cores);
-/* The collector's first, which the programs use from then on. */
-int cores_start(struct collect *collect);
-/* An empty one that the programs' pointers take. */
-int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
-/* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
-int cores_create(struct collect *collect, uint32_t n_rows);
-/* Gives the programs a table instead of the one that they have. When this returns nothing is added to that one any
- * more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
-int cores_exchange(const struct collect *collect, int fd);
-void cores_close(struct cores *cores);
-/* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
- * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the
- * CPUs have no counters for get some. */
-int cores_add(struct collect *collect, int table_fd, uint32_t *n);
-/* Drops the entry of a process that is over; its last counters are added to row, unless that is NULL. */
-void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
-/* The least memory that the table takes while n_used processes have rows: some kernels tell it for one CPU. */
-uint64_t cores_bytes(const struct cores *cores, uint32_t n_used);
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One interval: let the iterator fold all sockets, then read the rows in batches. A row leaves the kernel when its
- * process has exited and two whole passes have met no socket of it: nobody can reach the row any more, so what is read
- * while deleting is final.
+ * One interval: let the iterator fold all sockets, then read the rows in batches. A row is over when its process
+ * has exited and two whole passes have met no socket of it: nobody can reach the row any more. It leaves the kernel after it
+ * was told in a sample and what that sample told was kept, so whatever happens to the daemon its total is in the kernel
+ * or in what is kept.
+ *
+ * All that can fail comes first: a read that fails has changed nothing, and can be made again.
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
@@ -53,65 +57,99 @@ static int scan(struct collect *collect) {
         return r;
 }
 
+static int walk_all(const struct collect *collect) {
+        int r;
+
+        collect->skeleton->bss->health.passes++; /* each ledger once */
+        r = collect_walk(collect, "fold_files");
+        if (r == 0)
+                r = collect_walk(collect, "fold_tcp");
+        return r == 0 ? collect_walk(collect, "fold_udp") : r;
+}
+
+int collect_fold(const struct collect *collect) {
+        return walk_all(collect);
+}
+
+/* A pass counts when all of its walks have reached their end. Else what they did not meet would be taken for gone. */
 static int fold_all(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t tracked = __atomic_load_n(&bss->health.sockets_tracked, __ATOMIC_RELAXED);
         int r;
 
-        bss->pass_number++;
+        if (bss->pass_number == 0) /* what was never met has 0 */
+                bss->pass_number = 1;
         bss->pass_msec = now_ns(CLOCK_BOOTTIME) / 1000000 | 1;
         bss->pass_sockets = 0;
         bss->last_seen = bss->last_named = (struct process_key) { 0 };
-        bss->health.passes++;
         r = scan(collect);
         if (r == 0)
-                r = collect_walk(collect, "fold_files");
-        if (r == 0)
-                r = collect_walk(collect, "fold_tcp");
-        if (r == 0)
-                r = collect_walk(collect, "fold_udp");
+                r = walk_all(collect);
         if (r < 0)
                 return r;
+        bss->pass_number++;
         if (collect->attached & SET(SET_FILES))
                 correct_tracked(collect, tracked);
         return 0;
 }
 
 int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n) {
-        uint32_t token, count, n = 0;
-        bool is_first = true;
+        struct table_cursor cursor = { 0 };
+        uint32_t count, n = 0;
         int r;
 
         do {
                 count = capacity - n;
                 if (count == 0)
                         break;
-                r = bpf_map_lookup_batch(fd, is_first ? NULL : &token, &token, collect->keys + n, collect->values + n,
-                                         &count, NULL);
-                if (r < 0 && errno != ENOENT)
-                        return -errno;
+                r = table_read(fd, &cursor, collect->keys + n, collect->values + n, sizeof(*collect->values), &count);
+                if (r < 0 && r != -ENOENT)
+                        return r;
                 n += count;
-                is_first = false;
         } while (r == 0);
         *ret_n = n;
         return 0;
 }
 
-static bool is_over(const struct collect *collect, const struct process_row *row) {
-        return row->exited && collect->skeleton->bss->pass_number - row->seen_pass >= 2;
+/* Passes that were walked to the end since one that has met a socket of the process. */
+static uint32_t passes_since(const struct collect *collect, const struct process_row *row) {
+        return collect->skeleton->bss->pass_number - 1 - row->seen_pass;
 }
 
-/* Deletes a row whose process is over; its value is final. */
-static void take_last(struct collect *collect, struct sample_row *row) {
+/* seen_pass can be that of the pass which comes next: the process has just exited. */
+static bool is_over(const struct collect *collect, const struct process_row *row) {
+        return row->exited && (int32_t) passes_since(collect, row) >= 2;
+}
+
+static void note_over(struct collect *collect, const struct sample_row *row) {
+        collect->over[collect->n_over++] = *row;
+}
+
+/* Its value is final, but if it were not, what is read while deleting is. False: it stays. */
+static bool take_last(struct collect *collect, struct sample_row *row) {
+        struct process_row last;
         int fd = collect->table_fd;
 
-        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &row->row) == 0)
-                cores_take(&collect->cores, &row->key, &row->row);
-        else if (bpf_map_delete_elem(fd, &row->key) == 0)
+        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &last) == 0) {
+                cores_take(&collect->cores, &row->key, &last);
+                memcpy(row->row.counters, last.counters, sizeof(last.counters));
+        } else if (bpf_map_delete_elem(fd, &row->key) == 0)
                 cores_take(&collect->cores, &row->key, NULL);
         else
-                return;
+                return false;
         row->is_last = true;
+        return true;
+}
+
+void collect_saved(struct collect *collect) {
+        uint32_t n = 0;
+
+        if (!collect->skeleton)
+                return;
+        for (uint32_t i = 0; i < collect->n_over; i++)
+                if (collect->over[i].is_last || take_last(collect, &collect->over[i]))
+                        collect->over[n++] = collect->over[i];
+        collect->n_over = n;
 }
 
 static int read_specials(struct collect *collect) {
@@ -164,18 +202,40 @@ static uint64_t known_metrics(const struct collect *collect) {
 /* A look at some rows that no exit was seen for. A PID that is free again has closed all its files. Not from inside a
  * PID namespace, where the PIDs mean nothing. */
 static void check_exits(struct collect *collect, uint32_t n) {
-        uint32_t pass = collect->skeleton->bss->pass_number;
-
         for (uint32_t i = 0; i < CHECKS_PER_READ && i < n; i++) {
                 struct sample_row *row = &collect->rows[collect->next_check++ % n];
 
-                if (row->is_last || row->row.exited || row->row.pid != row->key.tgid || pass - row->row.seen_pass < 2)
+                if (row->is_last || row->row.exited || row->row.pid != row->key.tgid ||
+                    (int32_t) passes_since(collect, &row->row) < 2)
                         continue;
                 if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
                         continue;
-                take_last(collect, row);
                 row->row.exited = 1;
+                note_over(collect, row);
         }
+}
+
+/* Rows of the present table, behind n_rows others. */
+static uint32_t take_rows(struct collect *collect, uint32_t n_rows, uint32_t n) {
+        collect->n_over = 0;
+        for (uint32_t i = 0; i < n; i++) {
+                struct sample_row *row = &collect->rows[n_rows + i];
+
+                *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                if (is_over(collect, &row->row))
+                        note_over(collect, row);
+        }
+        return n_rows + n;
+}
+
+/* Those that the kernel has dropped since the last sample. */
+static uint32_t tell_over(const struct collect *collect) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < collect->n_over; i++)
+                if (collect->over[i].is_last)
+                        collect->rows[n++] = collect->over[i];
+        return n;
 }
 
 /* It is a switch of the administrator's, and nothing else tells that it was turned. */
@@ -190,7 +250,7 @@ static void note_silence(struct collect *collect) {
 
 int collect_read(struct collect *collect, const struct sample **ret_sample) {
         struct sample *sample = &collect->sample;
-        uint32_t n = 0;
+        uint32_t n = 0, n_others;
         int r;
 
         sample->known = 0;
@@ -205,29 +265,21 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = now_ns(CLOCK_BOOTTIME);
         r = fold_all(collect);
-        if (r < 0)
-                return r;
-        r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        n_others = tell_over(collect);
+        if (r == 0)
+                r = tables_read_former(collect, &n_others);
+        if (r == 0)
+                r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
         if (r == 0)
                 r = cores_add(collect, -1, &n);
+        if (r == 0)
+                r = read_specials(collect);
         if (r < 0)
                 return r;
+        tables_close_former(collect);
         collect->n_used = n;
-        for (uint32_t i = 0; i < collect->n_pending; i++)
-                collect->rows[i] = collect->pending[i];
-        for (uint32_t i = 0; i < n; i++) {
-                struct sample_row *row = &collect->rows[collect->n_pending + i];
-
-                *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
-                if (is_over(collect, &row->row))
-                        take_last(collect, row);
-        }
-        n += collect->n_pending;
-        collect->n_pending = 0;
+        n = take_rows(collect, n_others, n);
         check_exits(collect, n);
-        r = read_specials(collect);
-        if (r < 0)
-                return r;
         sample->rows = collect->rows;
         sample->n_rows = n;
         sample->known = known_metrics(collect);

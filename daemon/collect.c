@@ -139,12 +139,16 @@ int collect_reserve(struct collect *collect, uint32_t n_rows) {
         struct process_key *keys = reserve(n_rows * sizeof(*keys));
         struct process_row *values = reserve(n_rows * sizeof(*values));
         struct sample_row *rows = reserve(n_rows * sizeof(*rows));
+        struct sample_row *over = reserve(n_rows * sizeof(*over));
 
-        if (keys && values && rows) {
+        if (keys && values && rows && over) {
+                for (uint32_t i = 0; i < collect->n_over; i++)
+                        over[i] = collect->over[i];
                 collect_release(collect);
                 collect->keys = keys;
                 collect->values = values;
                 collect->rows = rows;
+                collect->over = over;
                 collect->n_reserved = n_rows;
                 return 0;
         }
@@ -154,6 +158,8 @@ int collect_reserve(struct collect *collect, uint32_t n_rows) {
                 munmap(values, n_rows * sizeof(*values));
         if (rows)
                 munmap(rows, n_rows * sizeof(*rows));
+        if (over)
+                munmap(over, n_rows * sizeof(*over));
         return -ENOMEM;
 }
 
@@ -165,6 +171,7 @@ void collect_release(struct collect *collect) {
         munmap(collect->keys, n * sizeof(*collect->keys));
         munmap(collect->values, n * sizeof(*collect->values));
         munmap(collect->rows, n * sizeof(*collect->rows));
+        munmap(collect->over, n * sizeof(*collect->over));
         collect->n_reserved = 0;
 }
 
@@ -226,7 +233,6 @@ struct collect *collect_stop(struct collect *collect) {
         collect_detach(collect);
         cores_done(&collect->cores);
         collect_release(collect);
-        free(collect->pending);
         free(collect);
         return NULL;
 }

@@ -58,7 +58,8 @@ const char *collect_reason(const struct collect *collect);
  * ret_reason, if that is not NULL. */
 int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size);
 /* The rows of the old table come as last rows with the next sample; the same key can come again in that sample, with
- * counters from 0. What does not fit into the new one is charged to the overflow row from now on. */
+ * counters from 0. What does not fit into the new one is charged to the overflow row from now on. -EAGAIN: too many
+ * tables wait to be read. */
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
 /* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
 int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
@@ -77,6 +78,10 @@ struct collect_statistics {
         uint64_t n_runs, time_ns, n_misses;
 };
 void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics);
+
+/* What the last sample told is safe, wherever it is kept: rows of processes that are over leave the kernel. The next
+ * sample tells them once more, as the last rows. Without this call the kernel keeps them. */
+void collect_saved(struct collect *collect);
 
 size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports);
 /* Bytes of kernel memory that maps take, and that each tracked socket adds. */

@@ -123,10 +123,11 @@ static void show_status(struct daemon *d) {
         sd_notifyf(false, "STATUS=%s", status);
 }
 
-static void keep_totals(struct daemon *d) {
+static int keep_totals(struct daemon *d) {
         int r = keeper_save(d->keeper, d->collect, d->aggregate, d->identify, publish_next(d->publish) - 1);
 
         log_change(&d->keep_error, r, "keep the totals for the next start", "they begin anew then");
+        return r;
 }
 
 int daemon_run_interval(struct daemon *d) {
@@ -142,7 +143,8 @@ int daemon_run_interval(struct daemon *d) {
         if (r >= 0) {
                 d->health = sample->health;
                 r = publish_sample(d, sample);
-                keep_totals(d);
+                if (keep_totals(d) >= 0)
+                        collect_saved(d->collect);
         }
         collect_end_change(d->collect);
         d->is_healthy = r >= 0;

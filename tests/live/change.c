@@ -251,6 +251,7 @@ static void look(struct play *play) {
         if (r < 0)
                 bail_out("collect_read: %s", strerror(-r));
         aggregate_update(play->aggregate, play->sample, ++play->sequence);
+        collect_saved(play->collect);
         aggregate_get(play->aggregate, &play->result);
         check_sums(play);
         check_backwards(play);

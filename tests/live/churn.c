@@ -121,6 +121,7 @@ static struct sums read_rows(struct collect *collect, const pid_t *workers, stru
 
         if (collect_read(collect, &sample) < 0)
                 die("collect_read");
+        collect_saved(collect);
         for (size_t i = 0; i < sample->n_rows; i++)
                 if (is_ours(&sample->rows[i], workers))
                         add_row(sample->rows[i].is_last ? final : &now, &sample->rows[i].row);

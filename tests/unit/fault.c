@@ -254,8 +254,10 @@ int fault_set(const char *text) {
         size_t n = 0;
 
         memset(rules, 0, sizeof rules);
+        if (!text)
+                return 0;
         __atomic_store_n(&hits, 0, __ATOMIC_RELAXED);
-        if (snprintf(copy, sizeof copy, "%s", text ? text : "") >= (int) sizeof copy)
+        if (snprintf(copy, sizeof copy, "%s", text) >= (int) sizeof copy)
                 return -EINVAL;
         while ((word = strsep(&rest, ","))) {
                 char *fields[4] = { NULL };

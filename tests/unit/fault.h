@@ -18,7 +18,7 @@
 
 /* From now on these rules and no others; NULL: none. Counting begins at 1. Returns 0, or -EINVAL with no rule set. */
 int fault_set(const char *rules);
-/* How many calls have failed since then. */
+/* How many calls have failed since rules were last set. */
 unsigned fault_hits(void);
 
 #endif

@@ -135,6 +135,9 @@ static int change(char *ret_reason, size_t size) {
         return error;
 }
 
+void collect_saved(struct collect *collect) {
+}
+
 int collect_read(struct collect *collect, const struct sample **ret_sample) {
         int error = atomic_load(&script->read_error);
         struct timespec now;

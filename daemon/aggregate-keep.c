@@ -148,6 +148,7 @@ int aggregate_restore(struct aggregate **ret_aggregate, const struct aggregate_c
                 return r;
         }
         aggregate_set_services(a, !config->is_without_services, kept.sequence);
+        a->is_restored = true;
         *ret_aggregate = a;
         return 0;
 }

@@ -16,6 +16,7 @@ struct aggregate {
         uint64_t now_ns;   /* of the sample that is being taken in */
         uint64_t sequence;
         uint32_t update;
+        bool is_restored; /* and not updated since */
 };
 
 #endif

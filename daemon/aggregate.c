@@ -369,6 +369,21 @@ static void take_specials(struct aggregate *a, const struct sample *sample) {
                 take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
 }
 
+/* Rows that left the kernel after the totals were kept, and before the daemon that did it could say so. */
+static void forget_taken_rows(struct aggregate *a) {
+        for (uint32_t i = 0; a->is_restored && i < a->parts.n_slots; i++) {
+                struct part *part = &a->parts.slots[i];
+                uint32_t number = part->process;
+
+                if (!part->is_used || part->update == a->update || (!part->has_exited && !is_special(number)) ||
+                    part->is_orphan)
+                        continue;
+                part_drop(a, part);
+                settle(a, number, false);
+        }
+        a->is_restored = false;
+}
+
 /* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. Orphans are
  * not lost: check_orphans() ends them. */
 static void forget_lost_parts(struct aggregate *a) {
@@ -431,6 +446,7 @@ void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t
         take_specials(a, sample);
         for (size_t i = 0; i < sample->n_rows; i++)
                 take_row(a, &sample->rows[i]);
+        forget_taken_rows(a);
         forget_lost_parts(a);
         check_orphans(a);
         count_rows(a);

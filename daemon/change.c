@@ -36,7 +36,6 @@ static int resize_processes(struct daemon *d, const struct settings *wanted, cha
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
         int r;
 
-        keeper_begin(d->keeper);
         r = collect_set_max_processes(d->collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
@@ -63,7 +62,6 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
 }
 
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        keeper_begin(d->keeper);
         return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
 }
 
@@ -145,8 +143,6 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         settings_format(&d->settings, number, old);
         settings_format(&wanted, number, new);
         r = actions[number].apply ? actions[number].apply(d, &wanted, reason, sizeof reason) : 0;
-        if (r < 0 && d->keeper)
-                daemon_publish_soon(d); /* the totals were taken for changed */
         if (r < 0)
                 return refuse_change(&table[number], new, r, reason, ret_error);
         d->settings = wanted;

@@ -61,6 +61,7 @@ uint64_t collect_generation(const struct collect *collect) {
 
 struct handing {
         int *fds;
+        uint64_t *numbers;
         size_t n, max;
         bool is_short;
 };
@@ -70,13 +71,16 @@ static uint64_t hand_out(struct handing *out, int fd) {
 
         if (number == 0 || out->n == out->max)
                 out->is_short = true;
-        else
+        else {
+                out->numbers[out->n] = number;
                 out->fds[out->n++] = fd;
+        }
         return number;
 }
 
-int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, size_t max) {
-        struct handing out = { .fds = ret_fds, .max = max };
+int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
+                 size_t max) {
+        struct handing out = { .fds = ret_fds, .numbers = ret_numbers, .max = max };
         const struct hook *hooks;
         size_t n_hooks = collect_hook_table(&hooks), n = 0;
         struct bpf_map *map;
@@ -109,23 +113,29 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
         return out.is_short ? -ENOBUFS : (int) out.n;
 }
 
+struct passed {
+        const int *fds;
+        const uint64_t *numbers;
+        size_t n;
+};
+
 /* A descriptor of the caller's own, or -ENOENT. */
-static int find(uint64_t number, const int *fds, size_t n_fds) {
-        for (size_t i = 0; i < n_fds; i++)
-                if (number && number_of(fds[i]) == number) {
-                        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+static int find(uint64_t number, const struct passed *passed) {
+        for (size_t i = 0; i < passed->n; i++)
+                if (number && passed->numbers[i] == number) {
+                        int fd = fcntl(passed->fds[i], F_DUPFD_CLOEXEC, 3);
 
                         return fd < 0 ? -errno : fd;
                 }
         return -ENOENT;
 }
 
-static int take_maps(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
+static int take_maps(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         struct bpf_map *map;
         size_t n = 0;
 
         bpf_object__for_each_map(map, collect->skeleton->obj) {
-                int fd = n < COLLECT_KEPT_MAPS ? find(kept->maps[n++], fds, n_fds) : -E2BIG, r;
+                int fd = n < COLLECT_KEPT_MAPS ? find(kept->maps[n++], passed) : -E2BIG, r;
 
                 if (fd < 0)
                         return fd;
@@ -158,32 +168,40 @@ static int share_images(struct collect *collect) {
         return 0;
 }
 
-static int take_hooks(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
+static int take_hooks(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         int r = 0;
 
         for (size_t i = 0; i < COLLECT_MAX_HOOKS && r >= 0; i++) {
                 if (kept->programs[i])
-                        r = collect->programs[i] = find(kept->programs[i], fds, n_fds);
+                        r = collect->programs[i] = find(kept->programs[i], passed);
                 if (r >= 0 && kept->links[i])
-                        r = collect->links[i] = find(kept->links[i], fds, n_fds);
+                        r = collect->links[i] = find(kept->links[i], passed);
         }
         collect->attached = kept->attached;
         collect->has_copies = collect->uses_copies = kept->attached & SET(SET_COPIES);
         return r < 0 ? r : 0;
 }
 
-static int take_table(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
+/* The daemon before may have ended between an exchange of tables and the next save. */
+static bool is_in_force(const struct collect *collect, int table_fd) {
+        uint32_t zero = 0, id;
+
+        return bpf_map_lookup_elem(bpf_map__fd(collect->skeleton->maps.table), &zero, &id) == 0 &&
+               id == (uint32_t) number_of(table_fd);
+}
+
+static int take_table(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         int fd;
 
         collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
         if (kept->table) {
-                fd = find(kept->table, fds, n_fds);
+                fd = find(kept->table, passed);
                 if (fd < 0)
                         return fd;
                 collect->table_fd = fd;
                 collect->owns_table = true;
         }
-        return 0;
+        return is_in_force(collect, collect->table_fd) ? 0 : -ESTALE;
 }
 
 static void take_state(struct collect *collect, const struct collect_kept *kept) {
@@ -199,23 +217,23 @@ static bool is_same_config(const struct collect_config *a, const struct collect_
 }
 
 /* The hooks run all the time; what is made here are the collector's own walks. */
-static int adopt(struct collect *collect, const struct collect_kept *kept, const int *fds, size_t n_fds) {
+static int adopt(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         int r;
 
         r = collect_open_object(kept->walks, 0, &collect->skeleton, NULL, 0);
         if (r < 0)
                 return r;
-        r = take_maps(collect, kept, fds, n_fds);
+        r = take_maps(collect, kept, passed);
         if (r == 0)
                 r = socktally_bpf__load(collect->skeleton);
         if (r == 0)
                 r = share_images(collect);
         if (r == 0)
-                r = take_table(collect, kept, fds, n_fds);
+                r = take_table(collect, kept, passed);
         if (r == 0)
                 r = collect_keep_programs(collect, collect->skeleton);
         if (r == 0)
-                r = take_hooks(collect, kept, fds, n_fds);
+                r = take_hooks(collect, kept, passed);
         if (r == 0)
                 r = collect_attach_sets(collect, kept->walks, NULL, 0);
         if (r < 0)
@@ -226,7 +244,8 @@ static int adopt(struct collect *collect, const struct collect_kept *kept, const
 }
 
 int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
-                  const int *fds, size_t n_fds) {
+                  const int *fds, const uint64_t *numbers, size_t n_fds) {
+        const struct passed passed = { fds, numbers, n_fds };
         struct collect *collect;
         int r;
 
@@ -235,7 +254,7 @@ int collect_adopt(struct collect **ret_collect, const struct collect_config *con
         r = collect_make(&collect, config);
         if (r < 0)
                 return r;
-        r = adopt(collect, kept, fds, n_fds);
+        r = adopt(collect, kept, &passed);
         if (r < 0) {
                 collect_stop(collect);
                 return r;

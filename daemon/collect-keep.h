@@ -23,10 +23,12 @@ struct collect_kept {
 uint64_t collect_generation(const struct collect *collect);
 /* Returns how many descriptors there are; they stay the collector's. Who has them when the collector ends has what they
  * stand for, and it goes on counting. -EBUSY: not now. */
-int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, size_t max);
-/* Like collect_start(), from descriptors that stay the caller's. -ESTALE: they are of another program, or for another
+int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
+                 size_t max);
+/* Like collect_start(), from descriptors that stay the caller's, with the kernel's
+ * numbers. -ESTALE: they are of another program, or for another
  * configuration. */
 int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
-                  const int *fds, size_t n_fds);
+                  const int *fds, const uint64_t *numbers, size_t n_fds);
 
 #endif

@@ -57,7 +57,6 @@ static int switch_module(struct daemon *d, size_t number, bool is_on, struct con
 
         if (d->modules[number].is_enabled == is_on)
                 return 0;
-        keeper_begin(d->keeper);
         r = collect_set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
         if (r < 0)
                 return control_fail(ret_error, control_failure_of(r), r,

@@ -126,7 +126,7 @@ static void show_status(struct daemon *d) {
 static int keep_totals(struct daemon *d) {
         int r = keeper_save(d->keeper, d->collect, d->aggregate, d->identify, publish_next(d->publish) - 1);
 
-        log_change(&d->keep_error, r, "keep the totals for the next start", "they begin anew then");
+        log_change(&d->keep_error, r, "keep the totals for the next start", "what was kept before is still there");
         return r;
 }
 
@@ -137,7 +137,6 @@ int daemon_run_interval(struct daemon *d) {
 
         choose_interval(d);
         identify_follow(d->identify);
-        keeper_begin(d->keeper);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0) {
@@ -308,7 +307,8 @@ static bool adopt(struct daemon *d, const struct collect_config *config) {
 
         if (!d->keep.has_kernel)
                 return false;
-        r = collect_adopt(&d->collect, config, &d->keep.kernel, d->keep.fds, d->keep.n_fds);
+        r = collect_adopt(&d->collect, config, &d->keep.kernel, d->keep.objects.fds, d->keep.objects.numbers,
+                          d->keep.objects.n);
         d->is_adopted = r >= 0;
         if (r >= 0)
                 control_modules_log(d);
@@ -489,7 +489,7 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
-        if (d->is_managed && keeper_new(&d->keeper) < 0)
+        if (d->is_managed && keeper_new(&d->keeper, &d->keep) < 0)
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
         r = start_tables(d);
         if (r >= 0)
@@ -501,7 +501,7 @@ static int start(struct daemon *d, const struct options *options) {
         if (r >= 0)
                 r = start_loop(d);
         if (r >= 0)
-                keep_close(&d->keep, true);
+                keep_close(&d->keep);
         d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
                 r = daemon_run_interval(d); /* says what is wrong */
@@ -584,7 +584,7 @@ struct daemon *daemon_free(struct daemon *d) {
         aggregate_free(d->aggregate);
         identify_free(d->identify);
         collect_stop(d->collect);
-        keep_close(&d->keep, false);
+        keep_close(&d->keep);
         keeper_free(d->keeper);
         sd_event_unref(d->event);
         remove_socket(d);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two names in the store: the kernel's maps, programs and links, in whatever order the manager has them, and a file in
- * memory with the totals and what the descriptors are. See sd_notify(3), FDSTORE=1; the manager must not poll maps,
- * which answer with an error, as it drops what does.
+ * In the store: the kernel's maps, programs and links, each under a name with its number, and two files in memory with
+ * the totals and what belongs to them. See sd_notify(3), FDSTORE=1; the manager must not poll maps, which answer with
+ * an error, as it drops what does.
  *
- * The manager has them all the time, so that nothing is lost when the daemon is killed. The file is written after each
- * publication, and says that it is not valid from before the next look at the kernel until it is written again: rows
- * that the kernel gave up in between are in nobody's totals yet. Who finds it so begins anew.
+ * The manager has them all the time, so that nothing is lost when the daemon is killed. What is kept is valid at every
+ * instant: the files are written in turn, the one with the higher number that is valid is in force, and the one that is
+ * being written is not valid. What it tells of is stored before, and what the other one told of is removed after. Rows
+ * leave the kernel only after a save (collect_saved()), so totals of any age and the kernel's rows belong together.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -22,171 +23,241 @@
 
 #define STATE "socktally-state"
 #define KERNEL "socktally-kernel"
-#define MAGIC UINT64_C(0x3170656b6c746b73) /* in front; what follows tells its own sizes */
+#define MAGIC UINT64_C(0x3270656b6c746b73) /* in front; what follows tells its own sizes */
 #define ANSWER_USEC (2 * UINT64_C(1000000))
+#define NAME_SIZE 64
 
 struct front {
-        uint64_t is_valid, magic, size, sequence;
+        uint64_t is_valid, magic, size;
+        uint64_t number; /* of the save */
+        uint64_t sequence;
         bool has_kernel;
         struct collect_kept kernel;
 };
 
+/* Objects that an older daemon stored have no number. */
+static void name_object(char name[static NAME_SIZE], uint64_t number) {
+        if (number)
+                snprintf(name, NAME_SIZE, KERNEL "-%llx", (unsigned long long) number);
+        else
+                snprintf(name, NAME_SIZE, KERNEL);
+}
+
 bool keep_take(struct keep *keep, const char *name, int fd) {
-        if (strcmp(name, STATE) == 0 && !keep->state) {
-                keep->state = fdopen(fd, "r");
-                return keep->state;
+        size_t length = strlen(KERNEL);
+
+        if (strcmp(name, STATE) == 0 && keep->n_files < KEEP_FILES) {
+                keep->files[keep->n_files] = fdopen(fd, "r+");
+                return keep->files[keep->n_files] && ++keep->n_files;
         }
-        if (strcmp(name, KERNEL) == 0 && keep->n_fds < COLLECT_KEPT_FDS) {
-                keep->fds[keep->n_fds++] = fd;
+        if (strncmp(name, KERNEL, length) == 0 && keep->objects.n < KEEP_OBJECTS) {
+                keep->objects.fds[keep->objects.n] = fd;
+                keep->objects.numbers[keep->objects.n++] =
+                        name[length] == '-' ? strtoull(name + length + 1, NULL, 16) : 0;
                 return true;
         }
         return false;
 }
 
+static bool read_front(FILE *file, struct front *ret_front) {
+        rewind(file);
+        return fread(ret_front, sizeof *ret_front, 1, file) == 1 && ret_front->is_valid &&
+               ret_front->magic == MAGIC && ret_front->size == sizeof *ret_front;
+}
+
 void keep_open(struct keep *keep) {
         struct front front;
 
-        if (!keep->state)
-                return;
-        rewind(keep->state);
-        if (fread(&front, sizeof front, 1, keep->state) == 1 && front.is_valid &&
-            front.magic == MAGIC && front.size == sizeof front) {
+        for (size_t i = 0; i < keep->n_files; i++) {
+                if (!read_front(keep->files[i], &front) || front.number <= keep->number)
+                        continue;
+                keep->state = keep->files[i];
+                keep->number = front.number;
                 keep->sequence = front.sequence;
                 keep->has_kernel = front.has_kernel;
                 keep->kernel = front.kernel;
-                return;
-        }
-        fclose(keep->state);
-        keep->state = NULL;
-}
-
-void keep_close(struct keep *keep, bool is_used) {
-        uint64_t is_valid = 0;
-
-        /* What is in the file is not so any more, whatever becomes of it. */
-        if (keep->state && is_used)
-                (void) !pwrite(fileno(keep->state), &is_valid, sizeof is_valid, offsetof(struct front, is_valid));
-        /* A hook that the manager holds stays attached when it is dropped here. */
-        if ((keep->state || keep->n_fds > 0) && is_used) {
-                (void) sd_notify(false, "FDSTOREREMOVE=1\nFDNAME=" STATE);
-                (void) sd_notify(false, "FDSTOREREMOVE=1\nFDNAME=" KERNEL);
-                (void) sd_notify_barrier(false, ANSWER_USEC);
         }
         if (keep->state)
-                fclose(keep->state);
-        for (size_t i = 0; i < keep->n_fds; i++)
-                close(keep->fds[i]);
-        keep->state = NULL;
-        keep->n_fds = 0;
+                (void) read_front(keep->state, &front); /* the other one may have moved the place to read from */
+}
+
+void keep_close(struct keep *keep) {
+        for (size_t i = 0; i < keep->n_files; i++)
+                fclose(keep->files[i]);
+        for (size_t i = 0; i < keep->objects.n; i++)
+                close(keep->objects.fds[i]);
+        *keep = (struct keep) { 0 };
 }
 
 struct keeper {
-        FILE *file;
+        FILE *files[KEEP_FILES];
+        bool is_stored[KEEP_FILES]; /* the manager has it */
+        size_t next;                /* the file that is written next; the other one is in force */
         struct front front;
         uint64_t generation; /* of the collector, when the kernel's side was handed out; 0: it is not */
-        bool is_stored; /* the manager has the file */
+        /* What the manager has, and what it is to have. */
+        struct keep_objects stored, wanted;
 };
 
-int keeper_new(struct keeper **ret_keeper) {
-        struct keeper *keeper = calloc(1, sizeof *keeper);
+static FILE *new_file(void) {
         int fd = memfd_create(STATE, MFD_CLOEXEC);
+        FILE *file = fd < 0 ? NULL : fdopen(fd, "w+");
 
-        if (keeper && fd >= 0)
-                keeper->file = fdopen(fd, "w+");
-        if (keeper && keeper->file) {
-                keeper->front = (struct front) { .magic = MAGIC, .size = sizeof keeper->front };
-                *ret_keeper = keeper;
-                return 0;
-        }
-        if (fd >= 0)
+        if (fd >= 0 && !file)
                 close(fd);
-        free(keeper);
-        return -ENOMEM;
+        return file;
+}
+
+/* The files go on being used, so that what is in force stays so until there is something newer. */
+int keeper_new(struct keeper **ret_keeper, const struct keep *keep) {
+        struct keeper *keeper = calloc(1, sizeof *keeper);
+
+        if (!keeper)
+                return -ENOMEM;
+        for (size_t i = 0; i < KEEP_FILES; i++) {
+                int fd = i < keep->n_files ? dup(fileno(keep->files[i])) : -1;
+
+                keeper->is_stored[i] = fd >= 0;
+                keeper->files[i] = fd < 0 ? new_file() : fdopen(fd, "r+");
+                if (!keeper->files[i]) {
+                        keeper_free(keeper);
+                        return -ENOMEM;
+                }
+                if (i < keep->n_files && keep->state == keep->files[i])
+                        keeper->next = (i + 1) % KEEP_FILES;
+        }
+        keeper->front = (struct front) { .magic = MAGIC, .size = sizeof keeper->front, .number = keep->number };
+        keeper->stored = keep->objects;
+        *ret_keeper = keeper;
+        return 0;
 }
 
 struct keeper *keeper_free(struct keeper *keeper) {
-        if (keeper)
-                fclose(keeper->file);
+        for (size_t i = 0; keeper && i < KEEP_FILES; i++)
+                if (keeper->files[i])
+                        fclose(keeper->files[i]);
         free(keeper);
         return NULL;
 }
 
 static int set_valid(struct keeper *keeper, bool is_valid) {
         keeper->front.is_valid = is_valid;
-        return pwrite(fileno(keeper->file), &keeper->front.is_valid, sizeof keeper->front.is_valid,
+        return pwrite(fileno(keeper->files[keeper->next]), &keeper->front.is_valid, sizeof keeper->front.is_valid,
                       offsetof(struct front, is_valid)) < 0 ? -errno : 0;
 }
 
-void keeper_begin(struct keeper *keeper) {
-        if (keeper && keeper->front.is_valid)
-                (void) set_valid(keeper, false);
-}
-
-static int remove_kernel(struct keeper *keeper) {
-        int r;
-
-        keeper->front.has_kernel = false;
-        if (keeper->generation == 0)
-                return 0;
-        r = sd_notify(false, "FDSTOREREMOVE=1\nFDNAME=" KERNEL);
-        if (r > 0)
-                keeper->generation = 0;
-        return r;
-}
-
 void keeper_wait(struct keeper *keeper) {
-        if (keeper && keeper->is_stored)
+        if (keeper)
                 (void) sd_notify_barrier(false, ANSWER_USEC);
 }
 
-/* What the collector has may be another since the last time. */
-static void store_kernel(struct keeper *keeper, struct collect *collect) {
-        int fds[COLLECT_KEPT_FDS], n, change;
+static bool has_object(const struct keep_objects *objects, uint64_t number) {
+        for (size_t i = 0; i < objects->n; i++)
+                if (objects->numbers[i] == number)
+                        return true;
+        return false;
+}
 
-        if (keeper->generation == collect_generation(collect))
-                return;
-        if (remove_kernel(keeper) < 0)
-                return;
-        /* What the collector has dropped is waited for by a child of its own: until the manager, too, has let go. */
-        change = collect_change_fd(collect);
-        if (change >= 0)
-                (void) sd_pid_notify_with_fds(0, false, "BARRIER=1", &change, 1);
-        n = collect_keep(collect, &keeper->front.kernel, fds, COLLECT_KEPT_FDS);
+static int store_object(struct keeper *keeper, uint64_t number, int fd) {
+        char name[NAME_SIZE], message[NAME_SIZE + 32];
+        int r;
+
+        if (keeper->stored.n == KEEP_OBJECTS)
+                return -ENOBUFS;
+        name_object(name, number);
+        snprintf(message, sizeof message, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+        r = sd_pid_notify_with_fds(0, false, message, &fd, 1);
+        if (r > 0)
+                keeper->stored.numbers[keeper->stored.n++] = number;
+        return r > 0 ? 0 : r < 0 ? r : -ENOTCONN;
+}
+
+/* What the collector has may be another since the last time. What the manager has already stays. */
+static void store_kernel(struct keeper *keeper, struct collect *collect) {
+        struct keep_objects *wanted = &keeper->wanted;
+        int n, r = 0;
+
+        keeper->front.has_kernel = false;
+        wanted->n = 0;
+        n = collect_keep(collect, &keeper->front.kernel, wanted->fds, wanted->numbers, KEEP_OBJECTS);
         if (n <= 0)
                 return;
-        if (sd_pid_notify_with_fds(0, false, "FDSTORE=1\nFDPOLL=0\nFDNAME=" KERNEL, fds, (unsigned) n) <= 0)
-                return;
-        keeper->front.has_kernel = true;
-        keeper->generation = collect_generation(collect);
+        wanted->n = (size_t) n;
+        for (size_t i = 0; i < wanted->n && r == 0; i++)
+                if (!has_object(&keeper->stored, wanted->numbers[i]))
+                        r = store_object(keeper, wanted->numbers[i], wanted->fds[i]);
+        keeper->front.has_kernel = r == 0;
+}
+
+/* What is in force tells of it no more. Links that the collector has dropped are waited for by a child of its own,
+ * until the manager, too, has let go of them. */
+static void remove_others(struct keeper *keeper, struct collect *collect) {
+        int change = collect_change_fd(collect);
+        struct keep_objects *stored = &keeper->stored;
+        size_t n = 0;
+
+        for (size_t i = 0; i < stored->n; i++) {
+                uint64_t number = stored->numbers[i];
+                char name[NAME_SIZE];
+
+                name_object(name, number);
+                if (has_object(&keeper->wanted, number) ||
+                    sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name) <= 0)
+                        stored->numbers[n++] = number;
+        }
+        stored->n = n;
+        if (change >= 0)
+                (void) sd_pid_notify_with_fds(0, false, "BARRIER=1", &change, 1);
 }
 
 static int store_file(struct keeper *keeper) {
-        int fd = fileno(keeper->file), r;
+        int fd = fileno(keeper->files[keeper->next]), r;
 
-        if (keeper->is_stored)
+        if (keeper->is_stored[keeper->next])
                 return 0;
         r = sd_pid_notify_with_fds(0, false, "FDSTORE=1\nFDNAME=" STATE, &fd, 1);
-        keeper->is_stored = r > 0;
-        return r;
+        keeper->is_stored[keeper->next] = r > 0;
+        return r < 0 ? r : 0;
+}
+
+static int write_file(struct keeper *keeper, const struct aggregate *aggregate, const struct identify *identify) {
+        FILE *file = keeper->files[keeper->next];
+        int r;
+
+        r = set_valid(keeper, false);
+        if (r < 0)
+                return r;
+        rewind(file);
+        fwrite(&keeper->front, sizeof keeper->front, 1, file);
+        r = aggregate_keep(aggregate, file);
+        if (r >= 0)
+                r = identify_keep(identify, file);
+        if (fflush(file) != 0 && r >= 0)
+                r = -EIO;
+        return r < 0 ? r : store_file(keeper);
 }
 
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
                 const struct identify *identify, uint64_t sequence) {
+        bool is_change;
         int r;
 
         if (!keeper)
                 return 0;
-        keeper_begin(keeper);
-        store_kernel(keeper, collect);
+        is_change = keeper->generation != collect_generation(collect);
+        if (is_change)
+                store_kernel(keeper, collect);
         keeper->front.sequence = sequence;
-        rewind(keeper->file);
-        fwrite(&keeper->front, sizeof keeper->front, 1, keeper->file);
-        r = aggregate_keep(aggregate, keeper->file);
+        keeper->front.number++;
+        r = write_file(keeper, aggregate, identify);
         if (r >= 0)
-                r = identify_keep(identify, keeper->file);
-        if (fflush(keeper->file) != 0 && r >= 0)
-                r = -EIO;
-        if (r >= 0)
-                r = store_file(keeper);
-        return r < 0 ? r : set_valid(keeper, true);
+                r = set_valid(keeper, true);
+        if (r < 0)
+                return r;
+        keeper->next = (keeper->next + 1) % KEEP_FILES;
+        if (is_change)
+                remove_others(keeper, collect);
+        if (keeper->front.has_kernel)
+                keeper->generation = collect_generation(collect);
+        return 0;
 }

@@ -13,31 +13,42 @@
 struct aggregate;
 struct identify;
 
+#define KEEP_FILES 2
+#define KEEP_OBJECTS (2 * COLLECT_KEPT_FDS) /* while some take the place of others there are more than count */
+
+/* Maps, programs and links by the kernel's numbers. */
+struct keep_objects {
+        uint64_t numbers[KEEP_OBJECTS];
+        int fds[KEEP_OBJECTS];
+        size_t n;
+};
+
 /* Of the daemon before. */
 struct keep {
-        FILE *state; /* NULL: there is none, or none that this program understands */
+        FILE *files[KEEP_FILES];
+        size_t n_files;
+        FILE *state; /* the one that is in force; NULL: there is none, or none that this program understands */
+        uint64_t number; /* of its save; 0: none */
         uint64_t sequence;
         struct collect_kept kernel;
         bool has_kernel;
-        int fds[COLLECT_KEPT_FDS];
-        size_t n_fds;
+        struct keep_objects objects;
 };
 
 /* One that the service manager passed; true if it is of the store, and the keep's from then on. */
 bool keep_take(struct keep *keep, const char *name, int fd);
 /* After the last: reads what they are. */
 void keep_open(struct keep *keep);
-/* is_used: it is not to be used again, and the manager drops it, too. */
-void keep_close(struct keep *keep, bool is_used);
+/* What the manager has it keeps, until the next daemon has saved something newer. */
+void keep_close(struct keep *keep);
 
-/* For the next daemon. All may be called with NULL: then nothing is kept. */
+/* For the next daemon. All others may be called with NULL: then nothing is kept. */
 struct keeper;
 
-int keeper_new(struct keeper **ret_keeper);
+/* Goes on with the files of the daemon before. */
+int keeper_new(struct keeper **ret_keeper, const struct keep *keep);
 struct keeper *keeper_free(struct keeper *keeper);
-/* Before anything changes in the kernel or in the totals: from now on they do not agree with what was kept. */
-void keeper_begin(struct keeper *keeper);
-/* Now they do: keeps what there is. */
+/* Keeps what there is. On error what was kept before stays. */
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
                 const struct identify *identify, uint64_t sequence);
 /* Returns when the manager has all, or does not answer. */

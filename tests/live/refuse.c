@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel and the C library refuse, each call once: for every n the n-th bpf(2), malloc() and mmap() of a read
- * and of each change fails. After it the change has been made or has said that it failed, and the rows hold what was moved.
- * Then the same with calls for many entries at once refused altogether, as a policy does.
+ * and of each change fails. After it the change has been made or has said that it failed, and the rows hold what was
+ * moved. Then the same with calls for many entries at once refused altogether, as a policy does.
  *
  * Needs root. All traffic stays on the loopback of a namespace that ends with the test. Prints TAP.
  */

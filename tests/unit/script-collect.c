@@ -90,7 +90,8 @@ int collect_change_fd(const struct collect *collect) {
 void collect_end_change(struct collect *collect) {
 }
 
-int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, size_t max) {
+int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
+                 size_t max) {
         return -EBUSY;
 }
 
@@ -99,7 +100,7 @@ uint64_t collect_generation(const struct collect *collect) {
 }
 
 int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
-                  const int *fds, size_t n_fds) {
+                  const int *fds, const uint64_t *numbers, size_t n_fds) {
         return -ESTALE;
 }
 

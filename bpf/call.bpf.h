@@ -303,14 +303,14 @@ static __always_inline bool is_later_piece(const struct task_struct *task, __u32
         return dir == TX && task->splice_pipe && task->splice_pipe->tail;
 }
 
-/* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the same of
- * a call that is not wanted, so none needs a mark for it. */
+/* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the
+ * same of a call that is not wanted, so none needs a mark for it. */
 static __always_inline bool is_counted(const struct sock *sk, __u32 dir, __u64 word, __u32 copy) {
         return is_wanted(sk, word) && claims(dir, word, copy);
 }
 
-/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes moved, if
- * it did not fail, which can be less than ret says (truncated datagrams). */
+/* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
+ * moved, if it did not fail, which can be less than ret says (truncated datagrams). */
 static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, enum caller caller) {
         struct task_struct *task;
         struct ledger *l;

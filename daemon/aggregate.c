@@ -249,8 +249,8 @@ static struct part *part_new(struct aggregate *a, const struct sample_row *row) 
         return part;
 }
 
-/* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which the
- * process left tells nothing new. The cgroup is that of the row which moved data last. */
+/* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which
+ * the process left tells nothing new. The cgroup is that of the row which moved data last. */
 static void describe(struct aggregate *a, struct part *part, const struct sample_row *row, bool is_new,
                      bool has_moved) {
         struct process *process = &a->processes.slots[part->process];

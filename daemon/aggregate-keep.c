@@ -18,6 +18,7 @@ struct kept {
         char metrics[sizeof(metrics)];
         struct layout_host_row host;
         uint64_t specials_taken[N_SPECIALS][SOCKTALLY_N_METRICS];
+        struct missed missed;
         uint64_t rows_overflowed, now_ns, sequence;
         uint32_t update;
         bool is_without_services;
@@ -38,6 +39,7 @@ static void write_slots(FILE *file, const void *slots, size_t size, uint32_t n) 
 int aggregate_keep(const struct aggregate *a, FILE *file) {
         struct kept kept = {
                 .host = a->host,
+                .missed = a->missed,
                 .rows_overflowed = a->rows_overflowed,
                 .now_ns = a->now_ns,
                 .sequence = a->sequence,
@@ -113,6 +115,7 @@ static int read_all(struct aggregate *a, const struct kept *kept, FILE *file) {
         int r;
 
         a->host = kept->host;
+        a->missed = kept->missed;
         a->rows_overflowed = kept->rows_overflowed;
         a->now_ns = kept->now_ns;
         a->sequence = kept->sequence;

@@ -3,6 +3,7 @@
 #define SOCKTALLYD_AGGREGATE_PRIVATE_H
 /* The aggregate's inside, for the aggregate*.c files only. */
 #include "daemon/aggregate.h"
+#include "daemon/missed.h"
 #include "daemon/parts.h"
 
 struct aggregate {
@@ -12,6 +13,7 @@ struct aggregate {
         struct services services;
         struct parts parts;
         uint64_t specials_taken[N_SPECIALS][SOCKTALLY_N_METRICS];
+        struct missed missed;
         uint64_t rows_overflowed;
         uint64_t now_ns;   /* of the sample that is being taken in */
         uint64_t sequence;

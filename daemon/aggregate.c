@@ -309,6 +309,7 @@ static void part_end(struct aggregate *a, struct part *part, bool has_exited) {
 }
 
 void aggregate_forget_rows(struct aggregate *a) {
+        missed_forget(&a->missed);
         memset(a->specials_taken, 0, sizeof a->specials_taken);
         for (uint32_t i = 0; i < a->parts.n_slots; i++) {
                 struct part *part = &a->parts.slots[i];
@@ -436,6 +437,7 @@ void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t
         a->update++;
         a->sequence = sequence;
         a->now_ns = sample->time_ns;
+        missed_take(&a->missed, sample);
         if (a->host.start_time == 0) {
                 a->host.start_time = sample->time_ns;
                 for (uint32_t i = 0; i < N_SERVICE_SPECIALS; i++)
@@ -573,6 +575,7 @@ void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_resul
                 .peak_services = a->services.peak,
                 .rows_overflowed = a->rows_overflowed,
                 .services_overflowed = a->services.n_overflowed,
+                .missed = &a->missed,
                 .users_merged = a->services.users_merged,
         };
 }

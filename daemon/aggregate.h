@@ -14,6 +14,7 @@
 #include "daemon/unit.h"
 
 struct aggregate;
+struct missed;
 
 /* Finds the unit of a kernel row that is met for the first time. */
 typedef void aggregate_identify(void *userdata, const struct process_key *key, const struct process_row *row,
@@ -51,6 +52,7 @@ struct aggregate_result {
         uint32_t peak_processes, peak_services; /* most that there ever were */
         uint64_t rows_overflowed;      /* processes that got no row of their own here */
         uint64_t services_overflowed;
+        const struct missed *missed;   /* calls that no row has */
         const uint64_t *users_merged;  /* of the services' overflow row, what users' units had */
 };
 

@@ -123,6 +123,7 @@ void copies_follow(struct collect *collect) {
         memcpy(collect->skipped, skipped, sizeof(skipped));
         for (int dir = 0; dir < 2; dir++)
                 collect->sample.missed[dir] = skipped[dir] > recovered[dir] ? skipped[dir] - recovered[dir] : 0;
+        collect->sample.is_missed_exact = collect->method == ATTACH_TRAMPOLINE; /* on functions of inet alone */
         collect->n_quiet = is_quiet ? collect->n_quiet + 1 : 0;
         if (collect->method != ATTACH_TRACEPOINT || !collect->skeleton->rodata->cfg_has_marks)
                 return;

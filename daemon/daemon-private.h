@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/identify.h"
 #include "daemon/keep.h"
+#include "daemon/missed.h"
 #include "daemon/module.h"
 #include "daemon/publish.h"
 #include "daemon/readers.h"
@@ -54,6 +55,7 @@ struct daemon {
         bool is_healthy;             /* the last interval was published */
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
+        struct missed_news missed_news;
         struct module_state modules[N_MODULES];
         char kernel[72];
         void (*changed)(void *userdata);

@@ -87,7 +87,9 @@ static struct layout_facts make_facts(const struct daemon *d, const struct sampl
 
 static int publish_sample(struct daemon *d, const struct sample *sample) {
         struct layout_facts facts = make_facts(d, sample);
+        struct aggregate_result result;
         unsigned replaced = 0;
+        char line[256];
         int r;
 
         aggregate_update(d->aggregate, sample, publish_next(d->publish));
@@ -98,6 +100,9 @@ static int publish_sample(struct daemon *d, const struct sample *sample) {
         r = publish_write(d->publish, d->aggregate, &facts, &replaced);
         log_change(&d->publish_error, r, "publish", "readers keep what was published before");
         readers_published(d->readers, replaced);
+        aggregate_get(d->aggregate, &result);
+        if (missed_say(result.missed, &d->missed_news, now_usec(), line, sizeof line))
+                log_line(LOG_WARNING, "%s", line);
         return r;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/counters.h"
+#include "daemon/missed.h"
 #include "daemon/publish.h"
 #include "daemon/segment.h"
 #include "libclient/socktally.h"
@@ -244,11 +245,20 @@ static int begin_view(const struct publish *publish, enum publish_view view, con
         return 0;
 }
 
+static void fill_missed(struct layout_facts *facts, const struct missed *missed) {
+        facts->missed_tx_calls = missed->calls[0];
+        facts->missed_rx_calls = missed->calls[1];
+        facts->interval_missed_tx_calls = missed->interval[0];
+        facts->interval_missed_rx_calls = missed->interval[1];
+        facts->missed_is_exact = !missed->is_bound;
+}
+
 static int write_view(struct publish *publish, enum publish_view view, const struct aggregate_result *result,
                       const struct layout_facts *facts, struct segment_fill *fill) {
         *fill->facts = *facts;
         fill->facts->sequence = publish_next(publish);
         fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
+        fill_missed(fill->facts, result->missed);
         fill->count[LAYOUT_TABLE_HOST] = 1;
         if (view == PUBLISH_FULL)
                 fill_full(fill, result);

@@ -25,6 +25,7 @@ struct sample {
         struct process_row specials[N_SPECIALS]; /* indexed by enum special_row */
         uint64_t missed[2];     /* calls sending and receiving that are in no row, at the most; since counting began. It
                                  * can fall by those that were under way when it was read. */
+        bool is_missed_exact;   /* missed is no upper bound, but their number */
         struct ledger_health health;
 };
 

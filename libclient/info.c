@@ -37,6 +37,11 @@ int socktally_get_info(const struct socktally *reader, struct socktally_info *in
                 full.sockets_overflowed = facts->sockets_overflowed;
                 full.rows_overflowed = facts->rows_overflowed;
                 full.cost_ns = facts->cost_ns;
+                full.missed_tx_calls = facts->missed_tx_calls;
+                full.missed_rx_calls = facts->missed_rx_calls;
+                full.interval_missed_tx_calls = facts->interval_missed_tx_calls;
+                full.interval_missed_rx_calls = facts->interval_missed_rx_calls;
+                full.missed_is_exact = facts->missed_is_exact;
         }
         memcpy(info, &full, size < sizeof(full) ? size : sizeof(full));
         info->size = size;

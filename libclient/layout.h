@@ -71,7 +71,12 @@ struct layout_facts {
         uint64_t sockets_overflowed;
         uint64_t rows_overflowed;
         uint64_t cost_ns;     /* the daemon's CPU time for the interval before */
-        uint64_t reserved[7];
+        /* Calls that are in no row, because the kernel skipped the programs for them. */
+        uint64_t missed_tx_calls, missed_rx_calls; /* since counting began */
+        uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* of the last interval */
+        uint32_t missed_is_exact; /* 0: at most so many */
+        uint32_t reserved0;
+        uint64_t reserved[2];
 };
 
 #define LAYOUT_AFTER_COUNTERS (8 * SOCKTALLY_N_METRICS)
@@ -86,7 +91,8 @@ static_assert(sizeof(struct layout_service_row) == 512 &&
 static_assert(sizeof(struct layout_host_row) == 256 &&
                       offsetof(struct layout_host_row, kind) == LAYOUT_AFTER_COUNTERS + 16,
               "the host's row is part of the format");
-static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 64,
+static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 64 &&
+                      offsetof(struct layout_facts, missed_is_exact) == 104,
               "the facts are part of the format");
 
 #endif

@@ -84,6 +84,9 @@ struct socktally_info {
         uint64_t sockets_overflowed; /* calls charged to the overflow row for want of a ledger */
         uint64_t rows_overflowed;    /* times that no process row could be made */
         uint64_t cost_ns;            /* CPU time of the daemon for the interval before, nanoseconds */
+        uint64_t missed_tx_calls, missed_rx_calls; /* calls that no row has, as the kernel skipped them: in all, */
+        uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* and in the interval before; 0: it is exact */
+        uint32_t missed_is_exact;    /* 0: at most so many were missed */
 };
 
 /* A column of a table, found by name once and used for every row until the reader says CHANGED. The strings live until

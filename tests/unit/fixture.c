@@ -112,6 +112,11 @@ void fixture_fill(struct fixture *f, uint32_t n) {
                 .sockets_overflowed = 12,
                 .rows_overflowed = 13,
                 .cost_ns = 14,
+                .missed_tx_calls = 25,
+                .missed_rx_calls = 26,
+                .interval_missed_tx_calls = 15,
+                .interval_missed_rx_calls = 16,
+                .missed_is_exact = 1,
         };
 }
 

@@ -232,9 +232,10 @@ static void print_value(const struct foreign *f, const unsigned char *table, con
 }
 
 void foreign_print(const struct foreign *f, FILE *file) {
-        for (size_t offset = 0; offset <= 64; offset += 8)
+        for (size_t offset = 0; offset <= 96; offset += 8)
                 if (offset != 32) /* known, of which the rows tell */
                         fprintf(file, "fact %zu %" PRIu64 "\n", offset / 8, get(facts(f), offset, 8));
+        fprintf(file, "fact 13 %" PRIu64 "\n", get(facts(f), 104, 4));
         for (uint32_t id = 0; id < 3; id++) {
                 const unsigned char *table = table_by_id(f, id);
 

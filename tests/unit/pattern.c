@@ -100,6 +100,11 @@ void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
                 .sockets_overflowed = fill->count[LAYOUT_TABLE_SERVICES],
                 .rows_overflowed = fill->count[LAYOUT_TABLE_HOST],
                 .cost_ns = number_of(sequence, 102, 0, 0),
+                .missed_tx_calls = number_of(sequence, 103, 0, 0),
+                .missed_rx_calls = number_of(sequence, 104, 0, 0),
+                .interval_missed_tx_calls = number_of(sequence, 105, 0, 0),
+                .interval_missed_rx_calls = number_of(sequence, 106, 0, 0),
+                .missed_is_exact = sequence & 1,
         };
 }
 
@@ -109,6 +114,11 @@ static int check_facts(const struct socktally *reader, const struct socktally_in
                         info->realtime_ns == number_of(sequence, 101, 0, 0) &&
                         info->interval_ns == UINT64_C(2000000000) + sequence % 1000 &&
                         info->cost_ns == number_of(sequence, 102, 0, 0) &&
+                        info->missed_tx_calls == number_of(sequence, 103, 0, 0) &&
+                        info->missed_rx_calls == number_of(sequence, 104, 0, 0) &&
+                        info->interval_missed_tx_calls == number_of(sequence, 105, 0, 0) &&
+                        info->interval_missed_rx_calls == number_of(sequence, 106, 0, 0) &&
+                        info->missed_is_exact == (sequence & 1) &&
                         info->sockets_tracked == socktally_count(reader, SOCKTALLY_TABLE_PROCESSES) &&
                         info->sockets_overflowed == socktally_count(reader, SOCKTALLY_TABLE_SERVICES) &&
                         info->rows_overflowed == socktally_count(reader, SOCKTALLY_TABLE_HOST);

@@ -149,6 +149,8 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         clock_gettime(CLOCK_BOOTTIME, &now);
         collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
         collect->sample.known = script->config.is_tcp_off || script->reason ? 0 : 1;
+        for (int dir = 0; dir < 2; dir++)
+                collect->sample.missed[dir] = atomic_load(&script->missed[dir]);
         collect->sample.rows = collect->rows;
         add_rows(collect, atomic_load(&script->bytes), false);
         *ret_sample = &collect->sample;

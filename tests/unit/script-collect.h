@@ -17,6 +17,7 @@ struct script {
         atomic_uint n_reads;
         atomic_uint n_rows; /* processes 1 to n, each with bytes times its PID */
         atomic_ulong bytes;
+        atomic_ulong missed[2]; /* calls, sending and receiving */
         atomic_bool is_stopped;
         struct collect_config config; /* in force */
         const char *reason; /* why nothing can be counted; NULL: it is */

@@ -326,6 +326,24 @@ static void an_error_is_said_once_and_its_end_too(void **state) {
         assert_int_equal(count(stage->log, "Not counting udp: the script has none"), 1);
 }
 
+static void missed_calls_are_published_and_said_once(void **state) {
+        struct stage *stage = *state;
+
+        start(stage, "--interval=100ms");
+        open_reader(stage, true);
+        assert_int_equal(info_of(stage->reader).missed_tx_calls, 0);
+        for (unsigned long i = 1; i <= 3; i++) {
+                atomic_store(&stage->script->missed[0], 2 * i);
+                atomic_store(&stage->script->missed[1], i);
+                while (info_of(stage->reader).missed_tx_calls < 2 * i || info_of(stage->reader).missed_rx_calls < i)
+                        assert_true(socktally_wait(stage->reader, LONG_MSEC * UINT64_C(1000)) > 0);
+        }
+        kill(stage->pid, SIGTERM);
+        assert_int_equal(finish(stage), 0);
+        assert_int_equal(count(said(stage), "The kernel skipped "), 1);
+        assert_int_equal(count(stage->log, "UDP bytes and calls are lower bounds by at most that many"), 1);
+}
+
 static void where_nothing_can_be_counted_it_runs_and_says_why(void **state) {
 #define X(id, name, ...) #name,
         static const char *const metrics[SOCKTALLY_N_METRICS] = { SOCKTALLY_METRICS(X) };
@@ -446,6 +464,7 @@ int main(void) {
                 CASE(an_idle_daemon_slows_down_and_a_reader_wakes_it),
                 CASE(the_watchdog_hears_of_it_only_while_it_publishes),
                 CASE(an_error_is_said_once_and_its_end_too),
+                CASE(missed_calls_are_published_and_said_once),
                 CASE(where_nothing_can_be_counted_it_runs_and_says_why),
                 CASE(where_there_is_no_memory_it_says_so_and_leaves_nothing),
                 CASE(a_second_daemon_does_not_disturb_the_first),

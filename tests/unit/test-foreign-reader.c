@@ -76,6 +76,10 @@ static void print(const struct socktally *reader, FILE *file) {
                 info.time_ns, info.realtime_ns, info.interval_ns);
         fprintf(file, "fact 5 %" PRIu64 "\nfact 6 %" PRIu64 "\nfact 7 %" PRIu64 "\nfact 8 %" PRIu64 "\n",
                 info.sockets_tracked, info.sockets_overflowed, info.rows_overflowed, info.cost_ns);
+        fprintf(file, "fact 9 %" PRIu64 "\nfact 10 %" PRIu64 "\nfact 11 %" PRIu64 "\nfact 12 %" PRIu64 "\n",
+                info.missed_tx_calls, info.missed_rx_calls, info.interval_missed_tx_calls,
+                info.interval_missed_rx_calls);
+        fprintf(file, "fact 13 %" PRIu32 "\n", info.missed_is_exact);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 if (socktally_row(reader, t, 0, &row) == SOCKTALLY_NOT_PERMITTED) {
                         fprintf(file, "%" PRIu32 " not permitted\n", t);

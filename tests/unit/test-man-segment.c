@@ -73,7 +73,8 @@ static const struct member layout_slot_members[] = {
 static const struct member layout_facts_members[] = {
 #define F(member) M(layout_facts, member)
         F(sequence), F(time_ns), F(realtime_ns), F(interval_ns), F(known), F(sockets_tracked), F(sockets_overflowed),
-        F(rows_overflowed), F(cost_ns), F(reserved),
+        F(rows_overflowed), F(cost_ns), F(missed_tx_calls), F(missed_rx_calls), F(interval_missed_tx_calls),
+        F(interval_missed_rx_calls), F(missed_is_exact), F(reserved0), F(reserved),
 #undef F
 };
 static const struct member layout_index_entry_members[] = {

@@ -163,6 +163,32 @@ static void both_views_add_up_and_have_one_sequence(void **state) {
         assert_int_equal(full.rows_overflowed, 1000);
 }
 
+static void missed_calls_are_among_the_facts_of_each_view(void **state) {
+        struct stage *stage = *state;
+        struct socktally_info full = { .size = sizeof full }, public = { .size = sizeof public };
+
+        stage_open(stage, 1000, 1000);
+        step(stage);
+        check_both(stage);
+        socktally_get_info(stage->full, &full);
+        assert_int_equal(full.missed_tx_calls | full.missed_rx_calls | full.interval_missed_tx_calls, 0);
+        stage->scene.sample.missed[0] = 7;
+        stage->scene.sample.missed[1] = 2;
+        step(stage);
+        stage->scene.sample.missed[1] = 5;
+        step(stage);
+        check_both(stage);
+        socktally_get_info(stage->full, &full);
+        socktally_get_info(stage->public, &public);
+        assert_int_equal(full.missed_tx_calls, 7);
+        assert_int_equal(full.missed_rx_calls, 5);
+        assert_int_equal(full.interval_missed_tx_calls, 0);
+        assert_int_equal(full.interval_missed_rx_calls, 3);
+        assert_int_equal(full.missed_is_exact, 0);
+        assert_int_equal(public.missed_rx_calls, 5);
+        assert_int_equal(public.interval_missed_rx_calls, 3);
+}
+
 static void the_public_view_has_no_process_and_no_users_service(void **state) {
         struct stage *stage = *state;
         struct socktally_row row;
@@ -419,6 +445,7 @@ static void files_have_their_modes_and_go_with_the_publisher(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(both_views_add_up_and_have_one_sequence),
+                CASE(missed_calls_are_among_the_facts_of_each_view),
                 CASE(the_public_view_has_no_process_and_no_users_service),
                 CASE(a_process_row_says_all_that_is_known),
                 CASE(a_row_shows_nothing_of_what_was_in_its_place_before),

@@ -83,6 +83,11 @@ static void info_tells_the_facts_of_the_snapshot(void **state) {
         assert_int_equal(info.sockets_overflowed, 12);
         assert_int_equal(info.rows_overflowed, 13);
         assert_int_equal(info.cost_ns, 14);
+        assert_int_equal(info.missed_tx_calls, 25);
+        assert_int_equal(info.missed_rx_calls, 26);
+        assert_int_equal(info.interval_missed_tx_calls, 15);
+        assert_int_equal(info.interval_missed_rx_calls, 16);
+        assert_int_equal(info.missed_is_exact, 1);
 }
 
 static void an_older_caller_gets_only_what_it_knows(void **state) {

@@ -66,6 +66,8 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .sockets_tracked = d->health.sockets_tracked,
                 .sockets_overflowed = d->health.sockets_overflowed,
                 .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed + result.services_overflowed,
+                .missed_tx_calls = result.missed->calls[0],
+                .missed_rx_calls = result.missed->calls[1],
                 .readers = (uint32_t) readers_granted(d->readers),
                 .interval_usec = d->interval_usec,
                 .full_group = d->gid,

@@ -45,6 +45,7 @@ struct control_facts {
         uint64_t cost_ns;             /* CPU time of the last interval */
         uint64_t kernel_memory;       /* bytes that maps take */
         uint64_t sockets_tracked, sockets_overflowed, rows_overflowed;
+        uint64_t missed_tx_calls, missed_rx_calls; /* by the kernel, since counting began */
         uint32_t readers;
         uint64_t interval_usec;       /* in force now: the interval or the idle interval */
         gid_t full_group;             /* whose members may have the view "full"; 0 is root's own group */

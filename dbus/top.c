@@ -113,6 +113,8 @@ static const sd_bus_vtable facts[] = {
         SD_BUS_PROPERTY("SocketsTracked", "t", NULL, FACT(sockets_tracked), 0),
         SD_BUS_PROPERTY("SocketsOverflowed", "t", NULL, FACT(sockets_overflowed), 0),
         SD_BUS_PROPERTY("RowsOverflowed", "t", NULL, FACT(rows_overflowed), 0),
+        SD_BUS_PROPERTY("MissedTxCalls", "t", NULL, FACT(missed_tx_calls), 0),
+        SD_BUS_PROPERTY("MissedRxCalls", "t", NULL, FACT(missed_rx_calls), 0),
 };
 
 static const sd_bus_vtable methods[] = {

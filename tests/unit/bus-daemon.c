@@ -34,6 +34,7 @@ static void get_facts(void *daemon, struct control_facts *ret_facts) {
                                               .incarnation = script->incarnation, .started_usec = 1700000000000000,
                                               .cost_ns = 12345, .kernel_memory = 1 << 20, .sockets_tracked = 17,
                                               .sockets_overflowed = 1, .rows_overflowed = 2,
+                                              .missed_tx_calls = 21, .missed_rx_calls = 22,
                                               .readers = script->readers, .full_group = STAGE_GROUP,
                                               .interval_usec = script->settings.interval_usec };
 }

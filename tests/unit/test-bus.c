@@ -49,6 +49,8 @@ static void the_facts_of_the_daemon_can_be_read(void **state) {
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "SocketsTracked", 't'), 17);
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "SocketsOverflowed", 't'), 1);
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "RowsOverflowed", 't'), 2);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "MissedTxCalls", 't'), 21);
+        assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "MissedRxCalls", 't'), 22);
         assert_int_equal(get_number(stage, STAGE_PATH, STAGE_MANAGER, "CurrentIntervalUSec", 't'), 1000000);
 }
 

@@ -437,6 +437,8 @@ static void sync_publishes_now_and_tells_the_sequence(void **state) {
         stage->ops->watch(stage->daemon, tell, stage);
         atomic_store(&stage->script.n_rows, 1);
         atomic_store(&stage->script.bytes, 77);
+        atomic_store(&stage->script.missed[0], 5);
+        atomic_store(&stage->script.missed[1], 6);
         assert_int_equal(stage->ops->sync(stage->daemon, &second, &stage->error), 0);
         assert_int_equal(second, first + 1);
         assert_int_equal(stage->n_told, 1);
@@ -445,6 +447,8 @@ static void sync_publishes_now_and_tells_the_sequence(void **state) {
         assert_int_equal(bytes, 77);
         stage->ops->facts(stage->daemon, &facts);
         assert_int_equal(facts.sequence, second);
+        assert_int_equal(facts.missed_tx_calls, 5);
+        assert_int_equal(facts.missed_rx_calls, 6);
         assert_true(facts.started_usec > 0 && facts.kernel[0] && facts.version[0]);
         atomic_store(&stage->script.read_error, -EIO);
         assert_error(stage, stage->ops->sync(stage->daemon, &second, &stage->error), CONTROL_FAILED, "Input/output");

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "tools/doctor.h"
+#include "tools/missed.h"
 #include "tools/source.h"
 
 #define PATIENCE_USEC UINT64_C(3000000)
@@ -61,6 +62,19 @@ static void check_counting(struct findings *findings, const struct socktally *re
                             "the daemon counts nothing, every number is unknown");
         else
                 finding_add(findings, FINDING_OK, "counting", NULL, "%zu of %zu counters are known", n_known, n);
+}
+
+static void check_missed(struct findings *findings, const struct socktally *reader) {
+        struct socktally_info info = source_info(reader);
+        char text[MISSED_SIZE];
+
+        (void)missed_describe(text, &info);
+        if (missed_count(&info, false) == 0)
+                finding_add(findings, FINDING_OK, "missed calls", NULL, "%s", text);
+        else
+                finding_add(findings, FINDING_WARNING, "missed calls", "see WHAT THE KERNEL SKIPS in socktallyd(8)",
+                            "%s; this kernel preempts tracing programs and skips them for others on the same processor",
+                            text);
 }
 
 /* Publications carry both clocks: if they have moved against each other since, somebody has set one. */
@@ -168,6 +182,7 @@ void doctor_reader(struct findings *findings, const struct options *options) {
         if (public) {
                 check_freshness(findings, public);
                 check_counting(findings, public);
+                check_missed(findings, public);
                 check_wall_clock(findings, public);
         }
         check_time_namespace(findings);

@@ -124,6 +124,9 @@ struct json_object *json_listing(const struct listing *listing, size_t limit, bo
         (void)json_object_object_add(object, "view", json_object_new_string(source_view_name(info.view)));
         (void)json_object_object_add(object, "freshness",
                                      json_object_new_string(info.freshness == SOCKTALLY_FRESH ? "fresh" : "stale"));
+        (void)json_object_object_add(object, "missed_tx_calls", json_object_new_uint64(info.interval_missed_tx_calls));
+        (void)json_object_object_add(object, "missed_rx_calls", json_object_new_uint64(info.interval_missed_rx_calls));
+        (void)json_object_object_add(object, "missed_is_exact", json_object_new_boolean(info.missed_is_exact != 0));
         (void)json_object_object_add(object, "host", json_host(listing->reader, has_rates));
         for (size_t i = 0; i < listing->n && i < limit; i++)
                 (void)json_object_array_add(rows, row_object(&listing->entries[i].row, has_rates));

@@ -6,6 +6,7 @@
 #include "tools/json.h"
 #include "tools/list.h"
 #include "tools/listing.h"
+#include "tools/missed.h"
 #include "tools/source.h"
 #include "tools/table.h"
 #include "tools/untrusted.h"
@@ -72,6 +73,8 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
         else {
                 (void)choice_make(&choice, table, options->columns, options->has_rates, true, NULL);
                 status = table_print(&listing, &choice, options, &users);
+                if (options->has_legend)
+                        missed_print(reader, options->has_rates);
         }
         listing_done(&listing);
         return status;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "tools/cell.h"
+#include "tools/missed.h"
 #include "tools/screen.h"
 #include "tools/source.h"
 #include "tools/untrusted.h"
@@ -109,6 +110,16 @@ static void draw_host(const struct screen *screen) {
         (void)clrtoeol();
 }
 
+static void draw_missed(const struct screen *screen) {
+        const uint64_t n = missed_count(&screen->info, true);
+
+        if (n == 0)
+                return;
+        attron((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
+        (void)printw("   missed %llu calls: UDP and calls at least", (unsigned long long)n);
+        attroff((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
+}
+
 static void draw_tables(const struct screen *screen) {
         bool is_processes = screen->listing->table == SOCKTALLY_TABLE_PROCESSES;
         char text[96];
@@ -123,6 +134,7 @@ static void draw_tables(const struct screen *screen) {
                              (unsigned long long)screen->info.rows_overflowed);
                 attroff((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
         }
+        draw_missed(screen);
         (void)snprintf(text, sizeof(text), " by %s%s%s", screen->order->field->name,
                        screen->order->is_rate && screen->order->field->kind == SHOWS_NUMBER ? "/s" : "",
                        screen->order->is_reverse ? ", reversed" : "");

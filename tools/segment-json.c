@@ -127,6 +127,11 @@ static struct json_object *facts_object(const struct layout_facts *facts) {
         add_number(object, "sockets_overflowed", facts->sockets_overflowed);
         add_number(object, "rows_overflowed", facts->rows_overflowed);
         add_number(object, "cost_ns", facts->cost_ns);
+        add_number(object, "missed_tx_calls", facts->missed_tx_calls);
+        add_number(object, "missed_rx_calls", facts->missed_rx_calls);
+        add_number(object, "interval_missed_tx_calls", facts->interval_missed_tx_calls);
+        add_number(object, "interval_missed_rx_calls", facts->interval_missed_rx_calls);
+        add_number(object, "missed_is_exact", facts->missed_is_exact);
         return object;
 }
 

@@ -116,6 +116,12 @@ static void print_slots(struct inspection *inspection) {
                              ", rows_overflowed %" PRIu64 ", cost_ns %" PRIu64 "\n",
                              slot.facts.sockets_tracked, slot.facts.sockets_overflowed, slot.facts.rows_overflowed,
                              slot.facts.cost_ns);
+                (void)printf("             missed_tx_calls %" PRIu64 ", missed_rx_calls %" PRIu64
+                             ", interval_missed_tx_calls %" PRIu64 ", interval_missed_rx_calls %" PRIu64
+                             ", missed_is_exact %" PRIu32 "\n",
+                             slot.facts.missed_tx_calls, slot.facts.missed_rx_calls,
+                             slot.facts.interval_missed_tx_calls, slot.facts.interval_missed_rx_calls,
+                             slot.facts.missed_is_exact);
         }
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "tools/json.h"
+#include "tools/missed.h"
 #include "tools/source.h"
 #include "tools/status.h"
 #include "tools/table.h"
@@ -72,6 +73,8 @@ static struct json_object *health_object(const struct socktally_info *info) {
         (void)json_object_object_add(health, "sockets_tracked", json_object_new_uint64(info->sockets_tracked));
         (void)json_object_object_add(health, "sockets_overflowed", json_object_new_uint64(info->sockets_overflowed));
         (void)json_object_object_add(health, "rows_overflowed", json_object_new_uint64(info->rows_overflowed));
+        (void)json_object_object_add(health, "missed_tx_calls", json_object_new_uint64(info->missed_tx_calls));
+        (void)json_object_object_add(health, "missed_rx_calls", json_object_new_uint64(info->missed_rx_calls));
         return health;
 }
 
@@ -102,6 +105,9 @@ static enum exit_status print_json(const struct status *status, const struct soc
                 { "counting_since_ns", amount_object(status->start_time) },
                 { "processes", amount_object(status->processes) },
                 { "services", amount_object(status->services) },
+                { "missed_tx_calls", json_object_new_uint64(info->interval_missed_tx_calls) },
+                { "missed_rx_calls", json_object_new_uint64(info->interval_missed_rx_calls) },
+                { "missed_is_exact", json_object_new_boolean(info->missed_is_exact != 0) },
                 { "health", health_object(info) },
                 { "cost_ns", json_object_new_uint64(info->cost_ns) },
                 { "known", metrics_object(status->known) },
@@ -181,7 +187,7 @@ static const char *number(char *buffer, struct amount amount, enum unit unit, bo
 
 static void print_numbers(const struct status *status, bool is_exact) {
         const struct socktally_info *info = &status->info;
-        char a[UNITS_SIZE], b[UNITS_SIZE];
+        char a[UNITS_SIZE], b[UNITS_SIZE], missed[MISSED_SIZE];
         uint64_t ppm = info->interval_ns ? info->cost_ns / 1000 * 1000000 / (info->interval_ns / 1000 + 1) : 0;
 
         print_label("Traffic");
@@ -199,6 +205,8 @@ static void print_numbers(const struct status *status, bool is_exact) {
                 (void)printf("%" PRIu64 " calls on sockets beyond the cap, %" PRIu64
                              " times no room for a process or unit\n",
                              info->sockets_overflowed, info->rows_overflowed);
+        print_label("Missed");
+        (void)puts(missed_describe(missed, info));
         print_label("Cost");
         (void)printf("%s of CPU time per interval, %" PRIu64 ".%02" PRIu64 " %% of one CPU\n",
                      units_duration(a, info->cost_ns), ppm / 10000, ppm / 100 % 100);

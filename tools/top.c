@@ -10,6 +10,7 @@
 #include "tools/json.h"
 #include "tools/listing.h"
 #include "tools/live.h"
+#include "tools/missed.h"
 #include "tools/source.h"
 #include "tools/table.h"
 #include "tools/top.h"
@@ -50,6 +51,7 @@ static enum exit_status print_refresh(struct listing *listing, const struct sock
                                       struct users *users) {
         const struct order order = { options->sort, true, options->is_reverse };
         struct choice choice;
+        enum exit_status status;
         int r = listing_take(listing, reader, table, &order);
 
         if (r < 0) {
@@ -61,7 +63,10 @@ static enum exit_status print_refresh(struct listing *listing, const struct sock
         if (options->has_legend)
                 print_summary(reader, options);
         (void)choice_make(&choice, table, options->columns, true, true, NULL);
-        return table_print(listing, &choice, options, users);
+        status = table_print(listing, &choice, options, users);
+        if (options->has_legend)
+                missed_print(reader, true);
+        return status;
 }
 
 static enum exit_status run_plain(struct socktally *reader, enum socktally_table table,

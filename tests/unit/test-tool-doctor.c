@@ -86,6 +86,7 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "ok       polkit configure: this user may change settings\n");
         tool_stage_expect(said.out, "ok       publication: ");
         tool_stage_expect(said.out, "ok       counting: 22 of 24 counters are known\n");
+        tool_stage_expect(said.out, "ok       missed calls: none\n");
         /* The paper daemon's tables overflow, its programs miss, and this bus starts nothing. */
         tool_stage_expect(said.out, "warning  table processes: 10 of 16384 rows in use, overflowed 5 times; make it "
                                     "larger");
@@ -178,6 +179,21 @@ static void a_daemon_that_counts_nothing_is_a_problem(void **state) {
         take_daemon_away(stage, before);
 }
 
+static void missed_calls_are_a_warning(void **state) {
+        struct stage *stage = *state;
+        struct fixture fixture;
+        char *before = put_daemon(stage, "attach-method\\ttracepoint\\tyes\\t\\n");
+
+        fixture_start(&fixture, true);
+        fixture.missed[1] = fixture.missed_in_interval[1] = 7;
+        fixture_publish(&fixture);
+        SAY(stage, &said, "doctor", "--runtime-directory", fixture.directory);
+        tool_stage_expect(said.out, "warning  missed calls: at most 0 calls sending, 7 receiving in the last interval");
+        tool_stage_expect(said.out, "the same processor; see WHAT THE KERNEL SKIPS in socktallyd(8)\n");
+        fixture_done(&fixture);
+        take_daemon_away(stage, before);
+}
+
 static void it_tells_what_polkit_decides_about_the_caller(void **state) {
         struct stage *stage = *state;
 
@@ -207,6 +223,7 @@ int main(void) {
                 CASE(every_check_is_in_the_json),
                 CASE(when_no_method_works_that_is_a_problem),
                 CASE(a_daemon_that_counts_nothing_is_a_problem),
+                CASE(missed_calls_are_a_warning),
                 CASE(it_tells_what_polkit_decides_about_the_caller),
         };
 

@@ -197,13 +197,17 @@ static void no_flipped_byte_makes_it_crash_or_print_control_characters(void **st
 static void dump_prints_header_slots_columns_and_rows(void **state) {
         static const char *const words[] = {
                 "layout       1.", "view         full", "state        live", "the newest", "interval_ns 100000000",
-                "sockets_overflowed 12", "table host: 1 of 1 rows", "table processes: 6 of 16 rows",
+                "sockets_overflowed 12", "missed_rx_calls 42, interval_missed_tx_calls 43,",
+                "table host: 1 of 1 rows", "table processes: 6 of 16 rows",
                 "TCP payload written by the process", "comm='nginx'", "tcp_rtt_us=-", "pid=101",
         };
         struct fixture fixture;
         struct outcome outcome;
 
         fixture_start(&fixture, true);
+        fixture.missed[1] = 42;
+        fixture.missed_in_interval[0] = 43;
+        fixture_publish(&fixture);
         RUN(&fixture, &outcome, "segment", "dump", fixture_path(&fixture, "full"));
         assert_string_equal(outcome.err, "");
         assert_int_equal(outcome.status, 0);

@@ -141,6 +141,21 @@ static void without_arguments_on_a_terminal_it_shows_rows_and_q_quits(void **sta
         fixture_done(&fixture);
 }
 
+static void missed_calls_show_in_the_third_line(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        fixture.missed_in_interval[0] = 12;
+        fixture.missed_in_interval[1] = 3;
+        fixture_publish(&fixture);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "missed 15 calls: UDP and calls at least");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
 static void control_c_leaves_the_terminal_clean(void **state) {
         struct fixture fixture;
         struct terminal terminal;
@@ -323,6 +338,7 @@ static void a_terminal_that_cannot_move_its_cursor_gets_text(void **state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(without_arguments_on_a_terminal_it_shows_rows_and_q_quits),
+                cmocka_unit_test(missed_calls_show_in_the_third_line),
                 cmocka_unit_test(control_c_leaves_the_terminal_clean),
                 cmocka_unit_test(sigterm_leaves_the_terminal_clean),
                 cmocka_unit_test(tab_switches_between_processes_and_services),

@@ -130,6 +130,10 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
                 .sockets_overflowed = 12,
                 .rows_overflowed = 13,
                 .cost_ns = 1400000,
+                .missed_tx_calls = fixture->missed[0],
+                .missed_rx_calls = fixture->missed[1],
+                .interval_missed_tx_calls = fixture->missed_in_interval[0],
+                .interval_missed_rx_calls = fixture->missed_in_interval[1],
         };
         assert_int_equal(segment_publish(segment, &fill), 0);
         assert_int_equal(segment_sequence(segment), fixture->sequence);

@@ -26,7 +26,9 @@ struct fixture {
         struct segment *public, *full;
         uint64_t base_ns; /* time of publication 0 */
         uint64_t sequence;
-        bool is_without_services, is_counting_nothing; /* from the next publication on */
+        /* From the next publication on. */
+        bool is_without_services, is_counting_nothing;
+        uint64_t missed[2], missed_in_interval[2]; /* calls, sending and receiving */
 };
 
 /* What a run of the command left. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Equality, and nothing else: a difference of one byte fails the scene. A metric that the load mode does not observe
- * must be "not tracked"; a number there, be it the right one, fails too, because a reader could not know when to
- * trust it.
+ * Equality: a difference of one byte fails the scene. Only where the daemon says that the kernel skipped calls since
+ * the scene began, rows may lack them (allowance.h). A metric that the load mode does not observe must be "not
+ * tracked"; a number there, be it the right one, fails too, because a reader could not know when to trust it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "libclient/socktally.h"
+#include "tests/live/allowance.h"
 #include "tests/live/compare.h"
 #include "tests/live/scene.h"
 #include "tests/live/watch.h"
@@ -27,6 +28,7 @@ struct findings {
         char text[1600];
         size_t used;
         unsigned int count;
+        struct allowance allowance;
 };
 
 const char *metric_name(enum socktally_metric metric) {
@@ -103,6 +105,9 @@ static void compare_player(struct findings *findings, const struct watch *watch,
                 sums[m] += seen.counters[m];
                 if (player->unsure & UINT64_C(1) << m || player->scene->summed & UINT64_C(1) << m)
                         continue;
+                if (seen.counters[m] != player->moved[m] &&
+                    allowance_excuses(&findings->allowance, m, player->moved, seen.counters))
+                        continue;
                 has_moved = has_moved || player->moved[m] > 0;
                 if (seen.has_row || player->moved[m] == 0)
                         compare_one(findings, player->comm, m, player->moved[m], &seen);
@@ -126,6 +131,16 @@ static void compare_sums(struct findings *findings, const struct scene *scene, u
         }
 }
 
+static void compare_missed(struct findings *findings) {
+        const struct allowance *allowance = &findings->allowance;
+
+        if (allowance_is_exceeded(allowance))
+                note(findings,
+                     "\nrows lack %llu calls sending, %llu receiving; the daemon says that it missed %llu and %llu",
+                     (unsigned long long) allowance->lacking[0], (unsigned long long) allowance->lacking[1],
+                     (unsigned long long) allowance->missed[0], (unsigned long long) allowance->missed[1]);
+}
+
 /* Where a difference may have gone. */
 static void mention_special(struct findings *findings, const struct watch *watch, uint32_t kind, const char *name) {
         struct sighting seen;
@@ -146,24 +161,39 @@ static void compare_known(struct findings *findings, const struct watch *watch, 
                              metrics & UINT64_C(1) << m ? "known" : "not tracked");
 }
 
-/* One comparison with everything that was moved until now. */
-static void compare_now(struct scene *scene, struct watch *watch, uint64_t metrics, struct findings *findings) {
+/* One comparison with everything that was moved until now. before: what the daemon had missed when the scene began. */
+static void compare_now(struct scene *scene, struct watch *watch, uint64_t metrics, const uint64_t before[2],
+                        struct findings *findings) {
         uint64_t sums[SOCKTALLY_N_METRICS] = { 0 };
 
-        findings->count = 0;
-        findings->used = 0;
+        *findings = (struct findings) { .count = 0 };
         if (watch_until(watch, boottime_ns()) < 0)
                 scene_fail(scene, "%s", watch_problem(watch));
+        watch_missed(watch, findings->allowance.missed);
+        for (int dir = 0; dir < 2; dir++)
+                findings->allowance.missed[dir] -= before[dir];
         compare_known(findings, watch, metrics);
         metrics &= watch_known(watch);
         for (uint32_t i = 0; i < scene->n_players; i++)
                 compare_player(findings, watch, &scene->players[i], metrics, sums);
         compare_sums(findings, scene, metrics, sums);
+        compare_missed(findings);
         if (findings->count > 0)
                 mention_special(findings, watch, SOCKTALLY_ROW_OVERFLOW, "overflow");
 }
 
-void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {
+/* For the reader of a test's results. */
+static void tell_missed(const struct allowance *allowance) {
+        if (!allowance_is_used(allowance))
+                return;
+        printf("# rows lack %llu calls sending, %llu receiving; the daemon says that it missed at most %llu and %llu\n",
+               (unsigned long long) allowance->lacking[0], (unsigned long long) allowance->lacking[1],
+               (unsigned long long) allowance->missed[0], (unsigned long long) allowance->missed[1]);
+        fflush(stdout);
+}
+
+static void compare_since(struct scene *scene, const char *runtime_directory, const char *load_mode,
+                          const uint64_t before[2]) {
         uint64_t deadline = boottime_ns() + scene->patience_msec * UINT64_C(1000000);
         struct findings findings;
         struct watch *watch;
@@ -171,16 +201,23 @@ void scene_compare_with(struct scene *scene, const char *runtime_directory, cons
         if (watch_open(&watch, runtime_directory) < 0)
                 scene_fail(scene, "cannot read from the daemon in %s: %s", runtime_directory, strerror(errno));
         do
-                compare_now(scene, watch, metrics_known(load_mode), &findings);
+                compare_now(scene, watch, metrics_known(load_mode), before, &findings);
         while (findings.count > 0 && boottime_ns() < deadline);
         watch_close(watch);
         if (findings.count > 0)
                 scene_fail(scene, "%u differences:%s", findings.count, findings.text);
+        tell_missed(&findings.allowance);
+}
+
+void scene_compare_with(struct scene *scene, const char *runtime_directory, const char *load_mode) {
+        const uint64_t before[2] = { 0, 0 }; /* it began within the scene */
+
+        compare_since(scene, runtime_directory, load_mode, before);
 }
 
 void scene_compare(struct scene *scene) {
         if (scene->bill.runtime_directory)
-                scene_compare_with(scene, scene->bill.runtime_directory, scene->bill.load_mode);
+                compare_since(scene, scene->bill.runtime_directory, scene->bill.load_mode, scene->missed_before);
 }
 
 void player_expect(const struct player *player, enum socktally_metric metric, uint64_t value) {

@@ -148,6 +148,8 @@ static void play(struct run *run, const struct scenario *scenario) {
         const char *problem;
         int pidfd;
 
+        if (run->watch)
+                watch_missed(run->watch, scene->missed_before);
         fflush(NULL);
         pid = fork();
         if (pid == 0) {

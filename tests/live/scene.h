@@ -54,6 +54,7 @@ struct scene {
         pid_t stage;
         uint32_t verdict;
         char reason[2048];
+        uint64_t missed_before[2]; /* calls that the daemon had missed when the scene began, see watch_missed() */
         uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
         bool only_at_end;       /* the daemon may be late: compare once every player is gone, not before */
         uint32_t patience_msec; /* how long the daemon may be late in a comparison */

@@ -44,6 +44,7 @@ struct watch {
         struct socktally_column host[SOCKTALLY_N_METRICS];
         struct rows now, before; /* sorted by key */
         uint64_t known, incarnation, sequence, time_ns, cost_ns, sockets;
+        uint64_t missed[2];
         char problem[400];
 };
 
@@ -188,6 +189,21 @@ static int check_growth(struct watch *watch) {
         return 0;
 }
 
+static int check_missed(struct watch *watch, const struct socktally_info *info) {
+        const uint64_t now[2] = { info->missed_tx_calls, info->missed_rx_calls };
+        const uint64_t interval[2] = { info->interval_missed_tx_calls, info->interval_missed_rx_calls };
+        bool is_next = info->sequence == watch->sequence + 1;
+
+        for (int dir = 0; dir < 2; dir++) {
+                if (now[dir] < watch->missed[dir] || (is_next && now[dir] - watch->missed[dir] > interval[dir]))
+                        return complain(watch, "publication %llu: %llu missed calls after %llu, %llu in the interval",
+                                        (unsigned long long) info->sequence, (unsigned long long) now[dir],
+                                        (unsigned long long) watch->missed[dir], (unsigned long long) interval[dir]);
+                watch->missed[dir] = now[dir];
+        }
+        return 0;
+}
+
 /* Looks at the reader's current snapshot. */
 static int examine(struct watch *watch) {
         struct socktally_info info = { .size = sizeof(info) };
@@ -201,7 +217,11 @@ static int examine(struct watch *watch) {
                 if (find_columns(watch) < 0)
                         return -1;
                 watch->incarnation = info.incarnation;
+                memset(watch->missed, 0, sizeof(watch->missed));
+                watch->sequence = 0;
         }
+        if (check_missed(watch, &info) < 0)
+                return -1;
         watch->sequence = info.sequence;
         watch->time_ns = info.time_ns;
         watch->cost_ns = info.cost_ns;
@@ -327,6 +347,10 @@ void watch_special(const struct watch *watch, uint32_t kind, struct sighting *re
                 for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
                         ret_seen->counters[m] += watch->now.rows[i].counters[m];
         }
+}
+
+void watch_missed(const struct watch *watch, uint64_t ret_missed[2]) {
+        memcpy(ret_missed, watch->missed, sizeof(watch->missed));
 }
 
 void watch_facts(const struct watch *watch, uint64_t *ret_cost_ns, uint64_t *ret_sockets, uint64_t *ret_sequence) {

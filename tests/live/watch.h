@@ -3,7 +3,8 @@
 #define SOCKTALLY_LIVE_WATCH_H
 /*
  * A reader that does not believe: in every snapshot it takes, the rows of the process table must add up to the host row
- * in each known counter, and no counter of any row may be smaller than in the snapshot before.
+ * in each known counter, and no counter of any row may be smaller than in the snapshot before. Missed calls grow by no
+ * more than the interval's.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +40,8 @@ uint64_t watch_known(const struct watch *watch);
 int watch_find(const struct watch *watch, uint32_t pid, const char *comm, struct sighting *ret_seen);
 /* Sum of the rows of a kind (enum socktally_row_kind). */
 void watch_special(const struct watch *watch, uint32_t kind, struct sighting *ret_seen);
+/* Calls, sending and receiving, that the daemon says are in no row since it began to count. */
+void watch_missed(const struct watch *watch, uint64_t ret_missed[2]);
 /* Facts about the daemon: the last interval's CPU time and the sockets it follows. */
 void watch_facts(const struct watch *watch, uint64_t *ret_cost_ns, uint64_t *ret_sockets, uint64_t *ret_sequence);
 

@@ -63,6 +63,7 @@ void stage_start_polkit(struct stage *stage, enum stage_polkit polkit);
 /* Tells the daemon that its script was edited. */
 void stage_touch(struct stage *stage);
 /* Waits until a counter of the script is so high. */
+void stage_wait_message(sd_bus *bus); /* until one may have come */
 void stage_wait(const volatile uint32_t *counter, uint32_t wanted);
 /* The bus dies, and another comes at its place; returns when the daemon is on it. */
 void stage_restart_broker(struct stage *stage);

@@ -307,7 +307,7 @@ static void drain_until(sd_bus *bus, const int *n, int wanted) {
                 while (sd_bus_process(bus, NULL) > 0)
                         ;
                 if (*n < wanted)
-                        assert_true(sd_bus_wait(bus, 10000000) > 0);
+                        stage_wait_message(bus);
         }
 }
 
@@ -372,7 +372,7 @@ static void drain(struct stage *stage) {
 
 static void wait_for_names(struct stage *stage, const char *names, const char *wanted) {
         while (!strstr(names, wanted)) {
-                assert_true(sd_bus_wait(stage->bus, 10000000) > 0);
+                stage_wait_message(stage->bus);
                 while (sd_bus_process(stage->bus, NULL) > 0)
                         ;
         }

@@ -81,6 +81,9 @@ static int find_unknown_sockets(const struct collect *collect, bool is_tcp) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;
 
+        /* What is noted of sockets that no walk reaches says nothing of what they moved meanwhile. */
+        if (is_tcp)
+                memset(bss->births, 0, sizeof(bss->births));
         bss->is_scanned = false;
         *(is_tcp ? &bss->is_forgetting_tcp : &bss->is_forgetting_others) = true;
         r = collect_walk(collect, "scan_files");

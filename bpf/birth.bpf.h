@@ -18,6 +18,7 @@
 enum birth {
         BIRTH_SEEN = 1,   /* it has no past */
         BIRTH_ACTIVE = 2, /* and connect() opened it: its SYN takes a sequence number that must not count */
+        BIRTH_EARLY = 4,  /* and was there before the daemon: it needs no ledger until it moves data */
         BIRTH_MASK = 7,
 };
 

@@ -42,8 +42,8 @@ static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u3
         bool is_active = tp && sk->__sk_common.skc_state == TCP_SYN_SENT;
 
         if (is_scanned)
-                return tp && is_fresh && birth_of(sk);
-        return is_fresh && note_birth(sk, is_active ? BIRTH_SEEN | BIRTH_ACTIVE : BIRTH_SEEN);
+                return tp && is_fresh && birth_of(sk) & BIRTH_EARLY;
+        return is_fresh && note_birth(sk, BIRTH_SEEN | BIRTH_EARLY | (is_active ? BIRTH_ACTIVE : 0));
 }
 
 /* The ledger of a socket that the walks meet without one; NULL: it needs none yet. */

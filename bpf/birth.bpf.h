@@ -47,6 +47,16 @@ static __always_inline __u32 birth_of(const void *sk) {
         return is_note_of(note, number) ? note & BIRTH_MASK : 0;
 }
 
+/* Is a socket without a note younger than the daemon all the same? The kernel may have skipped the hook that would have
+ * noted it. */
+static __always_inline bool is_young_file(const struct file *file) {
+        return file && file->f_inode->i_ino >= first_young_inode;
+}
+
+static __always_inline bool is_young(const struct sock *sk) {
+        return sk->sk_socket && is_young_file(sk->sk_socket->file);
+}
+
 /* False: the slot is another socket's. */
 static __always_inline bool note_birth(const void *sk, __u32 birth) {
         __u64 number = number_of(sk), *slot = birth_slot(number), old = *(volatile __u64 *) slot;

@@ -27,6 +27,10 @@ static __always_inline __u32 kind_of(const struct sock *sk) {
         return KIND_OTHER;
 }
 
+static __always_inline bool is_cap_reached(void) {
+        return (__s64) health.sockets_tracked >= cfg_max_sockets;
+}
+
 /* The ledger of a socket, made if there is room. A kernel UDP socket is never released through inet_release(), so it
  * gets none and each call is charged to the kernel's row. */
 static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
@@ -34,12 +38,18 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
 
         if (l || (kind != KIND_TCP && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
                 return l;
-        if ((__s64) health.sockets_tracked >= cfg_max_sockets)
+        if (is_cap_reached())
                 return NULL;
         l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-        if (!l) /* another CPU was first: the helper fails then, and does not say why */
-                return bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        __sync_fetch_and_add(&health.sockets_tracked, 1);
+        if (!l) { /* another CPU was first: the helper fails then, and does not say why */
+                l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+                if (l)
+                        return l;
+                /* Or somebody else's storage became the socket's first. */
+                l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        }
+        if (l)
+                __sync_fetch_and_add(&health.sockets_tracked, 1);
         return l;
 }
 
@@ -112,6 +122,8 @@ static __always_inline void begin_with_call(struct ledger *l, const struct call 
         if (!(l->flags & LEDGER_INHERITED))
                 return;
         l->base[call->dir & 1] -= call->n;
+        l->past[TX] = l->base[TX];
+        l->past[RX] = l->base[RX];
         if (!(l->base[TX] | l->base[RX]))
                 l->retransmits = 0;
 }
@@ -243,9 +255,12 @@ static __always_inline int settle(struct sock *sk, struct ledger *l, struct call
         if (!l && !(tp && (state == TCP_CLOSE || state == TCP_LISTEN))) {
                 l = ledger_of(sk, call->kind);
                 if (!l && !call->is_kernel) {
-                        forget_birth(sk); /* what others are charged for now will be its past */
-                        overflow_call(call);
-                        return 0;
+                        forget_birth(sk); /* what is charged now will be its past */
+                        if (is_cap_reached()) {
+                                overflow_call(call);
+                                return 0;
+                        }
+                        /* There is no memory: whoever calls pays for each call. */
                 }
         }
         charge(sk, tp, l, call, row ?: special(SPECIAL_OVERFLOW), &why);

@@ -34,6 +34,7 @@ struct occasion {
         bool is_final;      /* no call can be running any more */
         bool is_close;      /* the last descriptor is gone */
         bool is_end;        /* the socket is about to be freed */
+        bool is_young;      /* it is younger than the daemon, whatever its ledger says */
         struct process_key closer; /* who closed it; owns it from now on, if nobody does */
 };
 
@@ -210,6 +211,19 @@ static __always_inline void recall_kernel(const struct sock *sk, struct ledger *
                 l->flags &= ~LEDGER_KERNEL;
 }
 
+/* What was taken for a socket's past is none. Under the lock. */
+static __always_inline void disown_past(struct ledger *l) {
+        l->base[TX] -= l->past[TX];
+        l->base[RX] -= l->past[RX];
+        l->past[TX] = l->past[RX] = 0;
+        l->retransmits = 0;
+        l->flags &= ~LEDGER_INHERITED;
+}
+
+static __always_inline bool has_past(const struct ledger *l) {
+        return l->past[TX] | l->past[RX];
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
@@ -218,6 +232,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
 
         bpf_spin_lock(&l->lock);
         recall_kernel(sk, l);
+        if (why->is_young)
+                disown_past(l);
         if (!l->owner.tgid && why->closer.tgid)
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))

@@ -13,7 +13,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
 
         take(sk, tp, l, c, &why);
         c->closes = (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
-        l->base[TX] = l->base[RX] = 0;
+        l->base[TX] = l->base[RX] = l->past[TX] = l->past[RX] = 0;
         l->looked_msec = 0;
         l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
         l->retransmits = tp->total_retrans;
@@ -157,7 +157,7 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
  * bytes. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         struct task_struct *task = bpf_get_current_task_btf();
-        __u32 birth = birth_of(sk), state = sk->__sk_common.skc_state;
+        __u32 birth = birth_of(sk) ?: is_young(sk), state = sk->__sk_common.skc_state;
         struct process_row *row = NULL;
         struct process_key me = {};
         __u64 *counters;
@@ -197,6 +197,8 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
                 current_key(&why.closer);
         if (!tp)
                 why.drops = drops_of(sk);
+        else if (has_past(l))
+                why.is_young = is_young(sk);
         if (why.closer.tgid && l->state == LEDGER_UNCLAIMED &&
             (!l->owner.tgid || is_same_process(&l->owner, &why.closer)))
                 row = current_row(&why.closer);

@@ -47,6 +47,7 @@ struct ledger {
         __u64 calls[N_DIRECTIONS];
         __u64 errors[N_DIRECTIONS];
         __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
+        __u64 past[N_DIRECTIONS];  /* of base, this much was there before the first call that we saw */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
         __u64 settled[N_DIRECTIONS];
         __u32 retransmits;
@@ -131,6 +132,10 @@ struct ledger_health health = {};
 volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 
 __u32 always_zero = 0; /* which the verifier does not know */
+
+/* Set by the collector after the first scan: a socket whose inode has this number or a higher one is younger. The kernel
+ * gives the numbers away in batches (get_next_ino() in fs/inode.c), so some that are younger have lower ones. */
+__u64 first_young_inode = -1ULL;
 
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
 volatile bool is_table_short = false;

@@ -56,17 +56,20 @@ static __always_inline struct ledger *find_or_make(struct sock *sk, struct tcp_s
         return is_scanned ? ledger_of(sk, kind) : ledger_of_old(sk);
 }
 
-static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct tcp_sock *tp) {
+static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct tcp_sock *tp,
+                                           const struct file *file) {
         if (tp ? is_forgetting_tcp : is_forgetting_others)
                 forget_birth(sk);
+        else if (is_young_file(file))
+                return birth_of(sk) | BIRTH_SEEN;
         return birth_of(sk);
 }
 
 /* A socket without an owner, held by a process: gets a ledger if it may count, and the holder for an owner. Its row is
  * made when it has something to show. */
 static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                 const struct process_key *key) {
-        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp);
+                                 const struct process_key *key, const struct file *file) {
+        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file);
 
         l = l ?: find_or_make(sk, tp, kind, drops);
         if (!l)
@@ -95,7 +98,7 @@ static __always_inline void refresh_identity(struct task_struct *task, const str
 }
 
 /* A socket that is nobody's or another's: task holds it, too. */
-static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct *task) {
+static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct *task, const struct file *file) {
         struct process_key key = key_of(task);
         struct tcp_sock *tp = NULL;
         __u32 kind = kind_of(sk);
@@ -111,7 +114,7 @@ static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct
         }
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
                 return mark_holder(sk, tp, l, &key, task);
-        return adopt(sk, tp, l, kind, &key);
+        return adopt(sk, tp, l, kind, &key, file);
 }
 
 SEC("iter/task_file")
@@ -133,7 +136,7 @@ int scan_files(struct bpf_iter__task_file *ctx) {
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (!l || !is_same_process(&l->owner, &key))
-                return meet(sk, l, task);
+                return meet(sk, l, task, file);
         l->owner_pass = pass_number;
         if (is_row_wanted) { /* the owner's own calls do not ask for one */
                 key = l->owner;
@@ -202,13 +205,14 @@ static __always_inline bool has_sure_keys(const struct sock *sk, const struct tc
 /* Folds a socket that is held, once in a pass. task: whose file leads to it; NULL: none does, and the socket's own lock
  * is held. */
 static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
-                                     struct task_struct *task) {
+                                     struct task_struct *task, const struct file *file) {
         struct occasion why = { .drops = drops_of(sk) };
         bool is_row_there, has_news;
 
         if (l->folded_pass == (__u32) health.passes)
                 return 0;
-        has_news = !is_idle(sk, tp, l, why.drops);
+        why.is_young = tp && has_past(l) && is_young_file(file);
+        has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
         is_row_there = has_row(l, task, has_news);
         /* The owner's own turn comes in this pass, or somebody else will be the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
@@ -241,13 +245,13 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         /* One that came after the first walk. While we hold it its process can close it, and would not be known. */
         if (!l || l->state == LEDGER_NEW)
-                return meet(sk, l, task);
+                return meet(sk, l, task, file);
         if (l->kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)
                         return 0;
         }
-        return fold_once(sk, tp, l, task);
+        return fold_once(sk, tp, l, task, file);
 }
 
 SEC("iter/tcp")
@@ -268,7 +272,7 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (!l && !is_scanned) {
-                birth = birth_in_scan(sk, tp);
+                birth = birth_in_scan(sk, tp, NULL);
                 l = find_or_make(sk, tp, KIND_TCP, 0);
                 if (!l)
                         return 0;
@@ -276,7 +280,7 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
                 open_ledger(sk, tp, l, KIND_TCP, birth, 0);
                 bpf_spin_unlock(&l->lock);
         }
-        return l && l->state != LEDGER_NEW ? fold_once(sk, tp, l, NULL) : 0;
+        return l && l->state != LEDGER_NEW ? fold_once(sk, tp, l, NULL, NULL) : 0;
 }
 
 SEC("iter/udp")
@@ -287,7 +291,7 @@ int fold_udp(struct bpf_iter__udp *ctx) {
         if (!sk)
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        return l && l->state != LEDGER_NEW ? fold_once(sk, NULL, l, NULL) : 0;
+        return l && l->state != LEDGER_NEW ? fold_once(sk, NULL, l, NULL, NULL) : 0;
 }
 
 #endif

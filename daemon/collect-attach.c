@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 
 /* Inode of the initial PID namespace (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h). */
 #define INITIAL_PIDNS_INODE 0xEFFFFFFCU
+#define INODE_BATCH 1024 /* LAST_INO_BATCH in the kernel's fs/inode.c */
+#define INODE_TRIES (4 * INODE_BATCH)
 
 static void configure(struct collect *collect) {
         struct socktally_bpf *skeleton = collect->skeleton;
@@ -301,6 +304,32 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
         return r;
 }
 
+/* The number that the kernel gives to a new socket's inode; 0: not known. */
+static uint64_t new_inode(void) {
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct stat status = { 0 };
+
+        if (fd < 0)
+                return 0;
+        (void) fstat(fd, &status);
+        close(fd);
+        return status.st_ino;
+}
+
+/* Each processor takes the numbers in batches from a counter. The first of a new batch tells where that counter was, and
+ * what begins behind this batch has been given to nobody yet. */
+void collect_note_inodes(struct collect *collect) {
+        for (int i = 0; i < INODE_TRIES; i++) {
+                uint64_t number = new_inode();
+
+                if (number % INODE_BATCH == 1) {
+                        collect->skeleton->data->first_young_inode = number + INODE_BATCH - 1;
+                        return;
+                }
+        }
+        collect->skeleton->data->first_young_inode = UINT64_MAX;
+}
+
 /* Sockets that were there before the hooks: what they moved until now is not counted. */
 static int scan_first(struct collect *collect) {
         int r;
@@ -309,6 +338,7 @@ static int scan_first(struct collect *collect) {
         if (r == 0)
                 r = collect_walk(collect, "fold_tcp");
         collect->skeleton->bss->is_scanned = true;
+        collect_note_inodes(collect);
         return r;
 }
 

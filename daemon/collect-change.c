@@ -77,7 +77,7 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
 }
 
 /* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
-static int find_unknown_sockets(const struct collect *collect, bool is_tcp) {
+static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;
 
@@ -91,6 +91,7 @@ static int find_unknown_sockets(const struct collect *collect, bool is_tcp) {
                 r = collect_walk(collect, "fold_tcp");
         bss->is_forgetting_tcp = bss->is_forgetting_others = false;
         bss->is_scanned = true;
+        collect_note_inodes(collect);
         return r;
 }
 

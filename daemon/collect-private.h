@@ -68,6 +68,8 @@ int collect_keep_programs(struct collect *collect, const struct socktally_bpf *s
 /* All hooks of some sets that have a program, or none. */
 int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
 void collect_detach_sets(struct collect *collect, unsigned sets);
+/* Sockets that are made from now on are known to be younger, most of them. */
+void collect_note_inodes(struct collect *collect);
 /* Is counting by trampolines switched off by the administrator (kernel.ftrace_enabled)? */
 bool collect_is_silenced(const struct collect *collect);
 

@@ -83,6 +83,9 @@ scenario_function kernel_sockets;
 enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED, RING_WAITING };
 scenario_function ring_talk;
 
+/* rival.c */
+scenario_function rival_churn;
+
 /* limits.c */
 scenario_function limits_overflow;
 

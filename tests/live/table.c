@@ -139,6 +139,7 @@ const struct scenario scenarios[] = {
         { "io_uring's worker threads send and receive for their process", ring_talk, RING_WORKERS },
         { "an io_uring receive that waits for its data is one call", ring_talk, RING_WAITING },
         { "sockets that only io_uring holds", ring_talk, RING_REGISTERED },
+        { "short connections beside a second daemon", rival_churn, 0 },
         { "a full process table: rows and overflow hold every byte", limits_overflow, 0 },
         { "too many sockets: rows and overflow hold every byte", limits_overflow, 1 },
 };

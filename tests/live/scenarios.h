@@ -17,7 +17,7 @@ extern const size_t n_scenarios;
 
 /* tcp.c */
 scenario_function tcp_talk, tcp_bulk, tcp_cycles, tcp_half_close, tcp_unread, tcp_full_buffer,
-        tcp_reset_by_linger, tcp_disconnect_and_reuse, tcp_vectors, tcp_peek, tcp_truncate;
+        tcp_reset_by_linger, tcp_disconnect_and_reuse, tcp_both_shut_down, tcp_vectors, tcp_peek, tcp_truncate;
 
 /* udp.c */
 enum truncation { TRUNCATE_RECV, TRUNCATE_RECVMSG, TRUNCATE_EMPTY };

@@ -24,6 +24,8 @@ const struct scenario scenarios[] = {
         { "a connection cut by SO_LINGER 0 keeps its counts", tcp_reset_by_linger, 0 },
         { "a socket that connects again after AF_UNSPEC goes on counting", tcp_disconnect_and_reuse, 0 },
         { "three connections that end by AF_UNSPEC are three closes", tcp_disconnect_and_reuse, 1 },
+        { "connections that both ends shut down count while they are held", tcp_both_shut_down, 1 },
+        { "connections that both ends shut down count when they are closed at once", tcp_both_shut_down, 0 },
         { "writev, readv, write and read count as one call each", tcp_vectors, 0 },
         { "MSG_PEEK on TCP is not traffic", tcp_peek, 0 },
         { "TCP bytes discarded with MSG_TRUNC count as read", tcp_truncate, 0 },

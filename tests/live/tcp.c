@@ -16,6 +16,7 @@ enum { SECOND_PORT = PORT + 1, HALF };
 #define ROUNDS 50
 #define REQUEST 700
 #define RESPONSE 30000
+#define SHUT_CONNECTIONS 100
 
 static void talk_server(struct player *player) {
         int fd = tcp_serve_one(player, (enum flavour) player->scene->argument);
@@ -301,6 +302,59 @@ void tcp_disconnect_and_reuse(struct scene *scene, int to_the_end) {
         expect(client, tcp_rx_bytes, 260);
         expect(client, tcp_closes, 3);
         expect(server, tcp_tx_bytes, 300);
+}
+
+/* Both ends shut down what they opened and hold on to it: for the one that was first the connection is over then. */
+static void shut_one(struct player *player, int fd, size_t tx, size_t rx, bool is_first) {
+        send_all(player, fd, tx);
+        recv_exactly(player, fd, rx);
+        if (!is_first && recv_to_end(player, fd) != 0)
+                scene_fail(player->scene, "more came than was sent");
+        NEED(player, shutdown(fd, SHUT_WR));
+        if (is_first)
+                recv_to_end(player, fd);
+}
+
+static void shut_server(struct player *player) {
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]), fds[SHUT_CONNECTIONS];
+
+        event_raise(player->scene, LISTENING);
+        for (size_t i = 0; i < SHUT_CONNECTIONS; i++) {
+                fds[i] = tcp_answer(player, listener);
+                shut_one(player, fds[i], 50 + i, 100, i % 2);
+        }
+        close(listener);
+        event_raise(player->scene, FINISHED);
+        event_wait(player->scene, FIRST_CHECKED, 1);
+        for (size_t i = 0; i < SHUT_CONNECTIONS; i++)
+                tcp_hang_up(player, fds[i]);
+}
+
+static void shut_client(struct player *player) {
+        int fds[SHUT_CONNECTIONS];
+
+        event_wait(player->scene, LISTENING, 1);
+        for (size_t i = 0; i < SHUT_CONNECTIONS; i++) {
+                fds[i] = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+                shut_one(player, fds[i], 100, 50 + i, !(i % 2));
+        }
+        event_raise(player->scene, FINISHED);
+        event_wait(player->scene, FIRST_CHECKED, 1);
+        for (size_t i = 0; i < SHUT_CONNECTIONS; i++)
+                tcp_hang_up(player, fds[i]);
+}
+
+void tcp_both_shut_down(struct scene *scene, int is_compared_between) {
+        struct player *server = player_start(scene, "lv-shut-server", shut_server);
+        struct player *client = player_start(scene, "lv-shut-client", shut_client);
+
+        event_wait(scene, FINISHED, 2);
+        if (is_compared_between)
+                scene_compare(scene);
+        event_raise(scene, FIRST_CHECKED);
+        scene_wait_done(scene);
+        expect(client, tcp_tx_bytes, 100 * SHUT_CONNECTIONS);
+        expect(server, tcp_closes, SHUT_CONNECTIONS);
 }
 
 static void vector_client(struct player *player) {

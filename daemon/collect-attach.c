@@ -23,12 +23,15 @@
 #define INITIAL_PIDNS_INODE 0xEFFFFFFCU
 #define INODE_BATCH 1024 /* LAST_INO_BATCH in the kernel's fs/inode.c */
 #define INODE_TRIES (4 * INODE_BATCH)
+/* What no walk has marked has 0 for the pass in which it was; that must look long ago from the first pass on. */
+#define FIRST_PASS 16
 
 static void configure(struct collect *collect) {
         struct socktally_bpf *skeleton = collect->skeleton;
         struct stat namespace;
 
         skeleton->rodata->cfg_max_sockets = collect->config.max_sockets;
+        skeleton->bss->pass_number = FIRST_PASS;
         /* libbpf gives the inner map up when the object is loaded. */
         collect->cores.flags = bpf_map__map_flags(bpf_map__inner_map(skeleton->maps.cores));
         if (stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino != INITIAL_PIDNS_INODE) {

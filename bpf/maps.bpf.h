@@ -133,8 +133,8 @@ volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 
 __u32 always_zero = 0; /* which the verifier does not know */
 
-/* Set by the collector after the first scan: a socket whose inode has this number or a higher one is younger. The kernel
- * gives the numbers away in batches (get_next_ino() in fs/inode.c), so some that are younger have lower ones. */
+/* Set by the collector after the first scan: a socket whose inode has this number or a higher one is younger. The
+ * kernel gives the numbers away in batches (get_next_ino() in fs/inode.c), so some that are younger have lower ones. */
 __u64 first_young_inode = -1ULL;
 
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */

@@ -319,8 +319,8 @@ static uint64_t new_inode(void) {
         return status.st_ino;
 }
 
-/* Each processor takes the numbers in batches from a counter. The first of a new batch tells where that counter was, and
- * what begins behind this batch has been given to nobody yet. */
+/* Each processor takes the numbers in batches from a counter. The first of a new batch tells where that counter was,
+ * and what begins behind this batch has been given to nobody yet. */
 void collect_note_inodes(struct collect *collect) {
         for (int i = 0; i < INODE_TRIES; i++) {
                 uint64_t number = new_inode();

@@ -14,6 +14,9 @@
  * WHICH is a number (the n-th such call fails, once), * (each does), or a name (each does that is about it): of the
  * program that is loaded or attached, or of the map, or the map's type as bpftool writes it. For example
  * "bpf:MAP_LOOKUP_BATCH:3:ENOMEM", "bpf:LINK_CREATE:on_tcp_destroy:EPERM", "bpf:MAP_CREATE:sk_storage:EPERM".
+ *
+ * The ERROR "IDLE" of LINK_CREATE is none: the link seems to be made, and its program never runs, as if the kernel had
+ * skipped it each time.
  */
 
 /* From now on these rules and no others; NULL: none. Counting begins at 1. Returns 0, or -EINVAL with no rule set. */

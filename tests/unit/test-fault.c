@@ -101,7 +101,8 @@ static void a_mapping_is_refused(void **state) {
 }
 
 static void nonsense_is_no_rule(void **state) {
-        static const char *const wrong[] = { "bpf", "bpf:X:1:EPERM", "bpf:PROG_LOAD:1:EWHAT", "malloc", "socket:1" };
+        static const char *const wrong[] = { "bpf", "bpf:X:1:EPERM", "bpf:PROG_LOAD:1:EWHAT", "malloc", "socket:1",
+                                             "bpf:PROG_LOAD:1:IDLE" };
 
         for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
                 assert_int_equal(fault_set(wrong[i]), -EINVAL);

@@ -39,6 +39,10 @@ static void configure(struct collect *collect) {
                 skeleton->rodata->cfg_scan_is_whole = false;
         }
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
+        if (collect->lacks_marks) {
+                skeleton->rodata->cfg_has_marks = false;
+                bpf_map__set_autocreate(skeleton->maps.marks, false);
+        }
 }
 
 /* The root of the cgroup v2 tree, as far up as this process can see it. -ENODEV: it is not mounted. */
@@ -253,17 +257,28 @@ static int load(struct collect *collect, unsigned sets, uint64_t refused, char *
         return 0;
 }
 
-/* Loads each program alone. Returns those that the kernel refuses, a bit for each hook; 0 if it is not the programs
- * that are refused, as the tables are refused too. */
-static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors) {
-        const struct hook *hooks;
-        size_t n = collect_hook_table(&hooks);
-        uint64_t refused = 0;
+/* The tables alone, if need be without the marks of copies. */
+static int load_tables(struct collect *collect) {
         int r;
 
         r = load(collect, 0, 0, NULL, 0);
         collect_detach(collect);
-        for (size_t i = 0; r >= 0 && i < n; i++) {
+        if (r == 0)
+                return 0;
+        collect->lacks_marks = true;
+        r = load(collect, 0, 0, NULL, 0);
+        collect_detach(collect);
+        collect->lacks_marks = r == 0;
+        return r;
+}
+
+/* Loads each program alone. Returns those that the kernel refuses, a bit for each hook. */
+static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+        uint64_t refused = 0;
+
+        for (size_t i = 0; i < n; i++) {
                 if (!(sets & SET(hooks[i].set)))
                         continue;
                 errors[i] = load(collect, SET(hooks[i].set), ~(UINT64_C(1) << i), NULL, 0);
@@ -286,9 +301,14 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
         if (r == 0 || r == -ENOENT || r == -ENOMEM)
                 return r;
         collect_detach(collect);
-        refused = find_refused(collect, sets, errors);
-        if (refused == 0)
+        if (load_tables(collect) < 0)
                 return r;
+        refused = find_refused(collect, sets, errors);
+        if (refused == 0 && !collect->lacks_marks)
+                return r;
+        if (collect->lacks_marks)
+                say_more(without, sizeof(without),
+                         "the kernel refused storage in tasks: calls that it skips the programs for are not recovered");
         for (size_t i = 0; i < n; i++) {
                 if (!(refused >> i & 1))
                         continue;

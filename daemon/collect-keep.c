@@ -97,10 +97,10 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
         snprintf(ret_kept->reason, sizeof(ret_kept->reason), "%s", collect->reason);
         memcpy(ret_kept->missing, collect->missing, sizeof(collect->missing));
         bpf_object__for_each_map(map, collect->skeleton->obj)
-                if (n < COLLECT_KEPT_MAPS)
-                        ret_kept->maps[n++] = hand_out(&out, bpf_map__fd(map));
-                else
+                if (n == COLLECT_KEPT_MAPS)
                         out.is_short = true;
+                else
+                        ret_kept->maps[n++] = bpf_map__autocreate(map) ? hand_out(&out, bpf_map__fd(map)) : 0;
         if (collect->owns_table)
                 ret_kept->table = hand_out(&out, collect->table_fd);
         for (size_t i = 0; i < n_hooks; i++) {
@@ -135,8 +135,15 @@ static int take_maps(struct collect *collect, const struct collect_kept *kept, c
         size_t n = 0;
 
         bpf_object__for_each_map(map, collect->skeleton->obj) {
-                int fd = n < COLLECT_KEPT_MAPS ? find(kept->maps[n++], passed) : -E2BIG, r;
+                int fd, r;
 
+                if (map == collect->skeleton->maps.marks && n < COLLECT_KEPT_MAPS && !kept->maps[n]) {
+                        collect->lacks_marks = true;
+                        bpf_map__set_autocreate(map, false);
+                        n++;
+                        continue;
+                }
+                fd = n < COLLECT_KEPT_MAPS ? find(kept->maps[n++], passed) : -E2BIG;
                 if (fd < 0)
                         return fd;
                 r = bpf_map__reuse_fd(map, fd); /* which takes another one */

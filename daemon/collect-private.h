@@ -23,6 +23,7 @@ struct collect {
         enum attach_method method;
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
+        bool lacks_marks; /* the kernel refuses storage in tasks, which copies of the programs need */
         bool is_silenced; /* the kernel has switched trampolines off */
         bool has_copies, uses_copies; /* the programs of SET_COPIES are loaded; they count */
         int copies_error;             /* why they cannot */

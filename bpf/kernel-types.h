@@ -218,6 +218,9 @@ struct tcp_sock {
         __u32 rcv_nxt;
         __u32 copied_seq;
         __u64 bytes_acked;
+        __u64 bytes_sent;
+        __u64 bytes_retrans;
+        __u32 snd_nxt;
         __u64 bytes_received;
         __u32 total_retrans;
         __u8 is_mptcp : 1;

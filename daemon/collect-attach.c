@@ -115,12 +115,12 @@ static void say_more(char *reason, size_t size, const char *format, ...) {
 static const char *replacement_of(enum hook_set set) {
         switch (set) {
         case SET_PROCESS: return "ends and names of processes are looked for each interval";
-        case SET_SOCK_CREATE: return "datagrams dropped before a socket was first looked at are not counted";
+        case SET_SOCK_CREATE: return "drops of datagrams are unknown";
         case SET_SOCK_RELEASE:
-        case SET_INET_RELEASE: return "counts without, UDP calls cost more";
+        case SET_INET_RELEASE: return "who closes a connection is unknown, and UDP calls cost more";
         case SET_FILES: return "each call is charged at once; what no call tells shows when the socket closes";
         case SET_TCP_WALK:
-        case SET_UDP_WALK: return "sockets that no descriptor leads to show at their next call or end";
+        case SET_UDP_WALK: return "sockets that no descriptor leads to show at their end";
         case SET_TCP_LIFE: return "TCP cannot be counted";
         case SET_TRACEPOINT:
         case SET_COPIES:
@@ -291,21 +291,22 @@ static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors
 
 /* What the policy refuses is left out, if it can be. */
 static int load_what_goes(struct collect *collect, unsigned sets, char *reason, size_t size) {
-        int errors[COLLECT_MAX_HOOKS] = { 0 }, r;
+        int errors[COLLECT_MAX_HOOKS] = { 0 }, r, all;
         char without[COLLECT_REASON_SIZE] = "";
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
         uint64_t refused;
 
-        r = load(collect, sets, 0, reason, size);
-        if (r == 0 || r == -ENOENT || r == -ENOMEM)
-                return r;
+        all = load(collect, sets, 0, reason, size);
+        if (all == 0 || all == -ENOENT || all == -ENOMEM)
+                return all;
         collect_detach(collect);
-        if (load_tables(collect) < 0)
-                return r;
+        r = load_tables(collect);
+        if (r < 0)
+                return collect_say(reason, size, r, "the kernel refused the tables", "");
         refused = find_refused(collect, sets, errors);
         if (refused == 0 && !collect->lacks_marks)
-                return r;
+                return all;
         if (collect->lacks_marks)
                 say_more(without, sizeof(without),
                          "the kernel refused storage in tasks: calls that it skips the programs for are not recovered");

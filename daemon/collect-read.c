@@ -171,7 +171,8 @@ static uint64_t known_metrics(const struct collect *collect) {
         if (!collect->config.is_tcp_off && !collect->missing[MODULE_TCP][0]) {
                 KNOWN(tcp_tx_bytes);
                 KNOWN(tcp_rx_bytes);
-                KNOWN(tcp_closes);
+                if (collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE)))
+                        KNOWN(tcp_closes);
                 KNOWN(tcp_retransmits);
                 if (mode != LOAD_PASSIVE) {
                         KNOWN(tcp_tx_calls);
@@ -187,7 +188,8 @@ static uint64_t known_metrics(const struct collect *collect) {
                 KNOWN(udp_rx_bytes);
                 KNOWN(udp_tx_calls);
                 KNOWN(udp_rx_calls);
-                KNOWN(udp_rx_drops);
+                if (collect->attached & SET(SET_SOCK_CREATE))
+                        KNOWN(udp_rx_drops);
                 KNOWN(other_tx_bytes);
                 KNOWN(other_rx_bytes);
                 if (mode == LOAD_RETURN) {

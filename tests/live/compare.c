@@ -41,13 +41,24 @@ const char *metric_name(enum socktally_metric metric) {
         return names[metric];
 }
 
-/* Bit per metric that must have a value in this load mode. */
-static uint64_t metrics_known(const char *load_mode) {
+static bool is_named(const char *word, const char *name) {
+        bool is_tcp = strncmp(name, "tcp_", 4) == 0;
+
+        return strcmp(word, name) == 0 || strcmp(word, is_tcp ? "tcp" : "udp") == 0 || strcmp(word, "all") == 0;
+}
+
+/* Bit per metric that must have a value in this load mode. unknown: see struct playbill. */
+static uint64_t metrics_known(const char *load_mode, const char *unknown) {
+        uint64_t metrics = ALWAYS | TCP_CALLS | ERRORS;
+
+        if (strcmp(load_mode, "return") != 0)
+                metrics &= ~ERRORS;
         if (strcmp(load_mode, "passive") == 0)
-                return ALWAYS;
-        if (strcmp(load_mode, "return") == 0)
-                return ALWAYS | TCP_CALLS | ERRORS;
-        return ALWAYS | TCP_CALLS;
+                metrics &= ~TCP_CALLS;
+        for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (unknown && is_named(unknown, metric_name(m)))
+                        metrics &= ~(UINT64_C(1) << m);
+        return metrics;
 }
 
 /* Bit per metric that players count: one that is not known must be "not tracked". */
@@ -201,7 +212,7 @@ static void compare_since(struct scene *scene, const char *runtime_directory, co
         if (watch_open(&watch, runtime_directory) < 0)
                 scene_fail(scene, "cannot read from the daemon in %s: %s", runtime_directory, strerror(errno));
         do
-                compare_now(scene, watch, metrics_known(load_mode), before, &findings);
+                compare_now(scene, watch, metrics_known(load_mode, scene->bill.unknown), before, &findings);
         while (findings.count > 0 && boottime_ns() < deadline);
         watch_close(watch);
         if (findings.count > 0)

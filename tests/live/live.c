@@ -47,7 +47,8 @@ static int print_help(void) {
              "  --dry-run         no daemon: only check that the players move what the scenarios say\n"
              "  --list            print the scenarios' sentences\n\n"
              "Environment: SOCKTALLY_LOAD_MODE (entry), SOCKTALLY_ATTACH_METHOD (auto), SOCKTALLY_LIVE_SCALE (1: bulk\n"
-             "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (120: seconds for one scenario).");
+             "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (120: seconds for one scenario), SOCKTALLY_LIVE_UNKNOWN (a\n"
+             "metric, a module or all: what must be unknown), SOCKTALLY_LIVE_LATE (1: compare only when the players are gone).");
         return EXIT_SUCCESS;
 }
 
@@ -227,7 +228,9 @@ static void prepare_run(struct run *run) {
         run->bill = (struct playbill) { .daemon = environment("SOCKTALLYD", run->daemon),
                                         .load_mode = environment("SOCKTALLY_LOAD_MODE", "entry"),
                                         .attach_method = environment("SOCKTALLY_ATTACH_METHOD", "auto"),
-                                        .scale = (uint32_t) atoi(environment("SOCKTALLY_LIVE_SCALE", "1")) };
+                                        .scale = (uint32_t) atoi(environment("SOCKTALLY_LIVE_SCALE", "1")),
+                                        .unknown = environment("SOCKTALLY_LIVE_UNKNOWN", NULL),
+                                        .is_late = atoi(environment("SOCKTALLY_LIVE_LATE", "0")) > 0 };
         if (run->bill.scale == 0)
                 run->bill.scale = 1;
         run->scene_timeout_msec = 1000 * atoi(environment("SOCKTALLY_LIVE_TIMEOUT", "120"));

@@ -36,6 +36,7 @@ struct scene *scene_new(const struct playbill *bill) {
         if (scene == MAP_FAILED)
                 return NULL;
         scene->bill = *bill;
+        scene->only_at_end = bill->is_late;
         return scene;
 }
 

@@ -84,8 +84,13 @@ static _Noreturn void become_daemon(const struct service *service, const struct 
         _exit(127);
 }
 
+static bool expects_nothing(const struct playbill *bill) {
+        return bill->unknown && strcmp(bill->unknown, "all") == 0;
+}
+
 /* 0 once READY=1 came. One that counts nothing is ready, too, and has said so before. */
-static int wait_ready(const struct service *service, int notify, char *problem, size_t size) {
+static int wait_ready(const struct service *service, const struct playbill *bill, int notify, char *problem,
+                      size_t size) {
         struct pollfd pollers[] = { { .fd = notify, .events = POLLIN }, { .fd = service->pidfd, .events = POLLIN } };
         char message[1024];
 
@@ -100,7 +105,7 @@ static int wait_ready(const struct service *service, int notify, char *problem, 
                 if (n <= 0)
                         continue;
                 message[n] = '\0';
-                if (strncmp(message, NOTHING, strlen(NOTHING)) == 0)
+                if (strncmp(message, NOTHING, strlen(NOTHING)) == 0 && !expects_nothing(bill))
                         return complain(problem, size, "the daemon counts nothing: %s", message + strlen(NOTHING));
                 if (strncmp(message, "READY=1", 7) == 0 || strstr(message, "\nREADY=1"))
                         return 0;
@@ -124,7 +129,7 @@ int service_start(struct service *service, const struct playbill *bill, const ch
                 service->pidfd = (int) syscall(SYS_pidfd_open, service->pid, 0);
         if (service->pidfd < 0)
                 return complain(ret_problem, size, "cannot start %s: %s", bill->daemon, strerror(errno));
-        r = wait_ready(service, notify, ret_problem, size);
+        r = wait_ready(service, bill, notify, ret_problem, size);
         close(notify);
         service->ready_after_ms = now_msec() - start;
         if (r < 0) {

@@ -4,6 +4,7 @@
 /*
  * The daemon under test as a child process with a runtime directory of its own. Whoever started it stops it.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,8 @@ struct playbill {
         const char *daemon;            /* program, for scenes that start one of their own */
         const char *load_mode, *attach_method;
         uint32_t scale; /* bulk sizes are divided by it */
+        const char *unknown; /* a metric, a module or "all": what may not be known; NULL: none of them */
+        bool is_late;        /* what players moved need not show before they are gone */
 };
 
 struct service {

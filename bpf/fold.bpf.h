@@ -63,9 +63,9 @@ static __always_inline __s64 release(const struct ledger *l, __s64 unexplained, 
         return unexplained;
 }
 
-/* A FIN is no byte, but nothing in TCP_CLOSE tells that there was one, when the kernel has skipped the hook of the end.
- * The payload that was sent tells how much of total is none. A ledger that began later than its socket may count the SYN
- * as the past's: there it is what no call explains. */
+/* A FIN is no byte, but nothing in TCP_CLOSE tells that there was one, when the kernel has skipped the hook of the
+ * end. The payload that was sent tells how much of total is none. A ledger that began later than its socket may
+ * count the SYN as the past's: there it is what no call explains. */
 static __always_inline __u32 unseen_fin(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
                                         __u64 total, __s64 unexplained) {
         if (l->flags & LEDGER_SETTLED || sk->__sk_common.skc_state != TCP_CLOSE)

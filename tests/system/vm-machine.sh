@@ -105,6 +105,8 @@ END
         # An emulated processor on a busy machine gets little done in 90 s; how long it took is in the result.
         mkdir -p "$units/socktally.service.d" && printf '[Service]\nTimeoutStartSec=300s\nWatchdogSec=300s\n' \
                 >"$units/socktally.service.d/emulated.conf"
+        mkdir -p "$machine_root/etc/dbus-1/system.d" && echo '<busconfig><limit name="service_start_timeout">300000</limit></busconfig>' \
+                >"$machine_root/etc/dbus-1/system.d/emulated.conf"
         ln -sf ../vm-inside.service "$units/multi-user.target.wants/"
         echo localhost >"$machine_root/etc/hostname"
         ln -sf /dev/null "$units/systemd-networkd-wait-online.service"

@@ -11,7 +11,8 @@
 #     vm.sh MACHINE [POLICY]...
 #     vm.sh --compile SUITE   no TAP: only compiles and installs there; exit code 77: that cannot be done here
 #
-# SOCKTALLY_VM_LIVE=METHOD,...: the attach methods for the live tests; "none": no live tests. Default: auto.
+# SOCKTALLY_VM_LIVE=METHOD,...: the attach methods for the live tests; "none": no live tests. Default: auto; none without
+# arguments.
 #
 # Machines: bookworm trixie trixie-generic trixie-rt backports sid. Policies, a boot each: none (also those that the
 # unit's settings can make: no-btf no-cgroup2 memlock-0 hidepid) integrity confidentiality preempt cgroup1.
@@ -169,6 +170,7 @@ main() {
         fi
         : >"$table"
         live=${SOCKTALLY_VM_LIVE:-auto}
+        [ $# -gt 0 ] || live=${SOCKTALLY_VM_LIVE:-none} # they take a quarter of an hour in an emulator
         case ${1-} in
         --all)
                 for machine in "${all_machines[@]}"; do

@@ -381,6 +381,8 @@ static void wait_for_names(struct stage *stage, const char *names, const char *w
 static void listen_to(struct stage *stage, char *names) {
         assert_true(sd_bus_match_signal(stage->bus, NULL, STAGE_NAME, NULL, "org.freedesktop.DBus.Properties",
                                         "PropertiesChanged", collect_names, names) >= 0);
+        /* Who answers knows that it has its name, and what there was then to be told of. */
+        drain(stage);
 }
 
 static void a_change_is_announced_before_its_caller_hears(void **state) {

@@ -487,7 +487,7 @@ the_bus_may_go_and_come_back() {
 a_bus_that_stands_still_holds_up_nothing() {
         local status=0
         inside systemctl kill --signal=STOP dbus.service || return
-        follower_survives inside systemctl restart socktally.service && next_publication || status=1
+        follower_survives inside systemctl restart socktally.service && publications_go_on || status=1
         inside systemctl kill --signal=CONT dbus.service && [ $status = 0 ] || return
         wait_for "the name on the bus" 60 inside busctl --auto-start=no --timeout=5 get-property "${manager[@]}" Version
 }

@@ -12,7 +12,11 @@
 static __always_inline bool is_on(enum caller caller) {
         __u64 word = switches;
 
-        return !(word & SWITCH_PARTIAL) || word & (caller == CALLER_TCP ? SWITCH_TCP_CALLS : SWITCH_TCP | SWITCH_UDP);
+        if (!(word & SWITCH_PARTIAL))
+                return true;
+        return word & (caller == CALLER_TCP     ? SWITCH_TCP_CALLS
+                       : caller == CALLER_MPTCP ? SWITCH_TCP
+                                                : SWITCH_UDP);
 }
 
 static __always_inline int sent(struct sock *sk, int ret, enum caller caller) {
@@ -55,14 +59,14 @@ static __always_inline int received(struct sock *sk, __u64 size, int flags, int 
         }
 
 SEND(tcp_sendmsg, CALLER_TCP)
-SEND(mptcp_sendmsg, CALLER_OTHERS)
+SEND(mptcp_sendmsg, CALLER_MPTCP)
 SEND(udpv6_sendmsg, CALLER_OTHERS)
 SEND(raw_sendmsg, CALLER_OTHERS)
 SEND(rawv6_sendmsg, CALLER_OTHERS)
 SEND(ping_v4_sendmsg, CALLER_OTHERS)
 SEND(ping_v6_sendmsg, CALLER_OTHERS)
 RECEIVE(tcp_recvmsg, CALLER_TCP)
-RECEIVE(mptcp_recvmsg, CALLER_OTHERS)
+RECEIVE(mptcp_recvmsg, CALLER_MPTCP)
 RECEIVE(udp_recvmsg, CALLER_OTHERS)
 RECEIVE(udpv6_recvmsg, CALLER_OTHERS)
 RECEIVE(raw_recvmsg, CALLER_OTHERS)

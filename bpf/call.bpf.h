@@ -279,7 +279,7 @@ static __noinline int settle_other_call(struct sock *sk, struct ledger *l, struc
 }
 
 /* What a hook knows of the sockets that pass it. */
-enum caller { CALLER_ANY, CALLER_TCP, CALLER_OTHERS };
+enum caller { CALLER_ANY, CALLER_TCP, CALLER_MPTCP, CALLER_OTHERS };
 
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */

@@ -23,6 +23,9 @@
 #define INITIAL_PIDNS_INODE 0xEFFFFFFCU
 #define INODE_BATCH 1024 /* LAST_INO_BATCH in the kernel's fs/inode.c */
 #define INODE_TRIES (4 * INODE_BATCH)
+/* Together 5 s: the kernel drops a link in a tenth of a second, in an emulator in ten times that. */
+#define DROP_TRIES 50
+#define DROP_WAIT_MS 100
 /* What no walk has marked has 0 for the pass in which it was; that must look long ago from the first pass on. */
 #define FIRST_PASS 16
 
@@ -172,6 +175,18 @@ static int attach_first(struct collect *collect, unsigned sets, char *reason, si
         return 0;
 }
 
+/* The kernel attaches a program to a function once. While the former link is being dropped (collect-drop.c), which
+ * takes some tenths of a second after its set was detached, it answers EBUSY. */
+static int attach_again(struct collect *collect, const struct hook *hook, size_t number) {
+        int r = attach_hook(collect, hook, number);
+
+        for (int i = 0; r == -EBUSY && i < DROP_TRIES; i++) {
+                drop_wait(&collect->drop, DROP_WAIT_MS);
+                r = attach_hook(collect, hook, number);
+        }
+        return r;
+}
+
 int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
@@ -179,7 +194,7 @@ int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, si
 
         sets &= ~collect->attached;
         for (size_t i = 0; i < n; i++) {
-                r = sets & SET(hooks[i].set) ? attach_hook(collect, &hooks[i], i) : 0;
+                r = sets & SET(hooks[i].set) ? attach_again(collect, &hooks[i], i) : 0;
                 if (r < 0) {
                         (void) collect_say(reason, size, r, "the kernel refused", hooks[i].program);
                         collect_detach_sets(collect, sets);

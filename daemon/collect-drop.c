@@ -9,7 +9,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,5 +64,17 @@ void drop_end(struct drop *drop) {
         if (drop->fd >= 0)
                 close(drop->fd);
         drop->fd = -1;
+        reap(drop);
+}
+
+void drop_wait(struct drop *drop, int timeout_ms) {
+        struct pollfd poller = { .fd = -1, .events = POLLIN };
+
+        drop_end(drop);
+        if (drop->child > 0)
+                poller.fd = pidfd_open(drop->child, 0);
+        (void) poll(&poller, 1, timeout_ms);
+        if (poller.fd >= 0)
+                close(poller.fd);
         reap(drop);
 }

@@ -16,5 +16,7 @@ struct drop {
 void drop_links(struct drop *drop, const int *links, size_t n);
 /* The child may end as soon as nobody else has the descriptor. */
 void drop_end(struct drop *drop);
+/* Waits until it has ended, timeout_ms at most. Without a child, somebody else drops the links: waits that long. */
+void drop_wait(struct drop *drop, int timeout_ms);
 
 #endif

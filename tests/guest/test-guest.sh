@@ -155,17 +155,24 @@ run_change() {
                 sh -c "echo 1 >/proc/sys/kernel/bpf_stats_enabled; exec /build/tests/live/change 100"
 }
 
+# By trampoline a module comes on again while the kernel is still dropping its links.
+run_switch() {
+        boot "$1" "$suite-switch" --by-turns --timeout 600 -- /build/tests/live/switch entry
+}
+
 # With dbus-daemon, for which init has users.
 run_control() {
         boot "$1" "$suite-control" --by-turns --timeout 1500 -- sh -c "cd /build && exec tests/live/control 100"
 }
 
 make_live() {
-        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/control >&2 &&
+        make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/switch \
+                tests/live/control >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
                         "$build/tests/live/change=/build/tests/live/change" \
+                        "$build/tests/live/switch=/build/tests/live/switch" \
                         "$build/tests/live/control=/build/tests/live/control" \
                         "$(command -v dbus-daemon || echo /usr/bin/dbus-daemon)=/usr/bin/dbus-daemon" \
                         "$build/daemon/socktallyd=/build/daemon/socktallyd"
@@ -192,6 +199,7 @@ for choice; do
         [ "$churned" != "$suite" ] || continue
         run_churn "${version%.*}"
         run_change "${version%.*}"
+        run_switch "${version%.*}"
         run_control "${version%.*}"
         churned=$suite
 done

@@ -4,9 +4,9 @@
  * and what follows counts to the byte: on sockets that were there all the time, that were opened meanwhile, used or
  * unused, and that no process held when the module came on. One that began and ended meanwhile was never there.
  *
- *     switch
+ *     switch [LOAD-MODE]
  *
- * Needs root. Prints TAP.
+ * Default: in each load mode. Needs root. Prints TAP.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -93,6 +93,7 @@ static _Noreturn void work(struct stage *stage) {
         int lines[N_LINES][2], brief[2], channel[2];
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close_range(3, ~0U, 0); /* the collector's links are its own, so that they can end */
         own_network();
         need(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, channel), "socketpair");
         open_line(stage, lines[ALWAYS_THERE]);
@@ -217,9 +218,23 @@ static bool run(enum load_mode mode, const char *module) {
         return is_well;
 }
 
-int main(void) {
+static bool run_mode(enum load_mode mode, int *n_cases) {
         static const char *const modules[] = { "tcp", "udp" };
         bool is_well = true;
+
+        for (int i = 0; i < 2; i++) {
+                bool is_good = run(mode, modules[i]);
+
+                printf("%sok %d - what moved while %s was off is nobody's, in load mode %s\n", is_good ? "" : "not ",
+                       ++*n_cases, modules[i], load_mode_name(mode));
+                is_well = is_well && is_good;
+        }
+        return is_well;
+}
+
+int main(int argc, char *argv[]) {
+        bool is_well = true;
+        int n_cases = 0;
 
         if (geteuid() != 0) {
                 printf("1..0 # SKIP only root may load programs into the kernel\n");
@@ -227,14 +242,9 @@ int main(void) {
         }
         setpgid(0, 0);
         setvbuf(stdout, NULL, _IOLBF, 0);
-        printf("1..%d\n", 2 * N_LOAD_MODES);
-        for (int i = 0; i < 2 * N_LOAD_MODES; i++) {
-                enum load_mode mode = (enum load_mode) (i / 2);
-                bool is_good = run(mode, modules[i % 2]);
-
-                printf("%sok %d - what moved while %s was off is nobody's, in load mode %s\n", is_good ? "" : "not ",
-                       i + 1, modules[i % 2], load_mode_name(mode));
-                is_well = is_well && is_good;
-        }
-        return is_well ? EXIT_SUCCESS : EXIT_FAILURE;
+        for (enum load_mode mode = 0; mode < N_LOAD_MODES; mode++)
+                if (argc < 2 || strcmp(argv[1], load_mode_name(mode)) == 0)
+                        is_well = run_mode(mode, &n_cases) && is_well;
+        printf("1..%d\n", n_cases);
+        return is_well && n_cases > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

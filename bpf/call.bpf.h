@@ -315,7 +315,9 @@ static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
 /* sendfile() sends in pieces, through a pipe of the task's own that it empties at the end: a piece that finds the pipe
  * begun is no call of its own. (splice_direct_to_actor() in the kernel's fs/splice.c.) */
 static __always_inline bool is_later_piece(const struct task_struct *task, __u32 dir) {
-        return dir == TX && task->splice_pipe && task->splice_pipe->tail;
+        const struct pipe_inode_info *pipe = task->splice_pipe;
+
+        return dir == TX && pipe && pipe->tail;
 }
 
 /* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the
@@ -335,15 +337,13 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                         return 0;
                 n = 0;
         }
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l && !is_inet(sk))
-                return 0;
         task = bpf_get_current_task_btf();
+        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
             l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
                 count(l, dir, ret, n, is_later_piece(task, dir));
                 return 0;
-        } else {
+        } else if (l || is_inet(sk)) {
                 struct call call = {
                         .n = n,
                         .ret = ret,
@@ -356,6 +356,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                         call.is_part |= 1;
                 return slow_call(sk, l, &call, caller);
         }
+        return 0;
 }
 
 #endif

@@ -233,8 +233,8 @@ int collect_open_object(unsigned sets, uint64_t refused, struct socktally_bpf **
         int r;
 
         btf = btf__load_vmlinux_btf();
-        if (!btf)
-                return collect_say(reason, size, -errno,
+        if (!btf) /* the library says ESRCH, whatever it was */
+                return collect_say(reason, size, -ENOENT,
                                    "the kernel offers no type information (/sys/kernel/btf/vmlinux)", "");
         skeleton = open_build(arguments_of(btf, "bpf_rdonly_cast") >= 0);
         if (skeleton) {

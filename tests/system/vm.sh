@@ -94,10 +94,11 @@ table_row() { # LABEL POLICY METHOD RESULT
 # QEMU before 8.1 can keep an instruction that another processor was replacing: the kernel dies of a breakpoint that
 # nobody set. That is no result, and the machine is booted again.
 boot() { # MACHINE POLICY OPTIONS
-        local console=$logs/system-vm-$1-$2.console start=$SECONDS
+        local console=$logs/system-vm-$1-$2.console start=$SECONDS limit=900
+        [[ $3 != *vm.live=?* ]] || limit=5400
         for _ in 1 2 3; do
                 cp --reflink=auto --sparse=always "$vm_disk" "$scratch/running"
-                vm_run 900 "$console" "vm.policy=$2 $3 $(kernel_options "$2")"
+                vm_run $limit "$console" "vm.policy=$2 $3 $(kernel_options "$2")"
                 [ -s "$scratch/result" ] && ! grep -aq 'Oops: int3' "$console" && break
         done
         echo "# $1 $2: $((SECONDS - start)) s; all emulators till now took of a processor: $(times | sed -n 2p)"

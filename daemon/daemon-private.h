@@ -2,8 +2,9 @@
 #ifndef SOCKTALLYD_DAEMON_PRIVATE_H
 #define SOCKTALLYD_DAEMON_PRIVATE_H
 /*
- * The daemon's inside, shared by its top level only: daemon.c (the interval), control.c and control-module.c (what the
- * bus asks for), change.c (one setting, as a transaction) and reload.c (files). These are the files that log.
+ * The daemon's inside, shared by its top level only: daemon.c (assembly), interval.c (one turn), control.c and
+ * control-module.c (what the bus asks for), change.c (one setting, as a transaction) and reload.c (files). These are
+ * the files that log.
  */
 #include <systemd/sd-event.h>
 
@@ -62,7 +63,8 @@ struct daemon {
         void *changed_userdata;
 };
 
-/* daemon.c */
+/* interval.c */
+uint64_t daemon_clock_ns(clockid_t clock);
 uint64_t daemon_clock_usec(clockid_t clock);
 /* One interval of the data line, at once; the next one stays due when it was. */
 int daemon_run_interval(struct daemon *daemon);
@@ -70,6 +72,9 @@ int daemon_run_interval(struct daemon *daemon);
 void daemon_publish_soon(struct daemon *daemon);
 /* After a change of intervals. */
 void daemon_reschedule(struct daemon *daemon);
+/* For the loop's timer, and for a reader who comes: userdata is the daemon. */
+int daemon_on_interval(sd_event_source *source, uint64_t usec, void *userdata);
+void daemon_on_reader(void *userdata);
 
 /* passed.c. The readers' socket, which is the caller's. */
 int daemon_open_socket(struct daemon *daemon, int *ret_fd);

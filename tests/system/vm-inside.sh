@@ -90,6 +90,23 @@ boot_started_it() {
         daemon_runs && expect "starts again" "$(unit_property NRestarts)" 0
 }
 
+# What a package does: another file takes the program's place, and the service starts again. Totals go on.
+an_upgrade_keeps_readers_and_totals() {
+        local before after
+        before=$(service_bytes x-datagrams.service)
+        follower_survives upgrade || return
+        ! readlink "/proc/$(daemon_pid)/exe" | grep deleted || return
+        inside busctl --timeout=200 call "${manager[@]}" Sync && after=$(service_bytes x-datagrams.service) &&
+                expect "bytes of x-datagrams.service" "$after" "$before"
+}
+
+upgrade() {
+        local program
+        program=$(readlink "/proc/$(daemon_pid)/exe")
+        cp -p "$program" "$program.new" && mv "$program.new" "$program" && systemctl daemon-reload &&
+                systemctl restart socktally.service
+}
+
 the_doctor_finds_no_fault() {
         inside socktally doctor
 }
@@ -251,6 +268,7 @@ run_first_boot() {
         check "the rows add up to the host row" rows_add_up_to_the_host_row
         check "an open reader is fresh again after a restart" readers_survive_a_restart
         check "an open reader goes stale and fresh again after kill -9" readers_survive_a_kill
+        check "an upgrade keeps readers and totals" an_upgrade_keeps_readers_and_totals
         check "a service that starts again goes on counting" a_service_that_starts_again_goes_on_counting
         follower_stop
         check "the doctor finds no fault" the_doctor_finds_no_fault

@@ -21,4 +21,9 @@ struct aggregate {
         bool is_restored; /* and not updated since */
 };
 
+/* A process row ends: its totals and what still feeds it go to a special row. */
+void aggregate_merge_process(struct aggregate *aggregate, uint32_t number, uint32_t into);
+/* How many rows of each table the host row tells of. */
+void aggregate_count_rows(struct aggregate *aggregate);
+
 #endif

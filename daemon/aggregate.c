@@ -131,8 +131,7 @@ static void process_set_service(struct aggregate *a, struct process *process, ui
         process->service = service;
 }
 
-/* A process row ends: its totals and what still feeds it go to a special row. */
-static void process_merge(struct aggregate *a, uint32_t number, uint32_t into) {
+void aggregate_merge_process(struct aggregate *a, uint32_t number, uint32_t into) {
         struct process *from = &a->processes.slots[number], *to = &a->processes.slots[into];
 
         counters_add(to->counters, from->counters);
@@ -166,7 +165,7 @@ static void retire(struct aggregate *a) {
 
                 if (process->quiet_update == a->update || !(is_due(a, process) || is_crowded(a)))
                         return;
-                process_merge(a, number, PROCESS_EXITED);
+                aggregate_merge_process(a, number, PROCESS_EXITED);
         }
 }
 
@@ -428,7 +427,7 @@ static void check_orphans(struct aggregate *a) {
         }
 }
 
-static void count_rows(struct aggregate *a) {
+void aggregate_count_rows(struct aggregate *a) {
         a->host.processes = a->processes.n_used - N_PROCESS_SPECIALS;
         a->host.services = a->config.is_without_services ? 0 : a->services.n_rows - N_SERVICE_SPECIALS;
 }
@@ -451,104 +450,7 @@ void aggregate_update(struct aggregate *a, const struct sample *sample, uint64_t
         forget_taken_rows(a);
         forget_lost_parts(a);
         check_orphans(a);
-        count_rows(a);
-}
-
-static void shrink_processes(struct aggregate *a, uint32_t n) {
-        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots && a->processes.n_used > n; i++)
-                if (a->processes.slots[i].is_used && a->processes.slots[i].born == a->update) {
-                        process_merge(a, i, PROCESS_OVERFLOW);
-                        a->rows_overflowed++;
-                }
-}
-
-/* Services beyond n are the overflow row from now on. */
-static void leave_services(struct aggregate *a, uint32_t n) {
-        for (uint32_t i = 0; i < a->parts.n_slots; i++)
-                if (a->parts.slots[i].is_used && a->parts.slots[i].service >= n) {
-                        a->parts.slots[i].service = SERVICE_OVERFLOW;
-                        services_ref(&a->services, SERVICE_OVERFLOW);
-                }
-        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
-                if (a->processes.slots[i].service >= n)
-                        a->processes.slots[i].service = SERVICE_OVERFLOW;
-}
-
-static void shrink_services(struct aggregate *a, uint32_t n) {
-        if (a->services.n_rows <= n)
-                return;
-        leave_services(a, n);
-        services_shrink(&a->services, n, a->sequence);
-}
-
-void aggregate_shrink(struct aggregate *a, uint32_t n_processes, uint32_t n_services, uint64_t sequence) {
-        a->sequence = sequence;
-        shrink_processes(a, n_processes);
-        shrink_services(a, n_services < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : n_services);
-        count_rows(a);
-}
-
-static void process_hide(struct aggregate *a, uint32_t number) {
-        struct process *process = &a->processes.slots[number], *overflow = &a->processes.slots[PROCESS_OVERFLOW];
-
-        counters_add(overflow->counters, process->counters);
-        overflow->changed = a->sequence;
-        memset(process->counters, 0, sizeof process->counters);
-        a->services.rows[process->service].processes--;
-        processes_hide(&a->processes, number);
-        a->rows_overflowed++;
-}
-
-/* When a row last moved, and which it is. */
-struct candidate {
-        uint64_t changed;
-        uint32_t number;
-};
-
-static int compare_candidates(const void *a, const void *b) {
-        const struct candidate *one = a, *other = b;
-
-        if (one->changed != other->changed)
-                return one->changed < other->changed ? -1 : 1;
-        return one->number < other->number ? 1 : -1; /* of equals, the newer ones go */
-}
-
-static void hide_quietest(struct aggregate *a, struct candidate candidates[], uint32_t max) {
-        uint32_t n = 0;
-
-        for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
-                if (a->processes.slots[i].is_used)
-                        candidates[n++] = (struct candidate) { a->processes.slots[i].changed, i };
-        qsort(candidates, n, sizeof *candidates, compare_candidates);
-        for (uint32_t i = 0; i < n && a->processes.n_used > max; i++)
-                process_hide(a, candidates[i].number);
-}
-
-int aggregate_resize(struct aggregate *a, uint32_t max_processes, uint32_t max_services, uint64_t sequence) {
-        struct candidate *candidates = NULL;
-        int r;
-
-        if (a->processes.n_used > max_processes) {
-                candidates = reallocarray(NULL, a->processes.n_used, sizeof *candidates);
-                if (!candidates)
-                        return -ENOMEM;
-        }
-        r = services_close(&a->services, max_services, sequence);
-        if (r < 0) {
-                free(candidates);
-                return r;
-        }
-        a->sequence = sequence;
-        a->processes.max = max_processes;
-        a->services.max = max_services;
-        leave_services(a, max_services);
-        while (a->processes.n_used > max_processes && a->processes.first_gone != LOOKUP_NONE)
-                process_merge(a, a->processes.first_gone, PROCESS_EXITED);
-        if (candidates)
-                hide_quietest(a, candidates, max_processes);
-        free(candidates);
-        count_rows(a);
-        return 0;
+        aggregate_count_rows(a);
 }
 
 void aggregate_set_services(struct aggregate *a, bool has_services, uint64_t sequence) {
@@ -559,7 +461,7 @@ void aggregate_set_services(struct aggregate *a, bool has_services, uint64_t seq
                 if (a->parts.slots[i].is_used)
                         give_share(a, &a->parts.slots[i], has_services ? 1 : (uint64_t) -1);
         a->config.is_without_services = !has_services;
-        count_rows(a);
+        aggregate_count_rows(a);
 }
 
 void aggregate_get(const struct aggregate *a, struct aggregate_result *ret_result) {

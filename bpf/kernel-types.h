@@ -40,6 +40,7 @@ enum { false, true };
 #define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */
 #define ERESTART_RESTARTBLOCK 516
 
+enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
 enum bpf_map_type {
         BPF_MAP_TYPE_HASH = 1,
         BPF_MAP_TYPE_ARRAY = 2,
@@ -73,6 +74,7 @@ struct bpf_spin_lock {
         __u32 val;
 };
 
+#define PF_EXITING 0x00000004 /* unchanged since Linux 2.6 */
 #define PF_KTHREAD 0x00200000 /* unchanged since Linux 2.6.27 */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -91,6 +93,7 @@ struct inode {
 
 struct file {
         struct inode *f_inode;
+        const struct cred *f_cred; /* of whoever opened it */
 };
 
 struct kernfs_node {

@@ -151,12 +151,38 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         return 0;
 }
 
+/* The system calls that close, on x86-64. */
+static __always_inline bool is_closing_call(__u64 number) {
+        return number == 3 /* close */ || number == 33 /* dup2 */ || number == 59 /* execve */ ||
+               number == 292 /* dup3 */ || number == 322 /* execveat */ || number == 436 /* close_range */;
+}
+
+/* Is it the current process that closes the socket? The last reference may be dropped by another: by one that looks
+ * at the process's descriptors (readlink() in /proc, a walk over open files), which holds each for a moment, by the
+ * receiver of a message that had it in it, by a thread of the kernel. Who opened it has the same credentials: not
+ * equal ones but the same object, of which each process has its own since its fork(), and a new one since it changed
+ * them. Any other must be exiting, or in a system call that closes. Nobody looks at another's descriptors in one of
+ * those, so the closer may stay unknown (what closes by io_uring or a 32-bit call after fork() or setuid()) but is
+ * never a wrong one. Where the system call cannot be told, only the kernel's threads and our own walks are. */
+static __always_inline bool is_closed_by_current(const struct sock *sk) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        const struct file *file = sk->sk_socket ? sk->sk_socket->file : NULL;
+
+        if (task->flags & PF_KTHREAD || (__u32) task->tgid == scanner)
+                return false;
+        if (!file || file->f_cred == task->cred || task->flags & PF_EXITING)
+                return true;
+        if (!bpf_core_field_exists(((struct pt_regs *) 0)->orig_ax) ||
+            !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+                return true;
+        return is_closing_call(((struct pt_regs *) bpf_task_pt_regs(task))->orig_ax);
+}
+
 /* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked
  * at, or because it was only read by splice. Who closes it pays. It was a connection if the peer's first sequence
  * number ever came in; of one that is older than the daemon only the end counts. tp: NULL for MPTCP, which knows no
  * bytes. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
-        struct task_struct *task = bpf_get_current_task_btf();
         __u32 birth = birth_of(sk) ?: is_young(sk), state = sk->__sk_common.skc_state;
         struct process_row *row = NULL;
         struct process_key me = {};
@@ -167,9 +193,7 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         if (tp ? !tp->rcv_nxt || BPF_CORE_READ_BITFIELD(tp, is_mptcp) : !is_connected(state))
                 return 0;
         current_key(&me);
-        /* Whoever walks open files holds each for a moment and may drop the last reference; threads of the kernel drop
-         * what was on its way between two processes. */
-        if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
+        if (is_closed_by_current(sk))
                 row = current_row(&me);
         row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
         if (!row)
@@ -189,11 +213,9 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
  * tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         struct occasion why = { .is_final = true, .is_close = true };
-        struct task_struct *task = bpf_get_current_task_btf();
         struct process_row *row = NULL;
 
-        /* The scan holds each file for a moment: what a process closes then ends in the scan, which knows the owner. */
-        if (!(task->flags & PF_KTHREAD) && (__u32) task->tgid != scanner)
+        if (is_closed_by_current(sk))
                 current_key(&why.closer);
         if (!tp)
                 why.drops = drops_of(sk);

@@ -32,7 +32,7 @@ scenario_function many_threads_one_tcp, many_threads_one_udp, many_threads_own_s
 /* share.c */
 enum passing { PASSED_UNUSED, PASSED_USED, PASSED_LATE };
 scenario_function share_tcp, share_tcp_both_ways, share_udp, share_passed, share_accept_in_parent,
-        share_listener, share_parent_exits;
+        share_listener, share_parent_exits, share_dropped;
 
 /* pages.c */
 scenario_function pages_sendfile, pages_splice_out, pages_splice_in, pages_splice_udp, pages_zerocopy_send,

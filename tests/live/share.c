@@ -16,6 +16,7 @@ enum { SHARED_FD = PORT + 1, OTHER_SHARED_FD, PAIR_IN, PAIR_OUT, UDP_PORT };
 
 #define SENDS 150
 #define N_PASSED 1000
+#define DROPPED_CONNECTIONS 100
 #define BIG_BUFFER (16 << 20)
 
 /* The descriptor number is the same in every process that inherited it; sides differ in which number that is. */
@@ -227,6 +228,56 @@ void share_passed(struct scene *scene, int how) {
         expect(from, tcp_tx_bytes, after_use ? N_PASSED : 0);
         expect(to, tcp_tx_bytes, 2 * N_PASSED);
         expect(to, tcp_rx_bytes, 5 * N_PASSED);
+}
+
+/* Connections on their way to a process that does not take them out of the message. */
+static void dropped_giver(struct player *player) {
+        for (int i = 0; i < DROPPED_CONNECTIONS; i++) {
+                int fd;
+
+                event_wait(player->scene, LISTENING, 1);
+                fd = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+                send_all(player, fd, N_PASSED);
+                pass_descriptor(player, (int) player->scene->numbers[PAIR_IN], fd);
+                tcp_hang_up(player, fd);
+        }
+        if (strcmp(player->scene->bill.load_mode, "passive") == 0)
+                player->unsure |= METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_closes);
+}
+
+static void dropper(struct player *player) {
+        char byte;
+
+        for (int i = 0; i < DROPPED_CONNECTIONS; i++)
+                NEED(player, recv((int) player->scene->numbers[PAIR_OUT], &byte, 1, 0));
+}
+
+static void dropped_server(struct player *player) {
+        int listener = tcp_listener(player, FLAVOUR_V4, &player->scene->numbers[PORT]);
+
+        event_raise(player->scene, LISTENING);
+        for (int i = 0; i < DROPPED_CONNECTIONS; i++) {
+                int fd = tcp_answer(player, listener);
+
+                recv_to_end(player, fd);
+                tcp_hang_up(player, fd);
+        }
+}
+
+/* Whoever drops the last reference to a socket need not be who used it. */
+void share_dropped(struct scene *scene, int unused) {
+        struct player *to;
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                scene_fail(scene, "socketpair: %s", strerror(errno));
+        scene->numbers[PAIR_IN] = (uint64_t) pair[0];
+        scene->numbers[PAIR_OUT] = (uint64_t) pair[1];
+        player_start(scene, "lv-drop-srv", dropped_server);
+        player_start(scene, "lv-drop-giver", dropped_giver);
+        to = player_start(scene, "lv-dropper", dropper);
+        scene_wait_done(scene);
+        expect(to, tcp_tx_bytes, 0);
 }
 
 static void accept_child(struct player *player) {

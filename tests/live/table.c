@@ -58,6 +58,7 @@ const struct scenario scenarios[] = {
         { "sockets passed on unused belong to who uses them", share_passed, PASSED_UNUSED },
         { "sockets passed on after use charge each for its own part", share_passed, PASSED_USED },
         { "sockets that nobody holds for a second, on their way to another process", share_passed, PASSED_LATE },
+        { "connections that another process drops unused are not that one's", share_dropped, 0 },
         { "accept in the parent, data in the child: the child is charged", share_accept_in_parent, 0 },
         { "processes that accept from one listener are charged for their own connections", share_listener, 0 },
         { "a child goes on with its parent's connection after the parent's exit", share_parent_exits, 0 },

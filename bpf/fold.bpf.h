@@ -110,13 +110,16 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
  * for a moment look like a byte less; and nobody looks again who could give it back. */
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
+        __u32 total;
+
         catch_up(tp, l, sk->__sk_common.skc_state);
         if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))
                 return;
-        c->retransmits = tp->total_retrans - l->retransmits;
-        l->retransmits += c->retransmits;
+        total = retransmits_of(tp, l);
+        c->retransmits = more_retransmits(total, l->retransmits);
+        l->retransmits = total;
 }
 
 static __always_inline void take_calls(struct ledger *l, struct charge *c) {
@@ -195,6 +198,7 @@ static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, str
                 return;
         l->settled[TX] = tcp_written(sk, tp, l, old_state);
         l->settled[RX] = tcp_read(sk, tp, l);
+        l->retransmits = -more_retransmits(tp->total_retrans, l->retransmits);
         l->flags |= LEDGER_SETTLED;
 }
 
@@ -229,7 +233,8 @@ static __always_inline void disown_past(struct ledger *l) {
         l->base[TX] -= l->past[TX];
         l->base[RX] -= l->past[RX];
         l->past[TX] = l->past[RX] = 0;
-        l->retransmits = 0;
+        if (!(l->flags & LEDGER_SETTLED))
+                l->retransmits = 0;
         l->flags &= ~LEDGER_INHERITED;
 }
 

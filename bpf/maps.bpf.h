@@ -50,7 +50,7 @@ struct ledger {
         __u64 past[N_DIRECTIONS];  /* of base, this much was there before the first call that we saw */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
         __u64 settled[N_DIRECTIONS];
-        __u32 retransmits;
+        __u32 retransmits; /* of tcp_sock's, this many are charged; LEDGER_SETTLED: minus those that are not */
         __u32 drops;
         __u32 flags;
         __u32 state;

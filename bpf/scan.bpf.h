@@ -159,9 +159,9 @@ static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock
         if (!(l->flags & LEDGER_READY))
                 return !is_connected(sk->__sk_common.skc_state);
         if (l->flags & LEDGER_CLOSED)
-                return tp->total_retrans == l->retransmits;
+                return retransmits_of(tp, l) == l->retransmits;
         return (l->flags & LEDGER_SETTLED || tcp_written(sk, tp, l, 0) == l->base[TX]) &&
-               tcp_read(sk, tp, l) == l->base[RX] && tp->total_retrans == l->retransmits &&
+               tcp_read(sk, tp, l) == l->base[RX] && retransmits_of(tp, l) == l->retransmits &&
                (!(l->flags & LEDGER_SETTLED) || l->settled[TX] == l->base[TX]);
 }
 

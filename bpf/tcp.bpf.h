@@ -61,6 +61,17 @@ static __always_inline __u64 tcp_written_in_all(const struct sock *sk, const str
         return n - (is_active && tp->bytes_acked) - is_fin_queued(sk->__sk_common.skc_state);
 }
 
+/* Segments sent again until now. connect(AF_UNSPEC) zeroes the number; of a connection that was settled all is in the
+ * ledger. */
+static __always_inline __u32 retransmits_of(const struct tcp_sock *tp, const struct ledger *l) {
+        return l->flags & LEDGER_SETTLED ? 0 : *(volatile __u32 *) &tp->total_retrans;
+}
+
+/* How many more than charged. Fewer are the next connection's, when the kernel has skipped the hook of the end. */
+static __always_inline __u32 more_retransmits(__u32 total, __u32 charged) {
+        return (__s32) (total - charged) < 0 ? total : total - charged;
+}
+
 static __always_inline __u32 key_of_writer(const struct tcp_sock *tp) {
         return (__u32) *(volatile __u64 *) &tp->bytes_acked - *(volatile __u32 *) &tp->snd_una;
 }

@@ -13,7 +13,7 @@
 
 #include "tests/live/scenarios.h"
 
-enum { DEAF = LISTENING + 1, SENT, RETRANSMITTED, READ };
+enum { DEAF = LISTENING + 1, SENT, RETRANSMITTED, READ, BOOKED, CHECKED };
 
 #ifndef TCPI_OPT_SYN_DATA
 #define TCPI_OPT_SYN_DATA 32
@@ -60,6 +60,7 @@ static void wait_retransmits(struct player *player, int fd, uint32_t count) {
 }
 
 static void lossy_sender(struct player *player) {
+        const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
         int fd;
 
         event_wait(player->scene, LISTENING, 1);
@@ -71,6 +72,12 @@ static void lossy_sender(struct player *player) {
         event_raise(player->scene, RETRANSMITTED);
         event_wait(player->scene, READ, 1);
         book_retransmits(player, fd);
+        if (player->scene->argument == LOSSY_LOOK) {
+                event_raise(player->scene, BOOKED);
+                event_wait(player->scene, CHECKED, 1);
+        }
+        if (player->scene->argument != LOSSY_HELD)
+                NEED(player, connect(fd, &nowhere, sizeof(nowhere)));
 }
 
 static void lossy_receiver(struct player *player) {
@@ -88,11 +95,17 @@ static void lossy_receiver(struct player *player) {
         book_retransmits(player, fd);
 }
 
-void handshake_lost_data(struct scene *scene, int unused) {
-        struct player *sender;
+void handshake_lost_data(struct scene *scene, int how) {
+        struct player *receiver, *sender;
 
-        player_start(scene, "lv-lossy-rx", lossy_receiver);
+        receiver = player_start(scene, "lv-lossy-rx", lossy_receiver);
         sender = player_start(scene, "lv-lossy-tx", lossy_sender);
+        if (how == LOSSY_LOOK) {
+                event_wait(scene, BOOKED, 1);
+                player_wait_done(receiver);
+                scene_compare(scene);
+                event_raise(scene, CHECKED);
+        }
         scene_wait_done(scene);
         expect(sender, tcp_tx_bytes, 1000 + LOST_DATA);
         if (sender->moved[SOCKTALLY_METRIC_tcp_retransmits] < 3)

@@ -68,7 +68,8 @@ scenario_function other_ping, other_raw, other_protocol, other_packet;
 enum mptcp_end { MPTCP_SERVER = 1, MPTCP_CLIENT = 2 };
 scenario_function mptcp_talk;
 
-/* handshake.c */
+/* handshake.c: does the sender disconnect, and does the daemon count before? */
+enum lossy { LOSSY_HELD, LOSSY_LOOK, LOSSY_DISCONNECT };
 scenario_function handshake_lost_data, handshake_lost_syn, handshake_fast_open, handshake_self_connect,
         handshake_change_family;
 

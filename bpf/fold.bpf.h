@@ -85,6 +85,12 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
                         c->bytes[TX] = exchange(&l->bytes[TX]);
                 return;
         }
+        if (!(l->flags & LEDGER_SETTLED) && (sk->__sk_common.skc_state == TCP_SYN_SENT || is_zeroed(sk, tp))) {
+                /* The kernel has skipped the hook of connect(AF_UNSPEC): the calls are all that is known. */
+                c->bytes[TX] = exchange(&l->bytes[TX]);
+                c->bytes[RX] = exchange(&l->bytes[RX]);
+                return;
+        }
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         c->bytes[TX] = exchange(&l->bytes[TX]);
         unexplained = total - l->base[TX] - c->bytes[TX];
@@ -112,7 +118,7 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
                                      const struct occasion *why) {
         __u32 total;
 
-        catch_up(tp, l, sk->__sk_common.skc_state);
+        catch_up(sk, tp, l, sk->__sk_common.skc_state);
         if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))
@@ -120,6 +126,8 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         total = retransmits_of(tp, l);
         c->retransmits = more_retransmits(total, l->retransmits);
         l->retransmits = total;
+        c->closes = !!(l->flags & LEDGER_ENDED);
+        l->flags &= ~LEDGER_ENDED;
 }
 
 static __always_inline void take_calls(struct ledger *l, struct charge *c) {
@@ -192,7 +200,7 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
 /* The socket leaves old_state for TCP_CLOSE: nothing can be written any more, and connect(AF_UNSPEC) may now spoil the
  * counters. Under the lock. */
 static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
-        catch_up(tp, l, old_state);
+        catch_up(sk, tp, l, old_state);
         correct_keys(l, tp);
         if (!(l->flags & LEDGER_READY) || l->flags & LEDGER_SETTLED)
                 return;
@@ -262,7 +270,7 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 if ((l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED) {
                         is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner) &&
                                        is_used_by_others(l);
-                        c.closes = !is_elsewhere;
+                        c.closes += !is_elsewhere;
                 }
                 l->flags |= LEDGER_CLOSED;
         }

@@ -12,7 +12,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         struct occasion why = { .is_final = true };
 
         take(sk, tp, l, c, &why);
-        c->closes = (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
+        c->closes += (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
         l->base[TX] = l->base[RX] = l->past[TX] = l->past[RX] = 0;
         l->looked_msec = 0;
         l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
@@ -84,6 +84,8 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
                 return 0;
         bpf_spin_lock(&l->lock);
         open_ledger(sk, NULL, l, KIND_TCP, birth, 0);
+        if (old_state == TCP_SYN_SENT && l->flags & LEDGER_READY) /* of a connection before this one */
+                begin_again(sk, tp, l);
         take_keys(l, tp);
         l->flags |= LEDGER_SURE; /* we run under the socket's lock */
         if (birth & BIRTH_ACTIVE)

@@ -37,6 +37,7 @@ enum ledger_flag {
         LEDGER_SURE = 1 << 8,        /* seq_key was taken or confirmed while nothing moved it */
         LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket has a past that does not count */
         LEDGER_AMENDED = 1 << 10,    /* seq_key was corrected after the last descriptor was gone */
+        LEDGER_ENDED = 1 << 11,      /* a connection ended before the present one, and that is not charged yet */
 };
 
 struct ledger {

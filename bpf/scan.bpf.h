@@ -194,7 +194,7 @@ static __always_inline bool has_sure_keys(const struct sock *sk, const struct tc
         if (l->flags & LEDGER_SURE)
                 return true;
         bpf_spin_lock(&l->lock);
-        catch_up(tp, l, sk->__sk_common.skc_state);
+        catch_up(sk, tp, l, sk->__sk_common.skc_state);
         if (is_locked)
                 correct_keys(l, tp);
         is_sure = confirm_keys(sk, l, tp);

@@ -54,10 +54,17 @@ static __always_inline __u64 tcp_read_in_all(const struct sock *sk, const struct
         return tcp_read_with(sk, tp, (__u32) tp->bytes_received - tp->rcv_nxt);
 }
 
+/* Has connect(AF_UNSPEC) zeroed the counters? What was written cannot be told then. */
+static __always_inline bool is_zeroed(const struct sock *sk, const struct tcp_sock *tp) {
+        return sk->__sk_common.skc_state == TCP_CLOSE && !(tp->bytes_acked | tp->bytes_sent | tp->bytes_received);
+}
+
 /* The same for what was written. is_active: the SYN was ours. */
 static __always_inline __u64 tcp_written_in_all(const struct sock *sk, const struct tcp_sock *tp, bool is_active) {
         __u64 n = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
 
+        if (is_zeroed(sk, tp))
+                return 0;
         return n - (is_active && tp->bytes_acked) - is_fin_queued(sk->__sk_common.skc_state);
 }
 
@@ -159,11 +166,49 @@ static __always_inline bool is_connected(__u32 state) {
         return CONNECTED_STATES >> (state & 31) & 1;
 }
 
+/* A new connection on a socket whose former one ended without the hook of that or of connect(). What the former one had
+ * left is carried on if its end was settled, else it is what the calls say. Under the lock. */
+static __always_inline void begin_again(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l) {
+        bool is_settled = l->flags & LEDGER_SETTLED;
+        __u64 written, read;
+
+        l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE | LEDGER_CONNECTED | LEDGER_ENDED;
+        take_keys(l, tp);
+        if (tp->bytes_acked)
+                l->flags |= LEDGER_SYN_COUNTED;
+        written = tcp_written(sk, tp, l, 0) - l->bytes[TX];
+        read = tcp_read(sk, tp, l) - l->bytes[RX];
+        l->base[TX] = is_settled ? l->base[TX] - l->settled[TX] : (__s64) written < 0 ? written : 0;
+        l->base[RX] = is_settled ? l->base[RX] - l->settled[RX] : (__s64) read < 0 ? read : 0;
+        l->past[TX] = l->past[RX] = 0;
+        if (!is_settled)
+                l->retransmits = 0;
+        l->looked_msec = 0;
+}
+
+/* Is this another connection than that of the keys, as the kernel has skipped the hooks of one's end and the other's
+ * beginning? A key stays while a connection lasts. Without the socket's lock one may look changed for a moment, but
+ * not both, as the counters of the two directions are not moved at the same time. With a past that is not sure yet a
+ * mistake would charge all of it. */
+static __always_inline bool has_begun_again(const struct tcp_sock *tp, const struct ledger *l) {
+        __u32 writer = key_of_writer(tp), reader = key_of_reader(tp);
+
+        if (l->flags & LEDGER_CLOSED || (l->flags & (LEDGER_INHERITED | LEDGER_SURE)) == LEDGER_INHERITED)
+                return false;
+        return writer != l->seq_key[TX] && reader != l->seq_key[RX] && writer == key_of_writer(tp) &&
+               reader == key_of_reader(tp);
+}
+
 /* The program at TCP_ESTABLISHED runs before the state is stored. A ledger that is made in between, by a call or a scan
  * that still sees TCP_SYN_SENT, comes too late for it and too early for the keys. Under the lock. */
-static __always_inline void catch_up(const struct tcp_sock *tp, struct ledger *l, __u32 state) {
-        if (l->flags & LEDGER_READY || !is_connected(state))
+static __always_inline void catch_up(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l, __u32 state) {
+        if (!is_connected(state))
                 return;
+        if (l->flags & LEDGER_READY) {
+                if (has_begun_again(tp, l))
+                        begin_again(sk, tp, l);
+                return;
+        }
         take_keys(l, tp);
         l->flags |= LEDGER_CONNECTED;
         if (l->flags & LEDGER_ACTIVE && tp->bytes_acked)

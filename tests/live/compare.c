@@ -184,7 +184,7 @@ static void compare_now(struct scene *scene, struct watch *watch, uint64_t metri
         for (int dir = 0; dir < 2; dir++)
                 findings->allowance.missed[dir] -= before[dir];
         compare_known(findings, watch, metrics);
-        metrics &= watch_known(watch);
+        metrics &= watch_known(watch) & metrics_known("return", scene->bill.unsure);
         for (uint32_t i = 0; i < scene->n_players; i++)
                 compare_player(findings, watch, &scene->players[i], metrics, sums);
         compare_sums(findings, scene, metrics, sums);

@@ -49,6 +49,7 @@ static int print_help(void) {
              "Environment: SOCKTALLY_LOAD_MODE (entry), SOCKTALLY_ATTACH_METHOD (auto), SOCKTALLY_LIVE_SCALE (1: bulk\n"
              "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (120: seconds for one scenario),\n"
              "SOCKTALLY_LIVE_UNKNOWN (a metric, a module or all: what must be unknown),\n"
+             "SOCKTALLY_LIVE_UNSURE (the same: what is not compared),\n"
              "SOCKTALLY_LIVE_LATE (1: compare only when the players are gone).");
         return EXIT_SUCCESS;
 }
@@ -231,6 +232,7 @@ static void prepare_run(struct run *run) {
                                         .attach_method = environment("SOCKTALLY_ATTACH_METHOD", "auto"),
                                         .scale = (uint32_t) atoi(environment("SOCKTALLY_LIVE_SCALE", "1")),
                                         .unknown = environment("SOCKTALLY_LIVE_UNKNOWN", NULL),
+                                        .unsure = environment("SOCKTALLY_LIVE_UNSURE", NULL),
                                         .is_late = atoi(environment("SOCKTALLY_LIVE_LATE", "0")) > 0 };
         if (run->bill.scale == 0)
                 run->bill.scale = 1;

@@ -15,7 +15,8 @@ typedef void scenario_function(struct scene *scene, int argument);
 extern const struct scenario scenarios[];
 extern const size_t n_scenarios;
 
-/* tcp.c */
+/* tcp.c: how the last of three connections ends, and whether the daemon is asked in between */
+enum reuse { REUSE, REUSE_TO_THE_END, REUSE_LOOK };
 scenario_function tcp_talk, tcp_bulk, tcp_cycles, tcp_half_close, tcp_unread, tcp_full_buffer,
         tcp_reset_by_linger, tcp_disconnect_and_reuse, tcp_both_shut_down, tcp_vectors, tcp_peek, tcp_truncate;
 

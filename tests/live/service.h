@@ -16,6 +16,7 @@ struct playbill {
         const char *load_mode, *attach_method;
         uint32_t scale; /* bulk sizes are divided by it */
         const char *unknown; /* a metric, a module or "all": what may not be known; NULL: none of them */
+        const char *unsure;  /* the same for what nobody can tell, and is not compared */
         bool is_late;        /* what players moved need not show before they are gone */
 };
 

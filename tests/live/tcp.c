@@ -10,13 +10,14 @@
 
 #include "tests/live/scenarios.h"
 
-enum { FILLED = LISTENING + 1, SENT, FIRST_CHECKED, SECOND_CHECKED, FINISHED };
+enum { FILLED = LISTENING + 1, SENT, FIRST_CHECKED, SECOND_CHECKED, FINISHED, LOOK, LOOKED };
 enum { SECOND_PORT = PORT + 1, HALF };
 
 #define ROUNDS 50
 #define REQUEST 700
 #define RESPONSE 30000
 #define SHUT_CONNECTIONS 100
+#define REUSE_LOOKS 5
 
 static void talk_server(struct player *player) {
         int fd = tcp_serve_one(player, (enum flavour) player->scene->argument);
@@ -265,6 +266,16 @@ static void reuse_server(struct player *player) {
         close(listener);
 }
 
+/* With REUSE_LOOK the daemon's numbers are compared here. */
+static void let_look(struct player *player) {
+        static uint32_t n;
+
+        if (player->scene->argument != REUSE_LOOK)
+                return;
+        event_raise(player->scene, LOOK);
+        event_wait(player->scene, LOOKED, ++n);
+}
+
 /* The first two connections end by connect(AF_UNSPEC), the second with bytes unread; the third with the socket, or
  * like them. */
 static void reuse_client(struct player *player) {
@@ -277,13 +288,15 @@ static void reuse_client(struct player *player) {
                 send_all(player, fd, 5000);
                 recv_exactly(player, fd, i == 1 ? 60 : 100);
                 event_raise(player->scene, SENT);
+                let_look(player);
                 if (i == 2)
                         break;
                 NEED(player, connect(fd, &nowhere, sizeof(nowhere)));
-                player->moved[SOCKTALLY_METRIC_tcp_closes]++;
+                let_look(player);
+                player->moved[SOCKTALLY_METRIC_tcp_closes]++; /* which may show only with the next connection */
                 NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
         }
-        if (player->scene->argument) { /* the third ends so, too, and the socket closes unconnected */
+        if (player->scene->argument == REUSE_TO_THE_END) { /* and the socket closes unconnected */
                 NEED(player, connect(fd, &nowhere, sizeof(nowhere)));
                 player->moved[SOCKTALLY_METRIC_tcp_closes]++;
                 player->open = 0;
@@ -293,10 +306,15 @@ static void reuse_client(struct player *player) {
         player->open = 0;
 }
 
-void tcp_disconnect_and_reuse(struct scene *scene, int to_the_end) {
+void tcp_disconnect_and_reuse(struct scene *scene, int how) {
         struct player *server = player_start(scene, "lv-reuse-srv", reuse_server);
         struct player *client = player_start(scene, "lv-reuse-cli", reuse_client);
 
+        for (uint32_t i = 0; how == REUSE_LOOK && i < REUSE_LOOKS; i++) {
+                event_wait(scene, LOOK, i + 1);
+                scene_compare(scene);
+                event_raise(scene, LOOKED);
+        }
         scene_wait_done(scene);
         expect(client, tcp_tx_bytes, 15000);
         expect(client, tcp_rx_bytes, 260);

@@ -36,6 +36,7 @@ enum { false, true };
 #define EINTR 4
 #define E2BIG 7
 #define EAGAIN 11
+#define ENOSYS 38
 #define EOPNOTSUPP 95
 #define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */
 #define ERESTART_RESTARTBLOCK 516
@@ -230,6 +231,7 @@ struct tcp_sock {
 };
 
 struct pt_regs {
+        unsigned long ax;
         unsigned long dx;
         unsigned long si;
         unsigned long orig_ax;

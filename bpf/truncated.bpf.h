@@ -48,6 +48,10 @@ static __always_inline __u32 copied_by_call(__u32 n, bool reads_user) {
         if (bpf_core_field_exists(((struct pt_regs *) 0)->orig_ax)) {
                 struct pt_regs *regs = (struct pt_regs *) bpf_task_pt_regs(bpf_get_current_task_btf());
 
+                /* What a call returns is not there yet while it runs. When it is, this is a receive of io_uring, which
+                 * the task completes on its way back from a call of its own. */
+                if ((__s64) regs->ax != -ENOSYS)
+                        return n;
                 if (regs->orig_ax == SYSCALL_RECVFROM)
                         size = regs->dx > 0x7fffffff ? 0x7fffffff : regs->dx;
                 else if (reads_user && regs->orig_ax == SYSCALL_RECVMSG)

@@ -3,9 +3,12 @@
  * io_uring, spoken without its library: one entry is submitted and awaited at a time. With IOSQE_ASYNC the kernel's
  * worker threads of the process make the calls; they have names of their own and are the process all the same.
  */
+#include <ctype.h>
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -59,32 +62,48 @@ static void ring_open(struct player *player, struct ring *ring) {
         ring->completions = (struct io_uring_cqe *) (cq + parameters.cq_off.cqes);
 }
 
-/* Submits one operation and returns its result. */
-static int ring_do(struct player *player, struct ring *ring, uint8_t operation, int fd, size_t size) {
+static void ring_submit(struct player *player, struct ring *ring, uint8_t operation, int fd, size_t size) {
         static const uint8_t flags[] = { [RING_WORKERS] = IOSQE_ASYNC, [RING_REGISTERED] = IOSQE_FIXED_FILE,
-                                         [RING_WAITING] = 0 };
-        uint32_t tail = *ring->sq_tail, slot = tail & *ring->sq_mask, head = *ring->cq_head;
-        int result;
+                                         [RING_INSIDE] = 0 };
+        uint32_t tail = *ring->sq_tail, slot = tail & *ring->sq_mask;
 
         ring->entries[slot] = (struct io_uring_sqe) { .opcode = operation, .fd = fd, .addr = (uintptr_t) bytes,
                                                       .len = (uint32_t) size,
-                                                      .flags = flags[player->scene->argument] };
+                                                      .flags = flags[player->scene->argument],
+                                                      .msg_flags = player->scene->argument == RING_INSIDE
+                                                                           ? MSG_TRUNC : 0 };
         ring->sq_array[slot] = slot;
         __atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
         NEED(player, syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0));
-        if (player->scene->argument == RING_WAITING && operation == IORING_OP_RECV) {
-                if (__atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) != head)
-                        scene_fail(player->scene, "something was sent too early");
-                event_raise(player->scene, WAITING);
-        }
+}
+
+static bool ring_has_result(const struct ring *ring) {
+        return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) != *ring->cq_head;
+}
+
+static int ring_result(struct player *player, struct ring *ring, uint8_t operation) {
+        uint32_t head = *ring->cq_head;
+        int result;
+
         NEED(player, syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0));
-        if (__atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) == head)
+        if (!ring_has_result(ring))
                 scene_fail(player->scene, "io_uring completed nothing");
         result = ring->completions[head & *ring->cq_mask].res;
         __atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
         if (result < 0)
                 scene_fail(player->scene, "io_uring operation %u: %s", operation, strerror(-result));
         return result;
+}
+
+/* Submits one operation and returns its result. */
+static int ring_do(struct player *player, struct ring *ring, uint8_t operation, int fd, size_t size) {
+        ring_submit(player, ring, operation, fd, size);
+        if (player->scene->argument == RING_WAITING && operation == IORING_OP_RECV) {
+                if (ring_has_result(ring))
+                        scene_fail(player->scene, "something was sent too early");
+                event_raise(player->scene, WAITING);
+        }
+        return ring_result(player, ring, operation);
 }
 
 /* With RING_REGISTERED fd is a number in the ring's own table, where 0 is TCP and 1 UDP; nobody can be asked. */
@@ -180,4 +199,54 @@ void ring_talk(struct scene *scene, int kind) {
         expect(client, tcp_tx_bytes, PARTS * PART);
         expect(server, tcp_rx_bytes, PARTS * PART);
         expect(server, udp_rx_bytes, PARTS * 900);
+}
+
+/* The ring's receive completes in the task that submitted it, which sits in a call of its own for another socket. */
+static void inside_receiver(struct player *player) {
+        int udp = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[UDP_PORT]);
+        int other = udp_bound(player, FLAVOUR_V4, &player->scene->numbers[PORT]), n;
+        struct ring ring = { 0 };
+        char buffer[5];
+
+        ring_open(player, &ring);
+        ring_submit(player, &ring, IORING_OP_RECV, udp, PART);
+        event_raise(player->scene, WAITING);
+        got(player, other, NEED(player, recvfrom(other, buffer, sizeof(buffer), 0, NULL, NULL)));
+        n = ring_result(player, &ring, IORING_OP_RECV);
+        got(player, udp, n);
+}
+
+/* Returns when the process is blocked in recvfrom(). */
+static void wait_in_call(struct player *player, pid_t pid) {
+        char path[64], call[32];
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+        do {
+                poll(NULL, 0, 1);
+                file = fopen(path, "re");
+                if (!file || !fgets(call, sizeof(call), file))
+                        scene_skip(player->scene, "cannot see in which call a process is");
+                fclose(file);
+        } while (atoi(call) != SYS_recvfrom || !isdigit(call[0]));
+}
+
+static void inside_sender(struct player *player) {
+        int ring, other;
+
+        event_wait(player->scene, WAITING, 1);
+        ring = udp_connected(player, FLAVOUR_V4, player->scene->numbers[UDP_PORT]);
+        other = udp_connected(player, FLAVOUR_V4, player->scene->numbers[PORT]);
+        wait_in_call(player, player->scene->players[0].pid);
+        sent(player, ring, NEED(player, send(ring, bytes, 900, 0)));
+        wait_in_call(player, player->scene->players[0].pid);
+        sent(player, other, NEED(player, send(other, bytes, 5, 0)));
+}
+
+void ring_inside(struct scene *scene, int kind) {
+        struct player *receiver = player_start(scene, "lv-ring-inside", inside_receiver);
+
+        player_start(scene, "lv-ring-other", inside_sender);
+        scene_wait_done(scene);
+        expect(receiver, udp_rx_bytes, 900 + 5);
 }

@@ -82,8 +82,8 @@ scenario_function descriptor_dup, descriptor_first_calls, descriptor_long_call, 
 scenario_function kernel_sockets;
 
 /* ring.c */
-enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED, RING_WAITING };
-scenario_function ring_talk;
+enum ring_kind { RING_PLAIN, RING_WORKERS, RING_REGISTERED, RING_WAITING, RING_INSIDE };
+scenario_function ring_talk, ring_inside;
 
 /* rival.c */
 scenario_function rival_churn;

@@ -144,6 +144,7 @@ const struct scenario scenarios[] = {
         { "io_uring sends and receives", ring_talk, RING_PLAIN },
         { "io_uring's worker threads send and receive for their process", ring_talk, RING_WORKERS },
         { "an io_uring receive that waits for its data is one call", ring_talk, RING_WAITING },
+        { "an io_uring receive that completes inside recvfrom() has a size of its own", ring_inside, RING_INSIDE },
         { "sockets that only io_uring holds", ring_talk, RING_REGISTERED },
         { "short connections beside a second daemon", rival_churn, 0 },
         { "a full process table: rows and overflow hold every byte", limits_overflow, 0 },

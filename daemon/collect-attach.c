@@ -337,9 +337,10 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
                         if (hooks[i].is_condition && hooks[k].set == hooks[i].set)
                                 refused |= UINT64_C(1) << k;
         }
+        reason[0] = '\0';
         r = load(collect, sets, refused, reason, size);
         if (r == 0)
-                snprintf(reason, size, "%s", without);
+                say_more(reason, size, "%s", without);
         return r;
 }
 

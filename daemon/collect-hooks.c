@@ -164,6 +164,11 @@ static bool is_strange(const struct btf *btf, const char *function) {
         return n >= 0;
 }
 
+/* A module's functions are not in the kernel's own type information, and to read the module's takes CAP_SYS_ADMIN. */
+static bool is_ipv6_a_module(const struct btf *btf) {
+        return arguments_of(btf, "udpv6_sendmsg") < 0 && access("/proc/self/net/if_inet6", F_OK) == 0;
+}
+
 /* -ENOENT: the kernel lacks what the sets cannot do without. */
 static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, uint64_t refused, char *reason,
                   size_t size) {
@@ -187,6 +192,8 @@ static int choose(struct bpf_object *object, const struct btf *btf, unsigned set
                 else if (hooks[i].function && !hooks[i].may_be_absent)
                         return collect_say(reason, size, -ENOENT, "this kernel lacks the function", hooks[i].function);
         }
+        if (reason && sets & SET(SET_UDP_CALLS) && is_ipv6_a_module(btf))
+                snprintf(reason, size, "IPv6 is a module of this kernel: datagrams of IPv6 sockets are not counted");
         return 0;
 }
 

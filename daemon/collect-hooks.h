@@ -47,7 +47,7 @@ unsigned collect_sets_of(enum attach_method method);
 /* Which of those have something to do with this configuration. */
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config);
 /* Opens an object for this kernel in which the programs of some sets are chosen, but for those in refused, a bit for
- * each hook. Hooks that this kernel has nothing to attach to are not chosen. */
+ * each hook. Hooks that this kernel has nothing to attach to are not chosen. The reason may say what that costs. */
 int collect_open_object(unsigned sets, uint64_t refused, struct socktally_bpf **ret_skeleton, char *reason,
                         size_t size);
 /* Write a reason and return the error. */

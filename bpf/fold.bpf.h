@@ -218,8 +218,8 @@ static __always_inline bool has_owner(const struct ledger *l) {
 }
 
 /* While a module is off, what its sockets moved is nobody's: the ledger follows and the charge is dropped. */
-static __always_inline bool is_off(const struct charge *c) {
-        bool is_tcp = c->kind == KIND_TCP || c->kind == KIND_MPTCP;
+static __always_inline bool is_kind_off(__u32 kind) {
+        bool is_tcp = kind == KIND_TCP || kind == KIND_MPTCP;
 
         return switches & SWITCH_PARTIAL && !(switches & (is_tcp ? SWITCH_TCP : SWITCH_UDP));
 }
@@ -275,7 +275,7 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 l->flags |= LEDGER_CLOSED;
         }
         bpf_spin_unlock(&l->lock);
-        if (is_off(&c))
+        if (is_kind_off(c.kind))
                 return false;
         if (!is_nothing(&c))
                 give(owner_row(&c.owner, c.flags), &c);

@@ -68,7 +68,9 @@ static int walk_all(const struct collect *collect) {
 }
 
 int collect_fold(const struct collect *collect) {
-        return walk_all(collect);
+        int r = walk_all(collect); /* finds what has no ledger yet */
+
+        return r < 0 ? r : walk_all(collect);
 }
 
 /* A pass counts when all of its walks have reached their end. Else what they did not meet would be taken for gone. */

@@ -2,7 +2,8 @@
 /*
  * A module goes off and comes on again while a process uses its sockets. What they moved while it was off is nobody's,
  * and what follows counts to the byte: on sockets that were there all the time, that were opened meanwhile, used or
- * unused, and that no process held when the module came on. One that began and ended meanwhile was never there.
+ * unused, and that no process held when the module came on. One that began and ended meanwhile was never there, one that
+ * ends later only ends.
  *
  *     switch [LOAD-MODE]
  *
@@ -90,7 +91,7 @@ static void carry(int channel, int fds[2], bool is_sent) {
 
 static _Noreturn void work(struct stage *stage) {
         uint64_t nobodys[SOCKTALLY_N_METRICS];
-        int lines[N_LINES][2], brief[2], channel[2];
+        int lines[N_LINES][2], brief[2], ended[2], channel[2];
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close_range(3, ~0U, 0); /* the collector's links are its own, so that they can end */
@@ -104,6 +105,8 @@ static _Noreturn void work(struct stage *stage) {
         close_line(stage, nobodys, brief);
         for (int i = OPENED_USED; i < N_LINES; i++)
                 open_line(stage, lines[i]);
+        open_line(stage, ended);
+        move_line(stage, nobodys, ended, 700);
         move_line(stage, nobodys, lines[ALWAYS_THERE], 400);
         move_line(stage, nobodys, lines[OPENED_USED], 500);
         move_line(stage, nobodys, lines[ON_ITS_WAY], 600);
@@ -111,6 +114,7 @@ static _Noreturn void work(struct stage *stage) {
         turn(stage); /* and it comes on */
         carry(channel[1], lines[ON_ITS_WAY], false);
         turn(stage);
+        close_line(stage, stage->moved, ended);
         for (int i = 0; i < N_LINES; i++)
                 move_line(stage, stage->moved, lines[i], 20 + (size_t) i);
         turn(stage);
@@ -118,6 +122,28 @@ static _Noreturn void work(struct stage *stage) {
                 move_line(stage, stage->moved, lines[i], 10);
                 close_line(stage, stage->moved, lines[i]);
         }
+        turn(stage);
+        _exit(EXIT_SUCCESS);
+}
+
+/* Nobody has seen this process when the module goes off, nor what it opens meanwhile when it comes on. */
+static _Noreturn void work_unseen(struct stage *stage, bool has_early) {
+        uint64_t nobodys[SOCKTALLY_N_METRICS];
+        int early[2], meanwhile[2];
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close_range(3, ~0U, 0);
+        if (has_early) {
+                open_line(stage, early);
+                move_line(stage, stage->moved, early, 900);
+        }
+        turn(stage); /* and the module goes off */
+        open_line(stage, meanwhile);
+        move_line(stage, nobodys, meanwhile, 700);
+        turn(stage); /* and it comes on */
+        close_line(stage, stage->moved, meanwhile);
+        if (has_early)
+                close_line(stage, stage->moved, early);
         turn(stage);
         _exit(EXIT_SUCCESS);
 }
@@ -160,11 +186,14 @@ static bool compare(const struct stage *stage, struct collect *collect, pid_t pi
         return is_equal;
 }
 
+/* As the daemon does it: a publication follows. */
 static void set_module(struct collect *collect, const char *module, bool is_on) {
         char reason[COLLECT_REASON_SIZE];
+        const struct sample *sample;
 
         if (collect_set_module(collect, module, is_on, reason, sizeof reason) < 0)
                 bail_out("module %s: %s", module, reason);
+        need(collect_read(collect, &sample), "collect_read");
 }
 
 static void wait_for_work(struct stage *stage) {
@@ -199,6 +228,27 @@ static bool play(struct stage *stage, struct collect *collect, const char *modul
         return is_well;
 }
 
+static bool play_unseen(struct stage *stage, struct collect *collect, const char *module, bool has_early) {
+        bool is_well;
+        pid_t pid;
+
+        memset(stage->moved, 0, sizeof stage->moved);
+        pid = need(fork(), "fork");
+        if (pid == 0)
+                work_unseen(stage, has_early);
+        wait_for_work(stage);
+        set_module(collect, module, false);
+        sem_post(&stage->go);
+        wait_for_work(stage);
+        set_module(collect, module, true);
+        sem_post(&stage->go);
+        wait_for_work(stage);
+        is_well = compare(stage, collect, pid, has_early ? "unseen" : "unseen and new");
+        sem_post(&stage->go);
+        need(waitpid(pid, NULL, 0), "waitpid");
+        return is_well;
+}
+
 static bool run(enum load_mode mode, const char *module) {
         struct collect_config config = { .load_mode = mode, .max_processes = 4096, .max_sockets = 65536 };
         struct stage *stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -213,6 +263,8 @@ static bool run(enum load_mode mode, const char *module) {
         sem_init(&stage->go, 1, 0);
         stage->is_tcp = strcmp(module, "tcp") == 0;
         is_well = play(stage, collect, module);
+        is_well = play_unseen(stage, collect, module, true) && is_well;
+        is_well = play_unseen(stage, collect, module, false) && is_well;
         collect_stop(collect);
         munmap(stage, sizeof *stage);
         return is_well;

@@ -256,6 +256,7 @@ static __always_inline int settle(struct sock *sk, struct ledger *l, struct call
                 l = ledger_of(sk, call->kind);
                 if (!l && !call->is_kernel) {
                         forget_birth(sk); /* what is charged now will be its past */
+                        is_youth_no_proof = true;
                         if (is_cap_reached()) {
                                 overflow_call(call);
                                 return 0;

@@ -137,6 +137,8 @@ __u32 always_zero = 0; /* which the verifier does not know */
 /* Set by the collector after the first scan: a socket whose inode has this number or a higher one is younger. The
  * kernel gives the numbers away in batches (get_next_ino() in fs/inode.c), so some that are younger have lower ones. */
 __u64 first_young_inode = -1ULL;
+/* Of a socket without a ledger calls were charged: however young one is, it may have a past now. */
+bool is_youth_no_proof = false;
 
 /* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
 volatile bool is_table_short = false;

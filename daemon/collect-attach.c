@@ -359,6 +359,8 @@ static uint64_t new_inode(void) {
 /* Each processor takes the numbers in batches from a counter. The first of a new batch tells where that counter was,
  * and what begins behind this batch has been given to nobody yet. */
 void collect_note_inodes(struct collect *collect) {
+        collect->skeleton->data->first_young_inode = UINT64_MAX;
+        collect->skeleton->bss->is_youth_no_proof = false;
         for (int i = 0; i < INODE_TRIES; i++) {
                 uint64_t number = new_inode();
 
@@ -367,7 +369,6 @@ void collect_note_inodes(struct collect *collect) {
                         return;
                 }
         }
-        collect->skeleton->data->first_young_inode = UINT64_MAX;
 }
 
 /* Sockets that were there before the hooks: what they moved until now is not counted. */

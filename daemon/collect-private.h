@@ -29,6 +29,7 @@ struct collect {
         int copies_error;             /* why they cannot */
         uint32_t n_quiet;             /* reads since the kernel skipped a program */
         uint64_t skipped[2];          /* calls that it skipped the programs for, sending and receiving */
+        uint64_t n_overflowed; /* health.sockets_overflowed at the last read */
         struct collect_report reports[N_MODULES];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;

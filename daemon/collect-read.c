@@ -252,6 +252,17 @@ static void note_silence(struct collect *collect) {
         collect_refresh_reports(collect);
 }
 
+/* While sockets without a ledger are charged for their calls, the age of a socket proves nothing; again afterwards, of
+ * those that are younger than that. */
+static void follow_youth(struct collect *collect) {
+        const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t n_overflowed = bss->health.sockets_overflowed;
+
+        if (bss->is_youth_no_proof && n_overflowed == collect->n_overflowed)
+                collect_note_inodes(collect);
+        collect->n_overflowed = n_overflowed;
+}
+
 int collect_read(struct collect *collect, const struct sample **ret_sample) {
         struct sample *sample = &collect->sample;
         uint32_t n = 0, n_others;
@@ -284,6 +295,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         collect->n_used = n;
         n = take_rows(collect, n_others, n);
         check_exits(collect, n);
+        follow_youth(collect);
         sample->rows = collect->rows;
         sample->n_rows = n;
         sample->known = known_metrics(collect);

@@ -125,7 +125,7 @@ static const char *replacement_of(enum hook_set set) {
         case SET_TCP_WALK:
         case SET_UDP_WALK: return "sockets that no descriptor leads to show at their end";
         case SET_TCP_LIFE: return "TCP cannot be counted";
-        case SET_TRACEPOINT:
+        case SET_TRACEPOINT: return "TCP is counted as in load mode passive, UDP and Multipath TCP are not";
         case SET_COPIES:
         case SET_TCP_CALLS:
         case SET_MPTCP_CALLS:
@@ -140,11 +140,11 @@ static int do_without(struct collect *collect, const struct hook *hook, int erro
         const char *replacement = replacement_of(hook->set);
         const char *why = error == -ENODEV ? "no control group v2 tree is mounted" : strerror(-error);
 
-        if (!replacement)
+        if (!replacement || (hook->set == SET_TRACEPOINT && !collect->may_lack_calls))
                 return collect_say(reason, size, error, "the kernel refused", hook->program);
         say_more(reason, size, "the kernel refused %s (%s): %s", hook->program, why, replacement);
-        if (hook->set == SET_TCP_LIFE)
-                snprintf(collect->missing[MODULE_TCP], sizeof(collect->missing[MODULE_TCP]),
+        if (hook->set == SET_TCP_LIFE || hook->set == SET_TRACEPOINT)
+                snprintf(collect->missing[hook->set == SET_TCP_LIFE ? MODULE_TCP : MODULE_UDP], COLLECT_REASON_SIZE,
                          "the kernel refused %s: %s", hook->program, why);
         return 0;
 }
@@ -164,8 +164,8 @@ static int attach_first(struct collect *collect, unsigned sets, char *reason, si
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < n; i++) /* both walks over the files or none; so with TCP's life */
-                if (hooks[i].is_condition && sets & SET(hooks[i].set) & ~SETS_CALLS && collect->programs[i] >= 0 &&
+        for (size_t i = 0; i < n; i++) /* both walks over the files or none; so with TCP's life, and calls */
+                if (hooks[i].is_condition && sets & SET(hooks[i].set) && collect->programs[i] >= 0 &&
                     collect->links[i] < 0)
                         collect_detach_sets(collect, SET(hooks[i].set));
         for (size_t i = 0; i < n; i++)
@@ -326,7 +326,7 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
                 say_more(without, sizeof(without),
                          "the kernel refused storage in tasks: calls that it skips the programs for are not recovered");
         for (size_t i = 0; i < n; i++) {
-                if (!(refused >> i & 1))
+                if (errors[i] == 0 || !(refused >> i & 1))
                         continue;
                 r = do_without(collect, &hooks[i], errors[i], without, sizeof(without));
                 if (r < 0) {
@@ -400,6 +400,8 @@ int collect_attach(struct collect *collect, enum attach_method method, char *rea
         }
         if (r == 0)
                 r = attach_first(collect, collect_wanted_sets(method, &collect->config), reason, size);
+        if (r == 0 && collect->missing[MODULE_TCP][0] && collect->missing[MODULE_UDP][0])
+                r = -EPERM;
         if (r == 0) {
                 collect_apply(collect);
                 r = scan_first(collect);

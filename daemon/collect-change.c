@@ -24,9 +24,13 @@ static int refuse(char *reason, size_t size, int error, const char *what) {
         return error;
 }
 
+enum load_mode collect_mode(const struct collect *collect) {
+        return collect->missing[MODULE_UDP][0] ? LOAD_PASSIVE : collect->config.load_mode;
+}
+
 void collect_apply(struct collect *collect) {
         const struct collect_config *config = &collect->config;
-        bool sees_calls = !config->is_tcp_off && config->load_mode != LOAD_PASSIVE;
+        bool sees_calls = !config->is_tcp_off && collect_mode(collect) != LOAD_PASSIVE;
         uint64_t switches = 0;
 
         if (!config->is_tcp_off)
@@ -56,6 +60,8 @@ static int reconfigure(struct collect *collect, const struct collect_config *con
         unsigned wanted = collect_wanted_sets(collect->method, config) & SETS_CALLS;
         int r;
 
+        if (collect->missing[MODULE_UDP][0])
+                wanted &= ~SET(SET_TRACEPOINT);
         r = collect_attach_sets(collect, wanted, reason, size);
         if (r < 0)
                 return r;

@@ -23,6 +23,7 @@ struct collect {
         enum attach_method method;
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
+        bool may_lack_calls; /* nothing else goes: TCP's bytes are counted if no hook sees a call, and UDP is missing */
         bool lacks_marks; /* the kernel refuses storage in tasks, which copies of the programs need */
         bool is_silenced; /* the kernel has switched trampolines off */
         bool has_copies, uses_copies; /* the programs of SET_COPIES are loaded; they count */
@@ -83,6 +84,8 @@ void copies_follow(struct collect *collect);
 
 /* collect-change.c. Tells the programs what the configuration means. */
 void collect_apply(struct collect *collect);
+/* The load mode in force: passive, when no hook sees a call. */
+enum load_mode collect_mode(const struct collect *collect);
 
 /* collect-read.c. Puts what was moved until now into the rows. */
 int collect_fold(const struct collect *collect);

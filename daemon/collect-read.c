@@ -164,7 +164,7 @@ static int read_specials(struct collect *collect) {
 }
 
 static uint64_t known_metrics(const struct collect *collect) {
-        enum load_mode mode = collect->config.load_mode;
+        enum load_mode mode = collect_mode(collect);
         uint64_t known = 0;
 
         if (collect->is_silenced)
@@ -185,7 +185,7 @@ static uint64_t known_metrics(const struct collect *collect) {
                         KNOWN(tcp_rx_errors);
                 }
         }
-        if (!collect->config.is_udp_off) {
+        if (!collect->config.is_udp_off && !collect->missing[MODULE_UDP][0]) {
                 KNOWN(udp_tx_bytes);
                 KNOWN(udp_rx_bytes);
                 KNOWN(udp_tx_calls);

@@ -89,23 +89,35 @@ static bool is_in_user_namespace(void) {
         return !is_whole;
 }
 
+static int try_method(struct collect *collect, enum attach_method method) {
+        char why[COLLECT_REASON_SIZE] = "";
+        int r;
+
+        memset(collect->missing, 0, sizeof(collect->missing));
+        r = collect_attach(collect, method, why, sizeof(why));
+        if (r == -EPERM && is_in_user_namespace())
+                snprintf(why, sizeof(why), "in a user namespace the kernel refuses programs");
+        if (why[0])
+                note_refusal(collect, method, why);
+        return r;
+}
+
 static int try_methods(struct collect *collect) {
         enum attach_method wanted = collect->config.attach_method;
-        char why[COLLECT_REASON_SIZE];
-        int r = -EOPNOTSUPP;
+        int r = -EOPNOTSUPP, first = -ENOENT;
 
         for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++) {
                 if (wanted != ATTACH_AUTO && wanted != preference[i])
                         continue;
-                why[0] = 0;
-                memset(collect->missing, 0, sizeof(collect->missing));
-                r = collect_attach(collect, preference[i], why, sizeof(why));
-                if (r == -EPERM && is_in_user_namespace())
-                        snprintf(why, sizeof(why), "in a user namespace the kernel refuses programs");
-                if (why[0])
-                        note_refusal(collect, preference[i], why);
+                r = try_method(collect, preference[i]);
                 if (r == 0)
                         return 0;
+                if (preference[i] == ATTACH_TRACEPOINT)
+                        first = r;
+        }
+        if (first == -EPERM || first == -EACCES) {
+                collect->may_lack_calls = true;
+                r = try_method(collect, ATTACH_TRACEPOINT);
         }
         if (r == -EOPNOTSUPP && !collect->reason[0])
                 snprintf(collect->reason, sizeof(collect->reason), "attach method %s is not supported by this version",

@@ -11,7 +11,7 @@ set -u
 
 if [ -n "${SOCKTALLY_REFUSED-}" ]; then
         exec env SOCKTALLY_FAIL="$SOCKTALLY_REFUSED" LD_PRELOAD="$builddir/tests/unit/.libs/fault.so" \
-                "$builddir/daemon/socktallyd" "$@"
+                "$builddir/daemon/socktallyd" "$@" ${SOCKTALLY_REFUSED_MODE:+"--load-mode=$SOCKTALLY_REFUSED_MODE"}
 fi
 
 self=$(readlink -f "$0")
@@ -81,7 +81,15 @@ play() { # RULE UNKNOWN WHEN WORDS
         prompt) scenes+=("${prompt[@]}") ;;
         end) scenes+=('only io_uring holds') ;;
         esac
-        [ "$2" = - ] || SOCKTALLY_LIVE_UNKNOWN=$2
+        export SOCKTALLY_LOAD_MODE=entry SOCKTALLY_REFUSED_MODE=
+        case $2 in
+        -) ;;
+        calls)
+                SOCKTALLY_LIVE_UNKNOWN=udp SOCKTALLY_LOAD_MODE=passive SOCKTALLY_REFUSED_MODE=entry
+                scenes=("${scenes[@]/MPTCP counts once/half-closed connection goes}") # its bytes are those of its calls
+                ;;
+        *) SOCKTALLY_LIVE_UNKNOWN=$2 ;;
+        esac
         case $3 in late | end) SOCKTALLY_LIVE_LATE=1 ;; esac
         number=$((number + 1))
         if "$builddir/tests/live/live" "${scenes[@]}" >"$log" 2>&1 && { [ "$4" = - ] || grep -q "ounting.*$4\|Cannot count.*$4" "$log"; }; then
@@ -93,8 +101,8 @@ play() { # RULE UNKNOWN WHEN WORDS
         fi
 }
 
-# Both of these need the other method, where there is one.
-otherwise=all
+# Both of these need the other method, where there is one. Else no call is seen, and load mode entry is like passive.
+otherwise=calls
 is_chosen() { # RULE WORDS...
         local rule=$1 word
         shift

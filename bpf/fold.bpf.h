@@ -35,7 +35,8 @@ struct occasion {
         bool is_close;      /* the last descriptor is gone */
         bool is_end;        /* the socket is about to be freed */
         bool is_young;      /* it is younger than the daemon, whatever its ledger says */
-        struct process_key closer; /* who closed it; owns it from now on, if nobody does */
+        struct process_key closer; /* who closed it */
+        bool is_heir;              /* and owns it from now on: nobody moved data, and no owner has a row */
 };
 
 static __always_inline __u64 exchange(__u64 *counter) {
@@ -260,7 +261,7 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
         recall_kernel(sk, l);
         if (why->is_young)
                 disown_past(l);
-        if (!l->owner.tgid && why->closer.tgid)
+        if (why->is_heir)
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
                 take(sk, tp, l, &c, why);

@@ -215,6 +215,7 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
  * tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         struct occasion why = { .is_final = true, .is_close = true };
+        struct process_key owner = l->owner;
         struct process_row *row = NULL;
 
         if (is_closed_by_current(sk))
@@ -223,9 +224,11 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
                 why.drops = drops_of(sk);
         else if (has_past(l))
                 why.is_young = is_young(sk);
-        if (why.closer.tgid && l->state == LEDGER_UNCLAIMED &&
-            (!l->owner.tgid || is_same_process(&l->owner, &why.closer)))
-                row = current_row(&why.closer);
+        if (why.closer.tgid && l->state == LEDGER_UNCLAIMED) {
+                why.is_heir = !owner.tgid || !find_row(&owner);
+                if (why.is_heir)
+                        current_row(&why.closer);
+        }
         if (fold(sk, tp, l, &why)) {
                 row = current_row(&why.closer) ?: special(SPECIAL_OVERFLOW);
                 if (row)

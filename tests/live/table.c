@@ -61,6 +61,7 @@ const struct scenario scenarios[] = {
         { "sockets that nobody holds for a second, on their way to another process", share_passed, PASSED_LATE },
         { "connections that another process drops unused are not that one's", share_dropped, 0 },
         { "accept in the parent, data in the child: the child is charged", share_accept_in_parent, 0 },
+        { "accept in a parent that keeps the connection for a while", share_accept_in_parent, 1 },
         { "processes that accept from one listener are charged for their own connections", share_listener, 0 },
         { "a child goes on with its parent's connection after the parent's exit", share_parent_exits, 0 },
         { "sendfile: one call however many pieces the kernel makes of it", pages_sendfile, 123457 },

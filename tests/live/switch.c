@@ -2,8 +2,8 @@
 /*
  * A module goes off and comes on again while a process uses its sockets. What they moved while it was off is nobody's,
  * and what follows counts to the byte: on sockets that were there all the time, that were opened meanwhile, used or
- * unused, and that no process held when the module came on. One that began and ended meanwhile was never there, one that
- * ends later only ends.
+ * unused, and that no process held when the module came on. One that began and ended meanwhile was never there, and one
+ * that ends later only ends.
  *
  *     switch [LOAD-MODE]
  *

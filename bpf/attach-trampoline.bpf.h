@@ -8,10 +8,19 @@
  */
 #include "bpf/life.bpf.h"
 
-/* Hooks are attached a moment before they count, and detached a moment after. */
-static __always_inline bool is_on(enum caller caller) {
-        __u64 word = switches;
+/* Of a trampoline's programs the newest runs first, so copies run before the original (bpf/copies.bpf.h). TCP has none:
+ * its bytes are known without its calls. Nor have raw and ping sockets. */
+enum place { ALONE, FIRST, SECOND, ORIGINAL };
 
+/* Hooks are attached a moment before they count, and detached a moment after. */
+static __always_inline bool is_on(enum caller caller, __u32 dir, enum place place) {
+        __u64 word = switches; /* once: a change between two looks would be two answers */
+
+        if (place != ALONE) {
+                if (place == ORIGINAL && !(word & SWITCH_SELDOM))
+                        return true;
+                return word & SWITCH_UDP && claims(dir, word, place, ORIGINAL);
+        }
         if (!(word & SWITCH_PARTIAL))
                 return true;
         return word & (caller == CALLER_TCP     ? SWITCH_TCP_CALLS
@@ -19,14 +28,15 @@ static __always_inline bool is_on(enum caller caller) {
                                                 : SWITCH_UDP);
 }
 
-static __always_inline int sent(struct sock *sk, int ret, enum caller caller) {
-        return is_on(caller) ? on_call(sk, ret, TX, ret, caller) : 0;
+static __always_inline int sent(struct sock *sk, int ret, enum caller caller, enum place place) {
+        return is_on(caller, TX, place) ? on_call(sk, ret, TX, ret, caller) : 0;
 }
 
-static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum caller caller) {
+static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum caller caller,
+                                    enum place place) {
         __u32 n = ret;
 
-        if (flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_on(caller))
+        if (!is_on(caller, RX, place) || flags & (MSG_PEEK | MSG_ERRQUEUE))
                 return 0;
         if (n > size)
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
@@ -35,64 +45,115 @@ static __always_inline int received(struct sock *sk, __u64 size, int flags, int 
         return on_call(sk, ret, RX, n, caller);
 }
 
-#define SEND(function, caller)                                                                                         \
+#define SEND_AT(name, function, caller, place)                                                                         \
         SEC("fexit/" #function)                                                                                        \
-        int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {                \
-                return sent(sk, ret, caller);                                                                          \
+        int BPF_PROG(name, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {                         \
+                return sent(sk, ret, caller, place);                                                                   \
         }
+#define SEND(function, caller) SEND_AT(on_##function, function, caller, ALONE)
 
 /* The arguments changed in Linux 5.19 and in 7.2; the collector loads what fits. */
-#define RECEIVE(function, caller)                                                                                      \
+#define RECEIVE(function, caller, place)                                                                               \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int flags, int ret) {     \
-                return received(sk, size, flags, ret, caller);                                                         \
+                return received(sk, size, flags, ret, caller, place);                                                  \
         }                                                                                                              \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function##_before_7_2, struct sock *sk, struct msghdr *msg, unsigned long size, int flags,   \
                      int *addr_size, int ret) {                                                                        \
-                return received(sk, size, flags, ret, caller);                                                         \
+                return received(sk, size, flags, ret, caller, place);                                                  \
         }                                                                                                              \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function##_before_5_19, struct sock *sk, struct msghdr *msg, unsigned long size,             \
                      int no_block, int flags, int *addr_size, int ret) {                                               \
-                return received(sk, size, flags, ret, caller);                                                         \
+                return received(sk, size, flags, ret, caller, place);                                                  \
         }
 
 SEND(tcp_sendmsg, CALLER_TCP)
 SEND(mptcp_sendmsg, CALLER_MPTCP)
-SEND(udpv6_sendmsg, CALLER_OTHERS)
+SEND_AT(on_udpv6_sendmsg, udpv6_sendmsg, CALLER_OTHERS, ORIGINAL)
+SEND_AT(on_udpv6_sendmsg_1, udpv6_sendmsg, CALLER_OTHERS, FIRST)
+SEND_AT(on_udpv6_sendmsg_2, udpv6_sendmsg, CALLER_OTHERS, SECOND)
 SEND(raw_sendmsg, CALLER_OTHERS)
 SEND(rawv6_sendmsg, CALLER_OTHERS)
 SEND(ping_v4_sendmsg, CALLER_OTHERS)
 SEND(ping_v6_sendmsg, CALLER_OTHERS)
-RECEIVE(tcp_recvmsg, CALLER_TCP)
-RECEIVE(mptcp_recvmsg, CALLER_MPTCP)
-RECEIVE(udp_recvmsg, CALLER_OTHERS)
-RECEIVE(udpv6_recvmsg, CALLER_OTHERS)
-RECEIVE(raw_recvmsg, CALLER_OTHERS)
-RECEIVE(rawv6_recvmsg, CALLER_OTHERS)
-RECEIVE(ping_recvmsg, CALLER_OTHERS)
+RECEIVE(tcp_recvmsg, CALLER_TCP, ALONE)
+RECEIVE(mptcp_recvmsg, CALLER_MPTCP, ALONE)
+RECEIVE(udp_recvmsg, CALLER_OTHERS, ORIGINAL)
+RECEIVE(udpv6_recvmsg, CALLER_OTHERS, ORIGINAL)
+RECEIVE(raw_recvmsg, CALLER_OTHERS, ALONE)
+RECEIVE(rawv6_recvmsg, CALLER_OTHERS, ALONE)
+RECEIVE(ping_recvmsg, CALLER_OTHERS, ALONE)
 
 /* An IPv6 socket comes here from udpv6_sendmsg() for a v4-mapped peer and is counted there. So does, up to Linux 6.4,
  * udp_sendpage() with nothing to send, to prepare the datagram. */
-SEC("fexit/udp_sendmsg")
-int BPF_PROG(on_udp_sendmsg, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {
-        if (sk->__sk_common.skc_family != AF_INET || (cfg_has_sendpage && !size && msg->msg_flags & MSG_MORE))
+static __always_inline int sent_udp(struct sock *sk, const struct msghdr *msg, __u64 size, int ret, enum place place) {
+        if (!is_on(CALLER_OTHERS, TX, place) || sk->__sk_common.skc_family != AF_INET ||
+            (cfg_has_sendpage && !size && msg->msg_flags & MSG_MORE))
                 return 0;
-        return sent(sk, ret, CALLER_OTHERS);
+        return on_call(sk, ret, TX, ret, CALLER_OTHERS);
 }
+
+#define SEND_UDP(name, place)                                                                                          \
+        SEC("fexit/udp_sendmsg")                                                                                       \
+        int BPF_PROG(name, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {                         \
+                return sent_udp(sk, msg, size, ret, place);                                                            \
+        }
+
+SEND_UDP(on_udp_sendmsg, ORIGINAL)
+SEND_UDP(on_udp_sendmsg_1, FIRST)
+SEND_UDP(on_udp_sendmsg_2, SECOND)
+
+/* The compiler may make one read of a calculated place of all of these, which the verifier refuses. */
+#define ARGUMENT(ctx, i)                                                                                               \
+        ({                                                                                                             \
+                __u64 argument = (ctx)[i];                                                                             \
+                asm volatile("" : "+r"(argument));                                                                     \
+                argument;                                                                                              \
+        })
+
+/* All of a kernel's protocols receive with the same arguments; the verifier removes what another kernel has. */
+static __always_inline int received_copy(__u64 *ctx, enum place place) {
+        struct sock *sk = (void *) ctx[0];
+        __u64 size = ctx[2];
+        int flags, ret;
+
+        if (cfg_receive_arguments == 4) {
+                flags = ARGUMENT(ctx, 3);
+                ret = ARGUMENT(ctx, 4);
+        } else if (cfg_receive_arguments == 5) {
+                flags = ARGUMENT(ctx, 3);
+                ret = ARGUMENT(ctx, 5);
+        } else {
+                flags = ARGUMENT(ctx, 4);
+                ret = ARGUMENT(ctx, 6);
+        }
+        return received(sk, size, flags, ret, CALLER_OTHERS, place);
+}
+
+#define RECEIVE_COPY(name, function, place)                                                                            \
+        SEC("fexit/" #function)                                                                                        \
+        int name(__u64 *ctx) {                                                                                         \
+                return received_copy(ctx, place);                                                                      \
+        }
+
+RECEIVE_COPY(on_udp_recvmsg_1, udp_recvmsg, FIRST)
+RECEIVE_COPY(on_udp_recvmsg_2, udp_recvmsg, SECOND)
+RECEIVE_COPY(on_udpv6_recvmsg_1, udpv6_recvmsg, FIRST)
+RECEIVE_COPY(on_udpv6_recvmsg_2, udpv6_recvmsg, SECOND)
 
 /* Linux up to 6.4: sendfile and splice come here. Protocols with no sendpage of their own fall back to sendmsg. */
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int ret) {
-        return sent(sk, ret, CALLER_TCP);
+        return sent(sk, ret, CALLER_TCP, ALONE);
 }
 
 /* What udp_sendpage() calls; where the device cannot gather, it goes on to udp_sendmsg(), where the call is counted. */
 SEC("fexit/ip_append_page")
 int BPF_PROG(on_ip_append_page, struct sock *sk, void *flow, void *page, int offset, unsigned long size, int flags,
              int ret) {
-        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size, CALLER_OTHERS);
+        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size, CALLER_OTHERS, ALONE);
 }
 
 SEC("fentry/inet_release")

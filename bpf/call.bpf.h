@@ -324,7 +324,7 @@ static __always_inline bool is_later_piece(const struct task_struct *task, __u32
 /* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the
  * same of a call that is not wanted, so none needs a mark for it. */
 static __always_inline bool is_counted(const struct sock *sk, __u32 dir, __u64 word, __u32 copy) {
-        return is_wanted(sk, word) && claims(dir, word, copy);
+        return is_wanted(sk, word) && claims(dir, word, copy, 1);
 }
 
 /* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes

@@ -58,6 +58,7 @@ enum ledger_switch {
         SWITCH_UNSEEN_RELEASE = 1 << 6, /* no hook sees the last close of a socket */
         SWITCH_DIRECT = 1 << 7,    /* nothing walks the sockets: each call is charged at once */
         SWITCH_COPIES = 1 << 8,    /* copies of the programs stand in where the first was skipped; bpf/copies.bpf.h */
+        SWITCH_LEAVING = 1 << 9,   /* beside it: the copies are about to go, and count no more */
 };
 
 /* What a program that counts calls asks for first. */

@@ -245,6 +245,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
         struct process_key key;
         struct process_row *row;
 
+        forget_marks();
         if (task->signal->live.counter)
                 return 0;
         key = key_of(task);

@@ -122,6 +122,7 @@ const volatile __u32 cfg_max_sockets = 262144;
 const volatile bool cfg_scan_is_whole = true; /* the scan sees the files of all processes */
 const volatile __u32 cfg_pidns_inode = 0;   /* the daemon's own PID namespace, when it is not the initial one */
 const volatile bool cfg_has_sendpage = false; /* Linux up to 6.4 */
+const volatile __u32 cfg_receive_arguments = 4; /* of what receives, in struct proto */
 /* Offsets in kernel types that not every kernel has, from its type information; 0: it has none. A relocation against a
  * missing type would make libbpf look for it in all modules, for which the service has no privilege. */
 const volatile __u32 cfg_drop_counters = 0; /* sock.sk_drop_counters (Linux 6.18) ... */

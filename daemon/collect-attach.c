@@ -44,7 +44,7 @@ static void configure(struct collect *collect) {
         bpf_map__set_max_entries(skeleton->maps.processes, collect->config.max_processes);
         if (collect->lacks_marks) {
                 skeleton->rodata->cfg_has_marks = false;
-                bpf_map__set_autocreate(skeleton->maps.marks, false);
+                bpf_map__set_autocreate(skeleton->maps.task_marks, false);
         }
 }
 
@@ -130,6 +130,7 @@ static const char *replacement_of(enum hook_set set) {
         case SET_TCP_CALLS:
         case SET_MPTCP_CALLS:
         case SET_UDP_CALLS:
+        case SET_UDP_COPIES:
         case N_HOOK_SETS: break;
         }
         return NULL;

@@ -49,8 +49,8 @@ void collect_apply(struct collect *collect) {
                 switches |= SWITCH_UNSEEN_RELEASE;
         if (!(collect->attached & SET(SET_FILES)))
                 switches |= SWITCH_DIRECT;
-        if (collect->uses_copies)
-                switches |= SWITCH_COPIES | (uint64_t) collect->skeleton->bss->copies_epoch << SWITCH_EPOCH_SHIFT;
+        if (collect->copies)
+                switches |= collect->copies | (uint64_t) collect->skeleton->bss->copies_epoch << SWITCH_EPOCH_SHIFT;
         __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
         collect->generation++;
 }
@@ -66,6 +66,8 @@ static int reconfigure(struct collect *collect, const struct collect_config *con
         if (r < 0)
                 return r;
         collect->config = *config;
+        if (config->is_udp_off && collect->attached & SET(SET_UDP_COPIES))
+                copies_end(collect);
         collect_apply(collect);
         collect_detach_sets(collect, collect->attached & SETS_CALLS & ~wanted);
         collect_refresh_reports(collect);

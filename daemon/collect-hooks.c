@@ -26,40 +26,46 @@
 #include "bpf/before-6-2.skel.h"
 #pragma GCC diagnostic pop
 
-#define TRAMPOLINE(set, name, n, may_be_absent) { "on_" #name, set, #name, n, may_be_absent, true }
+#define TRAMPOLINE_AS(set, name, n, may_be_absent, copy) { "on_" #name, set, #name, n, may_be_absent, true, copy }
+#define TRAMPOLINE(set, name, n, may_be_absent) TRAMPOLINE_AS(set, name, n, may_be_absent, 0)
 /* The arguments of these changed in Linux 5.19 and 7.2: one of the three fits. */
-#define RECEIVE(set, name)                                                                                             \
-        TRAMPOLINE(set, name, 4, true),                                                                                \
-        { "on_" #name "_before_7_2", set, #name, 5, true, true },                                                      \
-        { "on_" #name "_before_5_19", set, #name, 6, true, true }
+#define RECEIVE_AS(set, name, copy)                                                                                    \
+        TRAMPOLINE_AS(set, name, 4, true, copy),                                                                       \
+        { "on_" #name "_before_7_2", set, #name, 5, true, true, copy },                                                \
+        { "on_" #name "_before_5_19", set, #name, 6, true, true, copy }
+#define RECEIVE(set, name) RECEIVE_AS(set, name, 0)
+/* What is attached last runs first. */
+#define TRAMPOLINE_COPIES(set, name)                                                                                   \
+        { "on_" #name "_2", set, #name, ANY_ARGUMENTS, true, false, 2 },                                               \
+        { "on_" #name "_1", set, #name, ANY_ARGUMENTS, true, false, 1 }
 
 static const struct hook hooks[] = {
-        { "on_set_state", SET_TCP_LIFE, NULL, 0, false, true },
-        { "on_tcp_destroy", SET_TCP_LIFE, NULL, 0, false, true },
-        { "on_process_exit", SET_PROCESS, NULL, 0, false, false },
-        { "on_process_exec", SET_PROCESS, NULL, 0, false, false },
-        { "on_sock_create", SET_SOCK_CREATE, NULL, 0, false, false },
-        { "on_sock_release", SET_SOCK_RELEASE, NULL, 0, false, false },
-        { "on_inet_release", SET_INET_RELEASE, "inet_release", 1, false, false },
-        { "on_send_length", SET_TRACEPOINT, NULL, 0, false, true },
-        { "on_recv_length", SET_TRACEPOINT, NULL, 0, false, true },
-        { "on_recv_length_locked", SET_TRACEPOINT, NULL, 0, false, true },
-        { "on_send_length_2", SET_COPIES, NULL, 0, false, false },
-        { "on_send_length_3", SET_COPIES, NULL, 0, false, false },
-        { "on_recv_length_2", SET_COPIES, NULL, 0, false, false },
-        { "on_recv_length_2_locked", SET_COPIES, NULL, 0, false, false },
-        { "on_recv_length_3", SET_COPIES, NULL, 0, false, false },
-        { "on_recv_length_3_locked", SET_COPIES, NULL, 0, false, false },
+        { "on_set_state", SET_TCP_LIFE, NULL, 0, false, true, 0 },
+        { "on_tcp_destroy", SET_TCP_LIFE, NULL, 0, false, true, 0 },
+        { "on_process_exit", SET_PROCESS, NULL, 0, false, false, 0 },
+        { "on_process_exec", SET_PROCESS, NULL, 0, false, false, 0 },
+        { "on_sock_create", SET_SOCK_CREATE, NULL, 0, false, false, 0 },
+        { "on_sock_release", SET_SOCK_RELEASE, NULL, 0, false, false, 0 },
+        { "on_inet_release", SET_INET_RELEASE, "inet_release", 1, false, false, 0 },
+        { "on_send_length", SET_TRACEPOINT, NULL, 0, false, true, 1 },
+        { "on_recv_length", SET_TRACEPOINT, NULL, 0, false, true, 1 },
+        { "on_recv_length_locked", SET_TRACEPOINT, NULL, 0, false, true, 1 },
+        { "on_send_length_2", SET_COPIES, NULL, 0, false, false, 2 },
+        { "on_send_length_3", SET_COPIES, NULL, 0, false, false, 3 },
+        { "on_recv_length_2", SET_COPIES, NULL, 0, false, false, 2 },
+        { "on_recv_length_2_locked", SET_COPIES, NULL, 0, false, false, 2 },
+        { "on_recv_length_3", SET_COPIES, NULL, 0, false, false, 3 },
+        { "on_recv_length_3_locked", SET_COPIES, NULL, 0, false, false, 3 },
         TRAMPOLINE(SET_TCP_CALLS, tcp_sendmsg, 3, false),
         RECEIVE(SET_TCP_CALLS, tcp_recvmsg),
         TRAMPOLINE(SET_TCP_CALLS, tcp_sendpage, 5, true),
         TRAMPOLINE(SET_MPTCP_CALLS, mptcp_sendmsg, 3, true),
         RECEIVE(SET_MPTCP_CALLS, mptcp_recvmsg),
-        TRAMPOLINE(SET_UDP_CALLS, udp_sendmsg, 3, false),
-        RECEIVE(SET_UDP_CALLS, udp_recvmsg),
+        TRAMPOLINE_AS(SET_UDP_CALLS, udp_sendmsg, 3, false, 3),
+        RECEIVE_AS(SET_UDP_CALLS, udp_recvmsg, 3),
         TRAMPOLINE(SET_UDP_CALLS, ip_append_page, 6, true),
-        TRAMPOLINE(SET_UDP_CALLS, udpv6_sendmsg, 3, true),
-        RECEIVE(SET_UDP_CALLS, udpv6_recvmsg),
+        TRAMPOLINE_AS(SET_UDP_CALLS, udpv6_sendmsg, 3, true, 3),
+        RECEIVE_AS(SET_UDP_CALLS, udpv6_recvmsg, 3),
         TRAMPOLINE(SET_UDP_CALLS, raw_sendmsg, 3, true),
         RECEIVE(SET_UDP_CALLS, raw_recvmsg),
         TRAMPOLINE(SET_UDP_CALLS, rawv6_sendmsg, 3, true),
@@ -67,10 +73,14 @@ static const struct hook hooks[] = {
         TRAMPOLINE(SET_UDP_CALLS, ping_v4_sendmsg, 3, true),
         TRAMPOLINE(SET_UDP_CALLS, ping_v6_sendmsg, 3, true),
         RECEIVE(SET_UDP_CALLS, ping_recvmsg),
-        { "scan_files", SET_FILES, NULL, 0, false, true },
-        { "fold_files", SET_FILES, NULL, 0, false, true },
-        { "fold_tcp", SET_TCP_WALK, NULL, 0, false, false },
-        { "fold_udp", SET_UDP_WALK, NULL, 0, false, false },
+        TRAMPOLINE_COPIES(SET_UDP_COPIES, udp_sendmsg),
+        TRAMPOLINE_COPIES(SET_UDP_COPIES, udp_recvmsg),
+        TRAMPOLINE_COPIES(SET_UDP_COPIES, udpv6_sendmsg),
+        TRAMPOLINE_COPIES(SET_UDP_COPIES, udpv6_recvmsg),
+        { "scan_files", SET_FILES, NULL, 0, false, true, 0 },
+        { "fold_files", SET_FILES, NULL, 0, false, true, 0 },
+        { "fold_tcp", SET_TCP_WALK, NULL, 0, false, false, 0 },
+        { "fold_udp", SET_UDP_WALK, NULL, 0, false, false, 0 },
 };
 
 _Static_assert(sizeof(hooks) / sizeof(hooks[0]) <= COLLECT_MAX_HOOKS, "a descriptor for each");
@@ -147,8 +157,10 @@ static bool is_confidential(void) {
 
 /* Is there something in this kernel that the hook can be attached to? */
 static bool has_place(const struct btf *btf, const struct hook *hook) {
+        int n = hook->function ? arguments_of(btf, hook->function) : 0;
+
         if (hook->function)
-                return arguments_of(btf, hook->function) == hook->n_arguments;
+                return n == hook->n_arguments || (n >= 0 && hook->n_arguments == ANY_ARGUMENTS);
         if (strncmp(hook->program, "on_recv_length", strlen("on_recv_length")) != 0)
                 return true;
         return is_confidential() == (strstr(hook->program, "_locked") != NULL);
@@ -212,6 +224,7 @@ static void set_offsets(struct socktally_bpf *skeleton, const struct btf *btf) {
         skeleton->rodata->cfg_drop_counters = offset_of(btf, "sock", "sk_drop_counters");
         skeleton->rodata->cfg_drops1 = offset_of(btf, "numa_drop_counters", "drops1");
         skeleton->rodata->cfg_has_sendpage = arguments_of(btf, "udp_sendpage") >= 0;
+        skeleton->rodata->cfg_receive_arguments = (uint32_t) arguments_of(btf, "udp_recvmsg");
 }
 
 /* The builds have the same maps, variables and programs, so one description serves both. */

@@ -137,7 +137,7 @@ static int take_maps(struct collect *collect, const struct collect_kept *kept, c
         bpf_object__for_each_map(map, collect->skeleton->obj) {
                 int fd, r;
 
-                if (map == collect->skeleton->maps.marks && n < COLLECT_KEPT_MAPS && !kept->maps[n]) {
+                if (map == collect->skeleton->maps.task_marks && n < COLLECT_KEPT_MAPS && !kept->maps[n]) {
                         collect->lacks_marks = true;
                         bpf_map__set_autocreate(map, false);
                         n++;
@@ -185,7 +185,6 @@ static int take_hooks(struct collect *collect, const struct collect_kept *kept, 
                         r = collect->links[i] = find(kept->links[i], passed);
         }
         collect->attached = kept->attached;
-        collect->has_copies = collect->uses_copies = kept->attached & SET(SET_COPIES);
         return r < 0 ? r : 0;
 }
 
@@ -246,6 +245,7 @@ static int adopt(struct collect *collect, const struct collect_kept *kept, const
         if (r < 0)
                 return r;
         take_state(collect, kept);
+        copies_adopt(collect);
         collect_apply(collect);
         return 0;
 }

@@ -24,13 +24,13 @@ struct collect {
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
         bool may_lack_calls; /* nothing else goes: TCP's bytes are counted if no hook sees a call, and UDP is missing */
-        bool lacks_marks; /* the kernel refuses storage in tasks, which copies of the programs need */
+        bool lacks_marks; /* the kernel refuses storage in tasks, which copies need by tracepoint */
         bool is_silenced; /* the kernel has switched trampolines off */
-        bool has_copies, uses_copies; /* the programs of SET_COPIES are loaded; they count */
-        int copies_error;             /* why they cannot */
-        uint32_t n_quiet;             /* reads since the kernel skipped a program */
-        uint64_t skipped[2];          /* calls that it skipped the programs for, sending and receiving */
-        uint64_t n_overflowed; /* health.sockets_overflowed at the last read */
+        uint64_t copies;  /* SWITCH_COPIES and SWITCH_LEAVING: what copies of the programs do */
+        int copies_error; /* why they cannot */
+        uint32_t n_quiet, n_reads; /* reads since the kernel skipped a program, and since copies came or went */
+        uint64_t skipped[2];       /* calls that it skipped the programs for, sending and receiving */
+        uint64_t n_overflowed;     /* health.sockets_overflowed at the last read */
         struct collect_report reports[N_MODULES];
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
@@ -81,6 +81,10 @@ int collect_walk(const struct collect *collect, const char *program);
 
 /* collect-copies.c. Once in each read: what the kernel skipped programs for is noted, and recovered from then on. */
 void copies_follow(struct collect *collect);
+/* They are in the state in which the collector before left them. */
+void copies_adopt(struct collect *collect);
+/* Before the programs that they are copies of are detached. */
+void copies_end(struct collect *collect);
 
 /* collect-change.c. Tells the programs what the configuration means. */
 void collect_apply(struct collect *collect);

@@ -12,7 +12,8 @@
 
 /* The walks are the collector's own passes, no events. */
 static bool serves(const struct hook *hook, const char *module) {
-        unsigned tcp = SET(SET_TCP_LIFE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS), udp = SET(SET_UDP_CALLS);
+        unsigned tcp = SET(SET_TCP_LIFE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS);
+        unsigned udp = SET(SET_UDP_CALLS) | SET(SET_UDP_COPIES);
 
         return !(SET(hook->set) & (SETS_WALKS | (strcmp(module, "tcp") == 0 ? udp : tcp)));
 }

@@ -165,14 +165,21 @@ run_control() {
         boot "$1" "$suite-control" --by-turns --timeout 1500 -- sh -c "cd /build && exec tests/live/control 100"
 }
 
+# On a kernel that can preempt programs and skips them then.
+run_skipped() {
+        boot "$1, preempt=full" "$suite-skipped" --by-turns --timeout 600 --kernel-option preempt=full -- \
+                /build/tests/live/skipped 6 "$method"
+}
+
 make_live() {
         make -s -C "$build" all tests/live/live tests/live/churn tests/live/change tests/live/switch \
-                tests/live/control >&2 &&
+                tests/live/skipped tests/live/control >&2 &&
                 "$guest/make-initramfs" -o "$work/live" -L "$build/libclient/.libs" \
                         "$build/tests/live/live=/build/tests/live/live" \
                         "$build/tests/live/churn=/build/tests/live/churn" \
                         "$build/tests/live/change=/build/tests/live/change" \
                         "$build/tests/live/switch=/build/tests/live/switch" \
+                        "$build/tests/live/skipped=/build/tests/live/skipped" \
                         "$build/tests/live/control=/build/tests/live/control" \
                         "$(command -v dbus-daemon || echo /usr/bin/dbus-daemon)=/usr/bin/dbus-daemon" \
                         "$build/daemon/socktallyd=/build/daemon/socktallyd"
@@ -200,6 +207,7 @@ for choice; do
         run_churn "${version%.*}"
         run_change "${version%.*}"
         run_switch "${version%.*}"
+        run_skipped "${version%.*}"
         run_control "${version%.*}"
         churned=$suite
 done

@@ -27,7 +27,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
                         return 0;
                 if (flags & MSG_TRUNC && sk->sk_type != SOCK_STREAM)
                         n = copied_by_call(n, reads_user);
-                if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
+                if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
         return on_call(sk, ret, RX, n, CALLER_ANY);

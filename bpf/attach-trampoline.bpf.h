@@ -40,7 +40,7 @@ static __always_inline int received(struct sock *sk, __u64 size, int flags, int 
                 return 0;
         if (n > size)
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
-        if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM)
+        if (flags & MSG_OOB && caller == CALLER_TCP)
                 n = 0; /* the urgent byte counts when the stream passes it */
         return on_call(sk, ret, RX, n, caller);
 }

@@ -266,7 +266,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
                 take(sk, tp, l, &c, why);
         if (why->is_close) {
-                if (l->kind == KIND_MPTCP && (l->state > LEDGER_UNCLAIMED || l->base[TX] | l->base[RX]))
+                if (l->kind == KIND_MPTCP && (l->state > LEDGER_UNCLAIMED || l->base[TX] | l->base[RX] ||
+                                              is_connected(sk->__sk_common.skc_state)))
                         l->flags |= LEDGER_CONNECTED;
                 if ((l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED) {
                         is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner) &&

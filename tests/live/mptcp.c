@@ -26,6 +26,15 @@ static int mptcp_socket(struct player *player, enum mptcp_end end) {
         return NEED(player, fd);
 }
 
+/* Multipath TCP has no urgent data and reads the next byte. */
+static size_t recv_urgent(struct player *player, int fd) {
+        char byte;
+
+        if (player->scene->argument != (MPTCP_SERVER | MPTCP_CLIENT))
+                return 0;
+        return (size_t) NEED(player, (int) got(player, fd, recv(fd, &byte, 1, MSG_OOB)));
+}
+
 static void mptcp_server(struct player *player) {
         int listener = mptcp_socket(player, MPTCP_SERVER), fd;
         struct address address;
@@ -37,11 +46,16 @@ static void mptcp_server(struct player *player) {
         event_raise(player->scene, LISTENING);
         for (int i = 0; i < 2; i++) {
                 fd = tcp_answer(player, listener);
-                recv_exactly(player, fd, i ? BULK : REQUEST);
+                recv_exactly(player, fd, i ? BULK : REQUEST - 1);
+                if (i == 0)
+                        recv_exactly(player, fd, 1 - recv_urgent(player, fd));
                 send_all(player, fd, i ? BULK : RESPONSE);
                 recv_to_end(player, fd);
                 tcp_hang_up(player, fd);
         }
+        fd = tcp_answer(player, listener);
+        recv_to_end(player, fd);
+        tcp_hang_up(player, fd);
 }
 
 static int mptcp_dial(struct player *player) {
@@ -63,6 +77,7 @@ static void mptcp_client(struct player *player) {
                 recv_exactly(player, fd, i ? BULK : RESPONSE);
                 tcp_hang_up(player, fd);
         }
+        tcp_hang_up(player, mptcp_dial(player));
 }
 
 static void look_at_kernel(struct scene *scene, struct watch *watch, struct sighting *ret_seen) {
@@ -101,8 +116,8 @@ void mptcp_talk(struct scene *scene, int ends) {
         scene_wait_done(scene);
         expect(server, tcp_rx_bytes, REQUEST + BULK);
         expect(client, tcp_rx_bytes, RESPONSE + BULK);
-        expect(server, tcp_closes, 2);
-        expect(client, tcp_closes, 2);
+        expect(server, tcp_closes, 3);
+        expect(client, tcp_closes, 3);
         if (watch)
                 expect_nothing_more(scene, watch, &before);
         watch_close(watch);

@@ -167,9 +167,12 @@ void daemon_publish_soon(struct daemon *d) {
         publish_at(d, now_usec());
 }
 
+/* Readers go by the interval that the last publication tells: a longer one is told at once. */
 void daemon_reschedule(struct daemon *d) {
+        uint64_t before = d->interval_usec;
+
         choose_interval(d);
-        publish_at(d, d->published_usec + d->interval_usec);
+        publish_at(d, d->interval_usec > before ? now_usec() : d->published_usec + d->interval_usec);
 }
 
 int daemon_on_interval(sd_event_source *source, uint64_t usec, void *userdata) {

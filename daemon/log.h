@@ -7,7 +7,7 @@ void log_line(int priority, const char *format, ...) __attribute__((format(print
 
 /* What is less important than this level is left out; levels are those of syslog.h, LOG_DEBUG leaves out nothing. */
 void log_set_level(int level);
-#define LOG_LEVELS "emerg, alert, crit, err, warning, notice, info or debug"
+#define LOG_LEVELS "emerg, alert, crit, err, warning, notice, info or debug, or a number from 0 to 7"
 const char *log_level_name(int level);
 /* A name or its number. -EINVAL; unchanged on error. */
 int log_level_parse(const char *text, int *ret_level);

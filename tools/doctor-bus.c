@@ -99,7 +99,7 @@ void doctor_bus(struct findings *findings, struct patient *patient) {
                 finding_add(findings, FINDING_OK, "daemon", NULL, "runs, PID %d", (int)patient->pid);
         else if (can_start)
                 finding_add(findings, FINDING_WARNING, "daemon", "start it with 'systemctl start socktally'",
-                            "does not run, so nothing is counted; the first call will start it");
+                            "does not run, so nothing is counted");
         else
                 finding_add(findings, FINDING_PROBLEM, "daemon",
                             "start it with 'systemctl start socktally', or run 'socktallyd' as root",
@@ -107,7 +107,7 @@ void doctor_bus(struct findings *findings, struct patient *patient) {
         if (can_start || is_there)
                 finding_add(findings, can_start ? FINDING_OK : FINDING_WARNING, "activation",
                             can_start ? NULL : "install org.socktally1.service, then 'systemctl reload dbus'",
-                            can_start ? "the bus can start the daemon" : "the bus cannot start the daemon");
+                            can_start ? "the bus asks for the daemon when it is called" : "the bus cannot ask for the daemon");
         check_policy(findings, is_there);
         if (is_there)
                 check_answer(findings, patient);

@@ -91,7 +91,7 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "warning  table processes: 10 of 16384 rows in use, overflowed 5 times; make it "
                                     "larger");
         tool_stage_expect(said.out, "warning  module tcp: running; the kernel could not run its programs 3 times");
-        tool_stage_expect(said.out, "warning  activation: the bus cannot start the daemon");
+        tool_stage_expect(said.out, "warning  activation: the bus cannot ask for the daemon");
         fixture_done(&fixture);
         take_daemon_away(stage, before);
 }

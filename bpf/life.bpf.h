@@ -57,7 +57,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
                 return 0;
         }
         current_key(&me);
-        if (!l->owner.tgid)
+        if (!l->owner.tgid || is_same_process(&l->owner, &me)) /* a walk makes an owner without a row */
                 current_row(&me);
         bpf_spin_lock(&l->lock);
         if (!l->owner.tgid)

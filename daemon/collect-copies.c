@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +21,7 @@
 
 #define QUIET_READS 30 /* without a miss, before the copies go; and while they are going */
 #define READS 10       /* of two counters that move */
+#define LOAD_MSEC 2000 /* in one read */
 
 /* How often the kernel skipped programs since they were loaded, by direction. */
 struct misses {
@@ -91,12 +93,11 @@ static int share_maps(const struct collect *collect, const struct socktally_bpf 
         return 0;
 }
 
-/* A program that was loaded once can be attached at any time. */
-static int load_copies(struct collect *collect) {
+static int load_copy(struct collect *collect, unsigned sets, size_t number) {
         struct socktally_bpf *skeleton;
         int r;
 
-        r = collect_open_object(sets_of_copies(collect), 0, &skeleton, NULL, 0);
+        r = collect_open_object(sets, ~(UINT64_C(1) << number), &skeleton, NULL, 0);
         if (r < 0)
                 return r;
         r = share_maps(collect, skeleton);
@@ -108,14 +109,33 @@ static int load_copies(struct collect *collect) {
         return r;
 }
 
-static bool has_copies(const struct collect *collect) {
+static uint64_t now_msec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+/* A program that was loaded once can be attached at any time. -EAGAIN: the next read goes on, so that publications and
+ * the watchdog do not wait for a slow verifier. */
+static int load_copies(struct collect *collect) {
+        unsigned sets = sets_of_copies(collect);
+        uint64_t begun = now_msec();
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
+        int r;
 
-        for (size_t i = 0; i < n; i++)
-                if (SET(hooks[i].set) & SETS_COPIES && collect->programs[i] >= 0)
-                        return true;
-        return false;
+        for (size_t i = 0; i < n; i++) {
+                if (!(sets & SET(hooks[i].set)) || collect->copies_loaded >> i & 1)
+                        continue;
+                if (now_msec() - begun > LOAD_MSEC)
+                        return -EAGAIN;
+                r = load_copy(collect, sets, i);
+                if (r < 0)
+                        return r;
+                collect->copies_loaded |= UINT64_C(1) << i;
+        }
+        return 0;
 }
 
 /* By trampoline there must be something to be a copy of. */
@@ -128,7 +148,7 @@ static bool can_begin(const struct collect *collect) {
 }
 
 static int begin(struct collect *collect) {
-        int r = has_copies(collect) ? 0 : load_copies(collect);
+        int r = load_copies(collect);
 
         if (r == 0)
                 r = collect_attach_sets(collect, sets_of_copies(collect), NULL, 0);
@@ -160,6 +180,12 @@ static void forget_marks(const struct collect *collect) {
 }
 
 void copies_adopt(struct collect *collect) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++)
+                if (SET(hooks[i].set) & SETS_COPIES && collect->programs[i] >= 0)
+                        collect->copies_loaded |= UINT64_C(1) << i;
         collect->copies = collect->skeleton->data->switches & (SWITCH_COPIES | SWITCH_LEAVING);
         if (collect->copies == SWITCH_COPIES && !(collect->attached & SETS_COPIES)) /* they went with the daemon */
                 copies_end(collect);
@@ -220,6 +246,6 @@ void copies_follow(struct collect *collect) {
                 forget_marks(collect);
         } else if (!is_quiet && !is_full && can_begin(collect)) {
                 r = begin(collect);
-                collect->copies_error = r == -EBUSY ? 0 : r; /* links of theirs are still being dropped */
+                collect->copies_error = r == -EAGAIN || r == -EBUSY ? 0 : r; /* their links are still being dropped */
         }
 }

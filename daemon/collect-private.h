@@ -27,6 +27,7 @@ struct collect {
         bool lacks_marks; /* the kernel refuses storage in tasks, which copies need by tracepoint */
         bool is_silenced; /* the kernel has switched trampolines off */
         uint64_t copies;  /* SWITCH_COPIES and SWITCH_LEAVING: what copies of the programs do */
+        uint64_t copies_loaded; /* a bit for each hook whose program is there, or has no place in this kernel */
         int copies_error; /* why they cannot */
         uint32_t n_quiet, n_reads; /* reads since the kernel skipped a program, and since copies came or went */
         uint64_t skipped[2];       /* calls that it skipped the programs for, sending and receiving */

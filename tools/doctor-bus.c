@@ -107,7 +107,8 @@ void doctor_bus(struct findings *findings, struct patient *patient) {
         if (can_start || is_there)
                 finding_add(findings, can_start ? FINDING_OK : FINDING_WARNING, "activation",
                             can_start ? NULL : "install org.socktally1.service, then 'systemctl reload dbus'",
-                            can_start ? "the bus asks for the daemon when it is called" : "the bus cannot ask for the daemon");
+                            can_start ? "the bus asks for the daemon when it is called"
+                                      : "the bus cannot ask for the daemon");
         check_policy(findings, is_there);
         if (is_there)
                 check_answer(findings, patient);

@@ -153,8 +153,8 @@ run_churn() {
 }
 
 run_change() {
-        boot "$1" "$suite-change" --timeout 300 --kernel-option slub_debug=P -- \
-                sh -c "echo 1 >/proc/sys/kernel/bpf_stats_enabled; exec /build/tests/live/change 100"
+        boot "$1" "$suite-change" --timeout 900 --kernel-option slub_debug=P -- \
+                sh -c "echo 1 >/proc/sys/kernel/bpf_stats_enabled; exec /build/tests/live/change 40"
 }
 
 # By trampoline a module comes on again while the kernel is still dropping its links.

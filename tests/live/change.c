@@ -188,14 +188,15 @@ static void start_players(struct play *play) {
 
 static void stop_players(struct play *play) {
         __atomic_store_n(&play->stage->is_over, true, __ATOMIC_RELEASE);
-        for (unsigned i = 0; i < N_IDLE; i++)
+        for (unsigned i = 0; i < N_IDLE; i++) {
                 kill(play->idle[i], SIGKILL);
+                (void) waitpid(play->idle[i], NULL, 0);
+        }
         for (unsigned i = 0; i < N_WORKERS; i++)
                 while (waitpid(play->stage->workers[i].pid, NULL, 0) < 0)
                         ;
         kill(play->breeder, SIGKILL); /* no worker waits for it any more */
-        while (wait(NULL) > 0)
-                ;
+        (void) waitpid(play->breeder, NULL, 0); /* the collector may have a child of its own, which waits for it */
 }
 
 /* When this returns every worker rests, and its books are closed. */

@@ -248,10 +248,10 @@ int main(int argc, char **argv) {
         start_workers(play.stage);
         need(setpriority(PRIO_PROCESS, 0, -10), "setpriority"); /* they leave the collector little else */
         play_skipped(&play, argc > 1 ? (unsigned) atoi(argv[1]) : 6);
-        for (unsigned i = 0; i < N_WORKERS; i++)
+        for (unsigned i = 0; i < N_WORKERS; i++) { /* the collector may have a child of its own, which waits for it */
                 kill(play.stage->workers[i].pid, SIGKILL);
-        while (wait(NULL) > 0)
-                ;
+                (void) waitpid(play.stage->workers[i].pid, NULL, 0);
+        }
         collect_stop(play.collect);
         printf("1..%u\n", play.n_reports);
         return EXIT_SUCCESS;

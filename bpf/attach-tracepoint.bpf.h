@@ -74,7 +74,6 @@ int on_sock_release(struct bpf_sock *ctx) {
 #else
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx) {

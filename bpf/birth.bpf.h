@@ -50,11 +50,13 @@ static __always_inline __u32 birth_of(const void *sk) {
 /* Is a socket without a note younger than the daemon all the same? The kernel may have skipped the hook that would have
  * noted it. */
 static __always_inline bool is_young_file(const struct file *file) {
-        return file && !is_youth_no_proof && file->f_inode->i_ino >= first_young_inode;
+        return file && !is_youth_no_proof && unproven(file)->f_inode->i_ino >= first_young_inode;
 }
 
 static __always_inline bool is_young(const struct sock *sk) {
-        return sk->sk_socket && is_young_file(sk->sk_socket->file);
+        const struct socket *socket = unproven(sk)->sk_socket;
+
+        return socket && is_young_file(socket->file);
 }
 
 /* False: the slot is another socket's. */

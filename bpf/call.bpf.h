@@ -186,12 +186,10 @@ static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, st
         return false;
 }
 
-static __always_inline void overflow_call(const struct call *call) {
-        struct process_row *row = special(SPECIAL_OVERFLOW);
-
+static __always_inline void overflow_call(struct call *call) {
         __sync_fetch_and_add(&health.sockets_overflowed, 1);
-        if (row)
-                charge_call(row, call);
+        call->is_overflow = true;
+        charge_call(call);
 }
 
 /* Two passes old, a look at its open files is older than any call of the owner that is still running. */
@@ -217,7 +215,7 @@ static __always_inline bool is_owner_gone(const struct ledger *l, const struct p
 
 /* Puts the call on the ledger or in the caller's row. */
 static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct call *call,
-                                   struct process_row *row, struct occasion *why) {
+                                   struct occasion *why) {
         struct charge c = {};
         bool is_done;
 
@@ -236,12 +234,10 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
         /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
         if (call->is_kernel && tp && l)
                 call->n = 0;
-        if (row)
-                charge_call(row, call);
+        charge_call(call);
 }
 
-static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row,
-                                  bool is_tcp) {
+static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
         struct occasion why = { .drops = call->drops };
         struct tcp_sock *tp = NULL;
         __u8 state;
@@ -264,19 +260,19 @@ static __always_inline int settle(struct sock *sk, struct ledger *l, struct call
                         /* There is no memory: whoever calls pays for each call. */
                 }
         }
-        charge(sk, tp, l, call, row ?: special(SPECIAL_OVERFLOW), &why);
+        charge(sk, tp, l, call, &why);
         return 0;
 }
 
 /* Apart, as the verifier would walk each combination of one with the other. */
-static __noinline int settle_tcp_call(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row) {
+static __noinline int settle_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = KIND_TCP;
-        return settle(sk, l, call, row, true);
+        return settle(sk, l, call, true);
 }
 
-static __noinline int settle_other_call(struct sock *sk, struct ledger *l, struct call *call, struct process_row *row) {
+static __noinline int settle_other_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = kind_of(sk);
-        return settle(sk, l, call, row, false);
+        return settle(sk, l, call, false);
 }
 
 /* What a hook knows of the sockets that pass it. */
@@ -285,15 +281,12 @@ enum caller { CALLER_ANY, CALLER_TCP, CALLER_MPTCP, CALLER_OTHERS };
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */
 static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum caller caller) {
-        struct process_row *row;
-
         call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
         call->drops = caller == CALLER_TCP ? 0 : drops_of(sk);
-        row = call->is_kernel ? special(SPECIAL_KERNEL) : current_row(&call->me);
-        call->has_row = row && !call->is_kernel;
+        call->has_row = make_callers_row(call);
         if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
-                return settle_tcp_call(sk, l, call, row);
-        return settle_other_call(sk, l, call, row);
+                return settle_tcp_call(sk, l, call);
+        return settle_other_call(sk, l, call);
 }
 
 static __always_inline bool is_inet(const struct sock *sk) {
@@ -353,7 +346,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                 };
 
                 current_key(&call.me);
-                if (is_later_piece(task, dir))
+                if (is_later_piece(unproven(task), dir))
                         call.is_part |= 1;
                 return slow_call(sk, l, &call, caller);
         }

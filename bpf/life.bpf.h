@@ -102,7 +102,7 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
 static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         __u32 birth = birth_of(sk);
 
-        if (!l && birth && sk->sk_socket && tp->rcv_nxt)
+        if (!l && birth && unproven(sk)->sk_socket && tp->rcv_nxt)
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
@@ -121,7 +121,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
         if (new_state != TCP_CLOSE && new_state != TCP_ESTABLISHED && new_state != TCP_SYN_SENT)
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l && new_state == TCP_CLOSE && !sk->sk_socket)
+        if (!l && new_state == TCP_CLOSE && !unproven(sk)->sk_socket)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
@@ -167,8 +167,9 @@ static __always_inline bool is_closing_call(__u64 number) {
  * those, so the closer may stay unknown (what closes by io_uring or a 32-bit call after fork() or setuid()) but is
  * never a wrong one. Where the system call cannot be told, only the kernel's threads and our own walks are. */
 static __always_inline bool is_closed_by_current(const struct sock *sk) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        const struct file *file = sk->sk_socket ? sk->sk_socket->file : NULL;
+        struct task_struct *current = bpf_get_current_task_btf(), *task = unproven(current);
+        const struct socket *socket = unproven(sk)->sk_socket;
+        const struct file *file = socket ? socket->file : NULL;
 
         if (task->flags & PF_KTHREAD || (__u32) task->tgid == scanner)
                 return false;
@@ -177,7 +178,7 @@ static __always_inline bool is_closed_by_current(const struct sock *sk) {
         if (!bpf_core_field_exists(((struct pt_regs *) 0)->orig_ax) ||
             !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
                 return true;
-        return is_closing_call(((struct pt_regs *) bpf_task_pt_regs(task))->orig_ax);
+        return is_closing_call(((struct pt_regs *) bpf_task_pt_regs(current))->orig_ax);
 }
 
 /* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked
@@ -264,7 +265,7 @@ int BPF_PROG(on_process_exec, struct task_struct *task) {
         struct process_row *row = find_row(&key);
 
         if (row)
-                identify(row, task->group_leader);
+                identify(row, task);
         return 0;
 }
 

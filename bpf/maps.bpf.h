@@ -13,6 +13,7 @@
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"
+#include "bpf/pointer.bpf.h"
 
 enum direction { TX, RX, N_DIRECTIONS };
 

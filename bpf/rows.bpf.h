@@ -8,8 +8,8 @@
  */
 #include "bpf/maps.bpf.h"
 
-static __always_inline struct process_key key_of(struct task_struct *task) {
-        struct task_struct *leader = task->group_leader;
+static __always_inline struct process_key key_of(struct task_struct *known) {
+        struct task_struct *task = unproven(known), *leader = task->group_leader;
         struct process_key key = {
                 .tgid = task->tgid,
                 .start_time = leader->start_boottime,
@@ -59,7 +59,8 @@ static __always_inline __u32 pid_below(struct task_struct *leader) {
         return 0;
 }
 
-static __always_inline void identify(struct process_row *row, struct task_struct *leader) {
+static __always_inline void identify(struct process_row *row, struct task_struct *task) {
+        struct task_struct *leader = unproven(task)->group_leader;
         struct mm_struct *mm = leader->mm;
 
         /* Two loads of eight bytes; a string helper on kernel memory is refused under lockdown. */
@@ -149,7 +150,7 @@ __attribute__((noinline)) int make_current_row(const struct process_key *key) {
         copy = *key;
         row = make_row(&copy);
         if (row)
-                identify(row, bpf_get_current_task_btf()->group_leader);
+                identify(row, bpf_get_current_task_btf());
         return 0;
 }
 
@@ -171,7 +172,7 @@ static __noinline struct process_row *row_of(const struct process_key *key, stru
                 return row;
         row = make_row(key);
         if (row)
-                identify(row, task->group_leader);
+                identify(row, task);
         return row;
 }
 
@@ -201,6 +202,7 @@ struct call {
         __u32 kind;
         bool is_kernel;     /* the socket belongs to the kernel itself */
         bool has_row;       /* the caller has a row of its own to be charged in */
+        bool is_overflow;   /* there is no room for the socket, so the call goes to the row for what does not fit */
         __u32 is_part;      /* not 0: moves data for a call that was counted already */
         bool is_owner_gone; /* of the owner whom the next member names */
         struct process_key seen;
@@ -208,13 +210,38 @@ struct call {
         __u32 drops;        /* datagrams dropped at the socket so far */
 };
 
+/* Has the caller a row of its own? It is made when there is room. */
+__attribute__((noinline)) int make_callers_row(const struct call *call) {
+        struct process_key me; /* older kernels want keys on the stack */
+
+        if (!call || call->is_kernel)
+                return 0;
+        me = call->me;
+        return !!current_row(&me);
+}
+
+static __always_inline struct process_row *row_of_call(const struct call *call) {
+        struct process_row *row = NULL;
+        struct process_key me = call->me;
+
+        if (call->is_kernel)
+                return special(SPECIAL_KERNEL);
+        if (call->has_row && !call->is_overflow)
+                row = find_row(&me);
+        return row ?: special(SPECIAL_OVERFLOW);
+}
+
 /* One call that is not put on a ledger. */
-__attribute__((noinline)) int charge_call(struct process_row *row, const struct call *call) {
+__attribute__((noinline)) int charge_call(const struct call *call) {
+        struct process_row *row;
         __u32 dir;
         __u64 *c, n;
         int ret;
 
-        if (!row || !call)
+        if (!call)
+                return 0;
+        row = row_of_call(call);
+        if (!row)
                 return 0;
         c = counters_of(row, &call->me);
         dir = call->dir;

@@ -94,7 +94,7 @@ static __always_inline void refresh_identity(struct task_struct *task, const str
         last_named = *key;
         row = find_row(key);
         if (row)
-                identify(row, task->group_leader);
+                identify(row, task);
 }
 
 /* A socket that is nobody's or another's: task holds it, too. */

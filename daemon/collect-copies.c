@@ -34,6 +34,13 @@ static bool is_sender(const struct hook *hook) {
         return strstr(hook->program, "send") || strstr(hook->program, "append");
 }
 
+/* With the release hook, which the kernel never skips, a socket's bytes are charged whatever else is skipped. */
+static bool is_loss(const struct collect *collect, const struct hook *hook) {
+        if (SET(hook->set) & (SETS_CALLS | SETS_COPIES))
+                return true;
+        return hook->set == SET_TCP_LIFE && collect->skeleton->data->switches & SWITCH_UNSEEN_RELEASE;
+}
+
 static void read_misses(const struct collect *collect, struct misses *ret_misses) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
@@ -44,9 +51,11 @@ static void read_misses(const struct collect *collect, struct misses *ret_misses
                 __u32 size = sizeof(info);
                 int dir = is_sender(&hooks[i]) ? 0 : 1;
 
-                if (collect->programs[i] < 0 || !(SET(hooks[i].set) & (SETS_CALLS | SETS_COPIES)) ||
+                if (collect->programs[i] < 0 || !is_loss(collect, &hooks[i]) ||
                     bpf_obj_get_info_by_fd(collect->programs[i], &info, &size) < 0)
                         continue;
+                if (hooks[i].set == SET_TCP_LIFE) /* a connection has both directions */
+                        ret_misses->alone[!dir] += info.recursion_misses;
                 if (hooks[i].copy == 0)
                         ret_misses->alone[dir] += info.recursion_misses;
                 else if (SET(hooks[i].set) & SETS_CALLS)

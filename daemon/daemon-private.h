@@ -8,22 +8,24 @@
  */
 #include <systemd/sd-event.h>
 
-#include "daemon/aggregate.h"
-#include "daemon/configuration.h"
-#include "daemon/control.h"
+#include "daemon/totals/totals.h"
+#include "daemon/control/configuration.h"
+#include "daemon/control/error.h"
+#include "daemon/control/operations.h"
 #include "daemon/daemon.h"
-#include "daemon/identify.h"
+#include "daemon/identity/identity.h"
 #include "daemon/keep.h"
-#include "daemon/missed.h"
+#include "daemon/totals/missed.h"
 #include "daemon/module.h"
-#include "daemon/publish.h"
-#include "daemon/readers.h"
+#include "daemon/publish/publication.h"
+#include "daemon/publish/readers.h"
 
 struct module_state {
         struct daemon *daemon;
         bool is_enabled;
         uint64_t expires_usec;   /* CLOCK_REALTIME, as it was foreseen; 0: never */
         sd_event_source *source; /* the end, by CLOCK_BOOTTIME */
+        struct collect_report report; /* the last that was asked for */
 };
 
 struct daemon {
@@ -34,13 +36,13 @@ struct daemon {
         bool has_made_directory, has_made_socket;
         gid_t gid;
         struct collect *collect;
-        struct identify *identify;
-        struct aggregate *aggregate;
+        struct identity *identity;
+        struct totals *totals;
         struct publish *publish;
         struct readers *readers;
         struct bus *bus; /* NULL: not served */
         sd_event *event;
-        sd_event_source *interval_source, *watchdog_source, *identify_source;
+        sd_event_source *interval_source, *watchdog_source, *identity_source;
         uint64_t interval_usec;      /* in force now */
         uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
         uint64_t published_usec;     /* last one */
@@ -78,12 +80,6 @@ void daemon_on_reader(void *userdata);
 
 /* passed.c. The readers' socket, which is the caller's. */
 int daemon_open_socket(struct daemon *daemon, int *ret_fd);
-
-/* control.c. Returns error, which is negative, with the message filled in; what a caller gave is made printable. */
-int control_fail(struct control_error *ret_error, enum control_failure failure, int error, const char *format, ...)
-        __attribute__((format(printf, 4, 5)));
-/* How a caller may react to what the kernel answered to a change. */
-enum control_failure control_failure_of(int error);
 
 /* change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in force
  * already is no change: its source stays what it was. */

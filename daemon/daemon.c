@@ -19,8 +19,8 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "daemon/cgroups.h"
-#include "daemon/control.h"
+#include "daemon/identity/cgroups.h"
+#include "daemon/control/operations.h"
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
@@ -57,7 +57,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 static int on_cgroups(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct daemon *d = userdata;
 
-        identify_follow(d->identify);
+        identity_follow(d->identity);
         return 0;
 }
 
@@ -71,17 +71,17 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static void identify_row(void *userdata, const struct process_key *key, const struct process_row *row,
+static void identity_row(void *userdata, const struct process_key *key, const struct process_row *row,
                          struct unit *ret_unit) {
         struct daemon *d = userdata;
 
-        identify_unit(d->identify, key, row, ret_unit);
+        identity_unit(d->identity, key, row, ret_unit);
 }
 
 static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         const struct daemon *d = userdata;
 
-        return identify_is_alive(d->identify, pid, start_time);
+        return identity_is_alive(d->identity, pid, start_time);
 }
 
 static void report_problem(void *userdata, const char *line, int error) {
@@ -172,32 +172,32 @@ static int start_collect(struct daemon *d) {
 
 static int start_identify(struct daemon *d) {
         char mount[1024];
-        struct identify_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
+        struct identity_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
         int r;
 
         r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
         if (r >= 0)
                 config.cgroup_mount = mount;
-        r = identify_new(&d->identify, &config);
+        r = identity_new(&d->identity, &config);
         if (r < 0 && config.cgroup_mount) {
                 log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
                          "unknown", mount, strerror(-r));
                 config.cgroup_mount = NULL;
-                r = identify_new(&d->identify, &config);
+                r = identity_new(&d->identity, &config);
         }
         if (r < 0)
                 log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
         if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
-                (void) identify_restore(d->identify, d->keep.state);
+                (void) identity_restore(d->identity, d->keep.state);
         return r;
 }
 
 static int start_tables(struct daemon *d) {
-        struct aggregate_config aggregate = {
+        struct totals_config totals = {
                 .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
                 .is_without_services = !d->settings.has_services,
-                .identify = identify_row,
+                .identity = identity_row,
                 .is_alive = is_process_alive,
                 .userdata = d,
         };
@@ -205,17 +205,17 @@ static int start_tables(struct daemon *d) {
                 .directory = d->directory,
                 .gid = d->gid,
                 .incarnation = d->incarnation,
-                .max_processes = aggregate.max_processes,
-                .max_services = aggregate.max_services,
+                .max_processes = totals.max_processes,
+                .max_services = totals.max_services,
         };
         int r = -ENOENT;
 
         if (d->keep.state)
-                r = aggregate_restore(&d->aggregate, &aggregate, d->keep.state);
+                r = totals_restore(&d->totals, &totals, d->keep.state);
         if (r >= 0)
                 publish.sequence = d->keep.sequence;
         else
-                r = aggregate_new(&d->aggregate, &aggregate);
+                r = totals_new(&d->totals, &totals);
         if (publish.sequence == 0) /* rows of the kernel are worth nothing without the totals */
                 d->keep.has_kernel = false;
         if (r >= 0)
@@ -271,8 +271,8 @@ static int start_loop(struct daemon *d) {
         r = sd_event_add_time(d->event, &d->interval_source, CLOCK_MONOTONIC, UINT64_MAX, 1000, daemon_on_interval, d);
         if (r >= 0)
                 r = sd_event_source_set_priority(d->interval_source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r >= 0 && identify_fd(d->identify) >= 0)
-                r = sd_event_add_io(d->event, &d->identify_source, identify_fd(d->identify), EPOLLIN, on_cgroups, d);
+        if (r >= 0 && identity_fd(d->identity) >= 0)
+                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->identity), EPOLLIN, on_cgroups, d);
         if (r >= 0 && sd_watchdog_enabled(false, &d->watchdog_usec) > 0)
                 r = sd_event_add_time_relative(d->event, &d->watchdog_source, CLOCK_MONOTONIC, 0, 0, on_watchdog, d);
         return r;
@@ -320,7 +320,7 @@ static int start(struct daemon *d, const struct options *options) {
         if (r >= 0)
                 r = start_collect(d);
         if (r >= 0 && !d->is_adopted)
-                aggregate_forget_rows(d->aggregate);
+                totals_forget_rows(d->totals);
         if (r >= 0)
                 r = start_identify(d);
         if (r >= 0)
@@ -400,12 +400,12 @@ struct daemon *daemon_free(struct daemon *d) {
         d->bus = bus_free(d->bus);
         control_modules_stop(d);
         sd_event_source_disable_unref(d->watchdog_source);
-        sd_event_source_disable_unref(d->identify_source);
+        sd_event_source_disable_unref(d->identity_source);
         sd_event_source_disable_unref(d->interval_source);
         readers_free(d->readers);
         publish_free(d->publish);
-        aggregate_free(d->aggregate);
-        identify_free(d->identify);
+        totals_free(d->totals);
+        identity_free(d->identity);
         collect_stop(d->collect);
         keep_close(&d->keep);
         keeper_free(d->keeper);

@@ -2,7 +2,7 @@
 #ifndef SOCKTALLYD_DAEMON_H
 #define SOCKTALLYD_DAEMON_H
 /* The whole daemon: one thread, one loop. It owns everything that the other files make. */
-#include "daemon/options.h"
+#include "daemon/control/options.h"
 
 struct daemon;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One turn of the data line: collect reads the kernel's rows, identify names what is new, aggregate adds up, publish
+ * One turn of the data line: collect reads the kernel's rows, identity names what is new, totals adds up, publish
  * writes, readers are told, and what the next daemon goes on with is kept. And when the next turn is.
  */
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
-#include "daemon/timespan.h"
+#include "daemon/control/timespan.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define RETRY_USEC UINT64_C(1000000)       /* after an interval that failed, if that is sooner */
@@ -68,20 +68,20 @@ static struct layout_facts make_facts(const struct daemon *d, const struct sampl
 
 static int publish_sample(struct daemon *d, const struct sample *sample) {
         struct layout_facts facts = make_facts(d, sample);
-        struct aggregate_result result;
+        struct totals_result result;
         unsigned replaced = 0;
         char line[256];
         int r;
 
-        aggregate_update(d->aggregate, sample, publish_next(d->publish));
-        r = publish_fit(d->publish, d->aggregate);
+        totals_update(d->totals, sample, publish_next(d->publish));
+        r = publish_fit(d->publish, d->totals);
         if (r != 0)
                 log_change(&d->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
                            "further processes and services are part of the overflow rows");
-        r = publish_write(d->publish, d->aggregate, &facts, &replaced);
+        r = publish_write(d->publish, d->totals, &facts, &replaced);
         log_change(&d->publish_error, r, "publish", "readers keep what was published before");
         readers_published(d->readers, replaced);
-        aggregate_get(d->aggregate, &result);
+        totals_get(d->totals, &result);
         if (missed_say(result.missed, &d->missed_news, now_usec(), line, sizeof line))
                 log_line(LOG_WARNING, "%s", line);
         return r;
@@ -89,17 +89,17 @@ static int publish_sample(struct daemon *d, const struct sample *sample) {
 
 /* For `systemctl status`. Said again only when it has changed. */
 static void show_status(struct daemon *d) {
-        const struct collect_report *reports;
+        struct collect_report report;
         char status[sizeof d->status], span[64];
         size_t n_readers = readers_granted(d->readers);
 
-        collect_reports(d->collect, &reports);
+        collect_report(d->collect, MODULE_TCP, &report);
         timespan_format(span, sizeof span, d->interval_usec);
         if (d->is_healthy && !collect_is_counting(d->collect))
                 snprintf(status, sizeof status, "Counting nothing: %s", collect_reason(d->collect));
         else if (d->is_healthy)
                 snprintf(status, sizeof status, "Counting by %s in %s mode, publishing every %s to %zu reader%s.",
-                         attach_method_name(reports[0].method), load_mode_name(d->settings.load_mode), span, n_readers,
+                         attach_method_name(report.method), load_mode_name(d->settings.load_mode), span, n_readers,
                          n_readers == 1 ? "" : "s");
         else
                 snprintf(status, sizeof status, "Not publishing, trying again every %s; the journal says why.", span);
@@ -110,7 +110,7 @@ static void show_status(struct daemon *d) {
 }
 
 static int keep_totals(struct daemon *d) {
-        int r = keeper_save(d->keeper, d->collect, d->aggregate, d->identify, publish_next(d->publish) - 1);
+        int r = keeper_save(d->keeper, d->collect, d->totals, d->identity, publish_next(d->publish) - 1);
 
         log_change(&d->keep_error, r, "keep the totals for the next start", "what was kept before is still there");
         return r;
@@ -122,7 +122,7 @@ int daemon_run_interval(struct daemon *d) {
         int r;
 
         choose_interval(d);
-        identify_follow(d->identify);
+        identity_follow(d->identity);
         r = collect_read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0) {

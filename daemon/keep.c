@@ -17,8 +17,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/aggregate.h"
-#include "daemon/identify.h"
+#include "daemon/totals/totals.h"
+#include "daemon/identity/identity.h"
 #include "daemon/keep.h"
 
 #define STATE "socktally-state"
@@ -220,7 +220,7 @@ static int store_file(struct keeper *keeper) {
         return r < 0 ? r : 0;
 }
 
-static int write_file(struct keeper *keeper, const struct aggregate *aggregate, const struct identify *identify) {
+static int write_file(struct keeper *keeper, const struct totals *totals, const struct identity *identity) {
         FILE *file = keeper->files[keeper->next];
         int r;
 
@@ -229,16 +229,16 @@ static int write_file(struct keeper *keeper, const struct aggregate *aggregate, 
                 return r;
         rewind(file);
         fwrite(&keeper->front, sizeof keeper->front, 1, file);
-        r = aggregate_keep(aggregate, file);
+        r = totals_keep(totals, file);
         if (r >= 0)
-                r = identify_keep(identify, file);
+                r = identity_keep(identity, file);
         if (fflush(file) != 0 && r >= 0)
                 r = -EIO;
         return r < 0 ? r : store_file(keeper);
 }
 
-int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
-                const struct identify *identify, uint64_t sequence) {
+int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,
+                const struct identity *identity, uint64_t sequence) {
         bool is_change;
         int r;
 
@@ -249,7 +249,7 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct agg
                 store_kernel(keeper, collect);
         keeper->front.sequence = sequence;
         keeper->front.number++;
-        r = write_file(keeper, aggregate, identify);
+        r = write_file(keeper, totals, identity);
         if (r >= 0)
                 r = set_valid(keeper, true);
         if (r < 0)

@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "daemon/collect-keep.h"
+#include "daemon/collect/store.h"
 
-struct aggregate;
-struct identify;
+struct totals;
+struct identity;
 
 #define KEEP_FILES 2
 #define KEEP_OBJECTS (2 * COLLECT_KEPT_FDS) /* while some take the place of others there are more than count */
@@ -49,8 +49,8 @@ struct keeper;
 int keeper_new(struct keeper **ret_keeper, const struct keep *keep);
 struct keeper *keeper_free(struct keeper *keeper);
 /* Keeps what there is. On error what was kept before stays. */
-int keeper_save(struct keeper *keeper, struct collect *collect, const struct aggregate *aggregate,
-                const struct identify *identify, uint64_t sequence);
+int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,
+                const struct identity *identity, uint64_t sequence);
 /* Returns when the manager has all, or does not answer. */
 void keeper_wait(struct keeper *keeper);
 

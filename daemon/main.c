@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "daemon/check.h"
+#include "daemon/control/check.h"
 #include "daemon/daemon.h"
 
 #define KEEP_BYTES (128 * 1024)

@@ -6,7 +6,7 @@
  * operations alone and owns nothing of it. Whether the bus is there, comes later or goes, is its own affair: it
  * connects when the bus appears, and again when it was lost.
  */
-#include "daemon/control.h"
+#include "daemon/control/operations.h"
 
 struct bus;
 struct sd_event;

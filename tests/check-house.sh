@@ -155,7 +155,7 @@ check_tour() { # TOP
         done
         { grep -oE '\b(bpf|daemon|libclient|tools|tests|man|data)/[a-zA-Z0-9./_-]*[a-z0-9]' "$1/HACKING.md" || true; } |
                 sort -u | while read -r name; do
-                case $name in */test-FILE.c | bpf/NAME.bpf.h | bpf/attach-NAME.bpf.h | */bench | */bench- | daemon/collect | */live/live | daemon/socktallyd |\
+                case $name in */test-FILE.c | bpf/NAME.bpf.h | bpf/attach-NAME.bpf.h | */bench | */bench- | */live/live | daemon/socktallyd |\
                         tests/unit/test-segment) continue ;; esac
                 [ -e "$1/$name" ] || echo "HACKING.md: there is no $name"
         done

@@ -11,17 +11,29 @@ rules() {
         cat <<'END'
 bpf/*               bpf/*.h libclient/metrics.h <bpf/bpf_*.h> <linux/bpf.h>
 libclient/*         libclient/*.h
-daemon/*            daemon/*.h libclient/metrics.h
+daemon/collect/*    daemon/collect/*.h daemon/lookup.h daemon/module.h daemon/sample.h libclient/metrics.h
+daemon/identity/*   daemon/identity/*.h daemon/lookup.h daemon/sample.h
+daemon/totals/*     daemon/totals/*.h daemon/identity/unit.h daemon/lookup.h daemon/sample.h daemon/text.h
+daemon/totals/*     libclient/metrics.h
+daemon/publish/*    daemon/publish/*.h daemon/totals/*.h
+daemon/control/*    daemon/*.h
+daemon/lo*          daemon/lo*.h
+daemon/text*        daemon/text.h
+daemon/module*      daemon/module.h
+daemon/privilege*   daemon/privilege.h
+daemon/keep*        daemon/*.h
+daemon/passed*      daemon/*.h
+daemon/interval*    daemon/*.h
+daemon/daemon*      daemon/*.h
+daemon/main*        daemon/*.h
 daemon/*            <systemd/sd-event.h> <systemd/sd-daemon.h> <systemd/sd-journal.h> <systemd/sd-id128.h>
-daemon/collect*     bpf/*.h <bpf/bpf.h> <bpf/libbpf.h> <bpf/btf.h> <linux/bpf.h> <linux/btf.h>
+daemon/collect/*    bpf/*.h <bpf/bpf.h> <bpf/libbpf.h> <bpf/btf.h> <linux/bpf.h> <linux/btf.h>
 daemon/sample.h     bpf/ledger.h
-daemon/segment*     libclient/*.h
-daemon/publish*     libclient/layout.h libclient/socktally.h
-daemon/aggregate*   libclient/layout.h libclient/socktally.h
-daemon/processes*   libclient/layout.h libclient/socktally.h
-daemon/services*    libclient/layout.h libclient/socktally.h
-daemon/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
-dbus/*              dbus/*.h daemon/control.h daemon/log.h <systemd/*>
+daemon/publish/segment*     libclient/*.h
+daemon/publish/publication* libclient/layout.h libclient/socktally.h
+daemon/publish/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
+daemon/totals/*     libclient/layout.h libclient/socktally.h
+dbus/*              dbus/*.h daemon/control/operations.h daemon/log.h <systemd/*>
 daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
@@ -84,16 +96,17 @@ while IFS='|' read -r file include why; do
         notices "$file" "$include" || status=1
         report $status "the check notices that $why"
 done <<'END'
-daemon/aggregate.c|#include "bpf/ledger.h"|the aggregator looks into the kernel's types
-daemon/publish.c|#include <bpf/libbpf.h>|something but the collector uses libbpf
-daemon/identify.c|#include "libclient/layout.h"|identification knows the segment's layout
+daemon/totals/totals.c|#include "bpf/ledger.h"|the aggregator looks into the kernel's types
+daemon/publish/publication.c|#include <bpf/libbpf.h>|something but the collector uses libbpf
+daemon/identity/identity.c|#include "libclient/layout.h"|identification knows the segment's layout
+daemon/totals/totals.c|#include "daemon/publish/segment.h"|a room looks up
 daemon/main.c|# include <systemd/sd-bus.h>|the daemon uses the bus outside its bus part
-libclient/reader.c|#include "daemon/segment.h"|the library reaches into the daemon
+libclient/reader.c|#include "daemon/publish/segment.h"|the library reaches into the daemon
 libclient/reader.c|#include <systemd/sd-event.h>|the library needs more than libc
 tools/top.c|#include "libclient/layout.h"|a tool reads the segment behind the library's back
 tools/top.c|#include "daemon/sample.h"|a tool reaches into the daemon
 bpf/tcp.bpf.c|#include "daemon/sample.h"|a program in the kernel knows the daemon
-daemon/collect.c|#include "ledger.h"|a header is not included by its path from the top
+daemon/collect/collector.c|#include "ledger.h"|a header is not included by its path from the top
 END
 
 for directory in bpf libclient daemon dbus tools tests; do

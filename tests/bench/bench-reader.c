@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/socktally.h"
 #include "tests/unit/forbid.h"
 #include "tests/unit/pattern.h"

@@ -24,9 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/aggregate.h"
-#include "daemon/collect.h"
-#include "daemon/counters.h"
+#include "daemon/totals/totals.h"
+#include "daemon/collect/collector.h"
+#include "daemon/totals/counters.h"
 #include "libclient/socktally.h"
 #include "tests/live/mover.h"
 
@@ -55,8 +55,8 @@ struct play {
         struct stage *stage;
         struct collect *collect;
         const struct sample *sample; /* the last */
-        struct aggregate *aggregate;
-        struct aggregate_result result;
+        struct totals *totals;
+        struct totals_result result;
         uint32_t capacity, smallest;
         bool is_per_core;
         enum load_mode mode;
@@ -261,9 +261,9 @@ static void look(struct play *play) {
 
         if (r < 0)
                 bail_out("collect_read: %s", strerror(-r));
-        aggregate_update(play->aggregate, play->sample, ++play->sequence);
+        totals_update(play->totals, play->sample, ++play->sequence);
         collect_saved(play->collect);
-        aggregate_get(play->aggregate, &play->result);
+        totals_get(play->totals, &play->result);
         check_sums(play);
         check_backwards(play);
 }
@@ -283,7 +283,7 @@ static void set_capacity(struct play *play, uint32_t capacity) {
                 bail_out("capacity %u: %s", capacity, reason);
         if (now_ns() - before > play->slowest_ns)
                 play->slowest_ns = now_ns() - before;
-        if (aggregate_resize(play->aggregate, capacity + N_PROCESS_SPECIALS, SERVICES, play->sequence + 1) < 0)
+        if (totals_resize(play->totals, capacity + N_PROCESS_SPECIALS, SERVICES, play->sequence + 1) < 0)
                 bail_out("no memory");
         play->capacity = capacity;
 }
@@ -321,17 +321,17 @@ static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
                 .max_sockets = 65536,
                 .is_per_core = is_per_core,
         };
-        struct aggregate_config tables = {
+        struct totals_config tables = {
                 .max_processes = LARGEST + N_PROCESS_SPECIALS,
                 .max_services = SERVICES,
-                .identify = identify,
+                .identity = identify,
                 .is_alive = is_alive,
         };
 
         *play = (struct play) { .capacity = LARGEST, .smallest = smallest, .is_per_core = is_per_core,
                                 .mode = LOAD_ENTRY };
         play->stage = mmap(NULL, sizeof *play->stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (play->stage == MAP_FAILED || aggregate_new(&play->aggregate, &tables) < 0)
+        if (play->stage == MAP_FAILED || totals_new(&play->totals, &tables) < 0)
                 bail_out("no memory");
         if (collect_start(&play->collect, &config) < 0)
                 bail_out("no memory");
@@ -343,7 +343,7 @@ static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
 static void close_play(struct play *play) {
         stop_players(play);
         collect_stop(play->collect);
-        aggregate_free(play->aggregate);
+        totals_free(play->totals);
         munmap(play->stage, sizeof *play->stage);
 }
 

@@ -2,8 +2,8 @@
 /*
  * Sockets are made, used once and freed as fast as this machine can, while the folds walk over them without a pause. A
  * fold that touches a socket which is gone brings the kernel down when freed memory is poisoned: a guest is booted with
- * slub_debug=P and oops=panic for this (tests/guest/test-guest.sh). What the sockets moved must add up all the same, with
- * what the collector says was missed.
+ * slub_debug=P and oops=panic for this (tests/guest/test-guest.sh). What the sockets moved must add up all the
+ * same, with what the collector says was missed.
  *
  *     churn SECONDS
  *
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/collect.h"
+#include "daemon/collect/collector.h"
 
 #define N_WORKERS 4
 #define N_SOCKETS 16 /* that a worker holds before it closes them all */

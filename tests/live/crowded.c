@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/collect.h"
+#include "daemon/collect/collector.h"
 #include "tests/live/mover.h"
 
 #define N_PAIRS 20
@@ -85,7 +85,7 @@ static bool is_right(const struct sample *sample, pid_t pid, uint64_t overflow_b
         }
         if (bytes == 0 && closes + unknown == 2 * N_PAIRS && overflow >= 2 * N_PAIRS * N_BYTES)
                 return true;
-        printf("# the process has %" PRIu64 " bytes (0), %" PRIu64 " closes and %" PRIu64 " are nobody's (%d together), "
+        printf("# the process has %" PRIu64 " bytes (0) and %" PRIu64 " closes, %" PRIu64 " are nobody's (%d in all), "
                "overflow %" PRIu64 " bytes (%d)\n",
                bytes, closes, unknown, 2 * N_PAIRS, overflow, 2 * N_PAIRS * N_BYTES);
         return false;

@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/aggregate.h"
-#include "daemon/collect.h"
+#include "daemon/totals/totals.h"
+#include "daemon/collect/collector.h"
 #include "tests/live/mover.h"
 #include "tests/unit/fault.h"
 
@@ -29,7 +29,7 @@
 
 struct play {
         struct collect *collect;
-        struct aggregate *aggregate;
+        struct totals *totals;
         uint64_t sequence;
         uint32_t capacity;
         uint64_t *moved; /* of the mover, in memory that both processes share */
@@ -82,7 +82,7 @@ static int look(struct play *play) {
 
         if (r < 0)
                 return r;
-        aggregate_update(play->aggregate, sample, ++play->sequence);
+        totals_update(play->totals, sample, ++play->sequence);
         collect_saved(play->collect);
         return 0;
 }
@@ -161,10 +161,10 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
 static void compare(struct play *play, const char *what) {
         static const unsigned compared[] = { SOCKTALLY_METRIC_tcp_tx_bytes, SOCKTALLY_METRIC_tcp_rx_bytes,
                                              SOCKTALLY_METRIC_udp_tx_bytes, SOCKTALLY_METRIC_udp_rx_bytes };
-        struct aggregate_result result;
+        struct totals_result result;
         const struct process *row = NULL;
 
-        aggregate_get(play->aggregate, &result);
+        totals_get(play->totals, &result);
         for (uint32_t i = N_PROCESS_SPECIALS; i < result.n_slots; i++)
                 if (result.processes[i].is_used && result.processes[i].pid == (uint32_t) play->mover)
                         row = &result.processes[i];
@@ -225,10 +225,10 @@ static void open_play(struct play *play, bool is_per_core) {
                 .max_sockets = 4096,
                 .is_per_core = is_per_core,
         };
-        struct aggregate_config tables = {
+        struct totals_config tables = {
                 .max_processes = 2 * ROWS,
                 .max_services = SERVICES,
-                .identify = identify,
+                .identity = identify,
                 .is_alive = is_alive,
         };
         int orders[2], answers[2];
@@ -236,7 +236,7 @@ static void open_play(struct play *play, bool is_per_core) {
         *play = (struct play) { .capacity = ROWS };
         play->moved = mmap(NULL, SOCKTALLY_N_METRICS * sizeof *play->moved, PROT_READ | PROT_WRITE,
                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (play->moved == MAP_FAILED || aggregate_new(&play->aggregate, &tables) < 0 ||
+        if (play->moved == MAP_FAILED || totals_new(&play->totals, &tables) < 0 ||
             collect_start(&play->collect, &config) < 0)
                 bail_out("no memory");
         if (!collect_is_counting(play->collect))
@@ -259,7 +259,7 @@ static void close_play(struct play *play) {
         close(play->answers);
         (void) waitpid(play->mover, NULL, 0);
         collect_stop(play->collect);
-        aggregate_free(play->aggregate);
+        totals_free(play->totals);
         munmap(play->moved, SOCKTALLY_N_METRICS * sizeof *play->moved);
 }
 

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/collect-private.h"
+#include "daemon/collect/collector-private.h"
 #include "tests/live/mover.h"
 
 #define N_WORKERS 8

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/collect.h"
+#include "daemon/collect/collector.h"
 #include "tests/live/mover.h"
 
 enum { ALWAYS_THERE, OPENED_USED, OPENED_UNUSED, ON_ITS_WAY, N_LINES };

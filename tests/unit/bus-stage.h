@@ -12,8 +12,8 @@
 
 #include <systemd/sd-bus.h>
 
-#include "daemon/control.h"
-#include "daemon/settings.h"
+#include "daemon/control/operations.h"
+#include "daemon/control/settings.h"
 
 #define STAGE_NAME "org.socktally1"
 #define STAGE_PATH "/org/socktally1"

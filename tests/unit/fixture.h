@@ -6,7 +6,7 @@
  */
 #include <stdint.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/socktally.h"
 
 #define FIXTURE_PID 1000 /* row i of the processes has this plus i; row 0 is no process */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/socktally.h"
 
 /* Fills the publication that will get this sequence number. */

@@ -5,7 +5,7 @@
  * Rows as the kernel would hand them over, made up line by line: which process, in which cgroup, with which totals. A
  * cgroup is its number; its unit is "unit-N.service", cgroup 0 is outside every unit, odd thousands are users' units.
  */
-#include "daemon/aggregate.h"
+#include "daemon/totals/totals.h"
 
 #define SCENE_MAX_ROWS 40000
 #define SCENE_SECOND UINT64_C(1000000000)
@@ -26,7 +26,7 @@ void scene_next(struct scene *scene, uint64_t after_ns);
 struct sample_row *scene_row(struct scene *scene, uint32_t pid, uint64_t cgroup, int64_t bytes);
 void scene_special(struct scene *scene, enum special_row which, uint64_t bytes);
 
-/* For struct aggregate_config; userdata is the scene. */
+/* For struct totals_config; userdata is the scene. */
 void scene_identify(void *userdata, const struct process_key *key, const struct process_row *row,
                     struct unit *ret_unit);
 

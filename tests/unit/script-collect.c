@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Implements daemon/collect.h whole: the linker then has no reason to take the real one from the daemon's library. */
+/* Implements daemon/collect/collector.h whole: the linker then has no reason to take the real one. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "daemon/collect-keep.h"
+#include "daemon/collect/store.h"
 
 #include "tests/unit/script-collect.h"
 
@@ -65,8 +65,8 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         collect = calloc(1, sizeof *collect);
         if (!collect)
                 return -ENOMEM;
-        collect->reports[0] = (struct collect_report) { "tcp", ATTACH_TRACEPOINT, is_counting, "" };
-        collect->reports[1] = (struct collect_report) { "udp", ATTACH_TRACEPOINT, false, "the script has none" };
+        collect->reports[0] = (struct collect_report) { ATTACH_TRACEPOINT, is_counting, "" };
+        collect->reports[1] = (struct collect_report) { ATTACH_TRACEPOINT, false, "the script has none" };
         for (size_t i = 0; i < 2 && !is_counting; i++) {
                 collect->reports[i].method = ATTACH_AUTO;
                 snprintf(collect->reports[i].reason, COLLECT_REASON_SIZE, "%s", script->reason);
@@ -192,9 +192,8 @@ void collect_statistics(const struct collect *collect, const char *module, struc
                 *ret_statistics = (struct collect_statistics) { .n_runs = 10, .time_ns = 425, .n_misses = 3 };
 }
 
-size_t collect_reports(const struct collect *collect, const struct collect_report **ret_reports) {
-        *ret_reports = collect->reports;
-        return 2;
+void collect_report(const struct collect *collect, size_t module, struct collect_report *ret_report) {
+        *ret_report = collect->reports[module];
 }
 
 void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {

@@ -2,12 +2,12 @@
 #ifndef SOCKTALLY_TESTS_SCRIPT_COLLECT_H
 #define SOCKTALLY_TESTS_SCRIPT_COLLECT_H
 /*
- * A collector without a kernel behind it, in the place of daemon/collect.c: what it says is in memory that a test and
- * the daemon's process share, so that a test can change it while the daemon runs.
+ * A collector without a kernel behind it, in the place of daemon/collect/collector.c: what it says is in memory that a
+ * test and the daemon's process share, so that a test can change it while the daemon runs.
  */
 #include <stdatomic.h>
 
-#include "daemon/collect.h"
+#include "daemon/collect/collector.h"
 
 #define SCRIPT_MAX_ROWS 64
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers hellos between two publications. The daemon's own server is in daemon/readers.c and needs its event loop; the
- * storm wants a writer that does nothing but publish.
+ * Answers hellos between two publications. The daemon's own server is in daemon/publish/readers.c and needs its event
+ * loop; the storm wants a writer that does nothing but publish.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
  * The readers' socket of a writer in the storm: no event loop, only what a hello needs. The listening socket outlives
  * each writer, as one that systemd holds does.
  */
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 
 #define STORM_CONNECTIONS 32
 

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/cgroups.h"
+#include "daemon/identity/cgroups.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/tree.h"
 

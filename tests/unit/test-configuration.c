@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/configuration.h"
+#include "daemon/control/configuration.h"
 #include "daemon/module.h"
 #include "tests/unit/tree.h"
 

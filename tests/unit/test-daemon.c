@@ -26,7 +26,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/privilege.h"
-#include "daemon/readers.h"
+#include "daemon/publish/readers.h"
 #include "libclient/socktally.h"
 #include "tests/unit/script-collect.h"
 #include "tests/unit/tree.h"

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/configuration.h"
-#include "daemon/dropin.h"
+#include "daemon/control/configuration.h"
+#include "daemon/control/dropin.h"
 #include "tests/unit/tree.h"
 
 #define NAME "90-runtime.conf"

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/socktally.h"
 #include "tests/unit/foreign-reader.h"
 #include "tests/unit/pattern.h"

@@ -12,7 +12,7 @@
 #include <bpf/libbpf.h>
 #include <cmocka.h>
 
-#include "daemon/collect-private.h"
+#include "daemon/collect/collector-private.h"
 
 static bool has_ipv6, has_udpv6;
 

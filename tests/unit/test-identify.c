@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/identify.h"
+#include "daemon/identity/identity.h"
 #include "tests/unit/tree.h"
 
 #define START_NSEC UINT64_C(123450000000)
@@ -20,18 +20,18 @@
 
 struct machine {
         struct tree *tree;
-        struct identify *identify;
+        struct identity *identity;
 };
 
 static struct machine machine_open(struct tree *tree, bool has_cgroup2) {
         struct machine machine = { .tree = tree };
-        struct identify_config config = {
+        struct identity_config config = {
                 .proc = tree_directory(tree, "proc"),
                 .cgroup_mount = has_cgroup2 ? tree_directory(tree, "cgroup") : NULL,
                 .max_cgroups = 100,
         };
 
-        assert_int_equal(identify_new(&machine.identify, &config), 0);
+        assert_int_equal(identity_new(&machine.identity, &config), 0);
         return machine;
 }
 
@@ -60,7 +60,7 @@ static void check_start(struct machine *machine, uint64_t cgroup_id, uint32_t pi
         struct process_row row = { .pid = pid };
         struct unit unit;
 
-        identify_unit(machine->identify, &key, &row, &unit);
+        identity_unit(machine->identity, &key, &row, &unit);
         assert_string_equal(unit.name, name);
         assert_int_equal(unit.uid, uid);
 }
@@ -74,18 +74,18 @@ static void a_cgroup_is_named_without_asking_its_process(void **state) {
         uint64_t id = cgroup_make(&machine, "/user.slice/user-7.slice/user@7.service/app.slice/x.service");
 
         check(&machine, id, 0, "x.service", 7);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 static void a_service_that_is_gone_is_still_named(void **state) {
         struct machine machine = machine_open(*state, true);
         uint64_t id = cgroup_make(&machine, "/short.service");
 
-        identify_follow(machine.identify);
+        identity_follow(machine.identity);
         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/short.service")), 0);
-        identify_follow(machine.identify);
+        identity_follow(machine.identity);
         check(&machine, id, 0, "short.service", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 /* Its process ended while no daemon ran: the next one knows the name from the one before. */
@@ -97,25 +97,25 @@ static void a_service_that_went_between_two_daemons_is_still_named(void **state)
         FILE *file = tmpfile();
 
         assert_non_null(file);
-        identify_follow(machine.identify);
+        identity_follow(machine.identity);
         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/early.service")), 0);
-        identify_follow(machine.identify);
+        identity_follow(machine.identity);
         for (unsigned i = 0; i < 3; i++) { /* each daemon hands on what it got, though it may not live for long */
                 rewind(file);
-                assert_int_equal(identify_keep(machine.identify, file), 0);
-                identify_free(machine.identify);
+                assert_int_equal(identity_keep(machine.identity, file), 0);
+                identity_free(machine.identity);
                 if (i == 0)
                         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/late.service")), 0);
                 machine = machine_open(*state, true);
                 check(&machine, early, 0, "", UNIT_SYSTEM);
                 check(&machine, late, 0, "", UNIT_SYSTEM);
                 rewind(file);
-                assert_int_equal(identify_restore(machine.identify, file), 0);
+                assert_int_equal(identity_restore(machine.identity, file), 0);
                 check(&machine, early, 0, "early.service", UNIT_SYSTEM);
                 check(&machine, late, 0, "late.service", UNIT_SYSTEM);
                 check(&machine, here, 0, "here.service", UNIT_SYSTEM);
         }
-        identify_free(machine.identify);
+        identity_free(machine.identity);
         fclose(file);
 }
 
@@ -128,25 +128,25 @@ static void kept_names_that_make_no_sense_are_refused(void **state) {
         assert_non_null(file);
         setvbuf(file, NULL, _IONBF, 0); /* each call sees what is in the file now */
         cgroup_make(&machine, "/system.slice/a.service");
-        identify_follow(machine.identify);
-        assert_int_equal(identify_keep(machine.identify, file), 0);
+        identity_follow(machine.identity);
+        assert_int_equal(identity_keep(machine.identity, file), 0);
         size = ftell(file);
         for (long n = size - 1; n >= 0; n--) {
                 assert_int_equal(ftruncate(fileno(file), n), 0);
                 rewind(file);
-                assert_int_equal(identify_restore(machine.identify, file), -ESTALE);
+                assert_int_equal(identity_restore(machine.identity, file), -ESTALE);
         }
         rewind(file);
         fwrite(noise, sizeof noise, 1, file);
         rewind(file);
-        assert_int_equal(identify_restore(machine.identify, file), -ESTALE);
-        identify_free(machine.identify);
+        assert_int_equal(identity_restore(machine.identity, file), -ESTALE);
+        identity_free(machine.identity);
         machine = machine_open(*state, false);
         rewind(file);
-        assert_int_equal(identify_keep(machine.identify, file), 0);
+        assert_int_equal(identity_keep(machine.identity, file), 0);
         rewind(file);
-        assert_int_equal(identify_restore(machine.identify, file), 0);
-        identify_free(machine.identify);
+        assert_int_equal(identity_restore(machine.identity, file), 0);
+        identity_free(machine.identity);
         fclose(file);
 }
 
@@ -157,7 +157,7 @@ static void on_version_1_systemds_own_hierarchy_counts(void **state) {
         check(&machine, 1, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 0, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 1, 43, "", UNIT_SYSTEM); /* gone */
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 /* Below a cgroup of their own, users make what names they like. */
@@ -177,7 +177,7 @@ static void a_path_that_looks_like_a_hierarchy_is_only_a_path(void **state) {
         check(&machine, 4711, 42, "", UNIT_SYSTEM);
         process_make(&machine, 42, "1:name=systemd:/sshd.service"); /* the rest did not fit */
         check(&machine, 1, 42, "", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 static void without_any_cgroup2_the_process_is_asked(void **state) {
@@ -186,9 +186,9 @@ static void without_any_cgroup2_the_process_is_asked(void **state) {
         process_make(&machine, 42, "1:name=systemd:/system.slice/cron.service\n0::/system.slice/v2.service\n");
         check(&machine, 1, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 4711, 42, "v2.service", UNIT_SYSTEM);
-        assert_int_equal(identify_fd(machine.identify), -1);
-        identify_follow(machine.identify);
-        identify_free(machine.identify);
+        assert_int_equal(identity_fd(machine.identity), -1);
+        identity_follow(machine.identity);
+        identity_free(machine.identity);
 }
 
 static void a_pid_that_was_used_again_is_not_asked(void **state) {
@@ -197,7 +197,7 @@ static void a_pid_that_was_used_again_is_not_asked(void **state) {
         process_make(&machine, 42, "1:name=systemd:/system.slice/cron.service\n0::/\n");
         check_start(&machine, 1, 42, START_NSEC + 5000000, "cron.service", UNIT_SYSTEM);
         check_start(&machine, 1, 42, START_NSEC + 50000000, "", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 static void the_root_of_a_version_2_tree_is_outside_every_unit(void **state) {
@@ -207,7 +207,7 @@ static void the_root_of_a_version_2_tree_is_outside_every_unit(void **state) {
         process_make(&machine, 42, "0::/\n");
         assert_int_equal(stat(tree_path(machine.tree, "cgroup"), &st), 0);
         check(&machine, st.st_ino, 42, "", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 static void a_cgroup_that_nobody_can_name_is_no_unit_unless_its_process_stands_there(void **state) {
@@ -217,7 +217,7 @@ static void a_cgroup_that_nobody_can_name_is_no_unit_unless_its_process_stands_t
         process_make(&machine, 42, "0::/other.service\n");
         check(&machine, id + 100000, 42, "", UNIT_SYSTEM); /* it has moved on since */
         check(&machine, id, 42, "other.service", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 static void strange_contents_of_proc_do_no_harm(void **state) {
@@ -240,7 +240,7 @@ static void strange_contents_of_proc_do_no_harm(void **state) {
         process_make(&machine, 43, "1:name=systemd:/system.slice/cron.service\n");
         tree_file(machine.tree, "proc/43/stat", "43 (x");
         check(&machine, 1, 43, "", UNIT_SYSTEM);
-        identify_free(machine.identify);
+        identity_free(machine.identity);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/aggregate-private.h"
-#include "daemon/identify.h"
+#include "daemon/totals/totals-private.h"
+#include "daemon/identity/identity.h"
 #include "daemon/keep.h"
 
 #include "tests/unit/scene.h"
@@ -81,15 +81,15 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
 
 struct manager {
         int socket;
-        struct identify *identify;
+        struct identity *identity;
         struct scene scene;
-        struct aggregate_config config;
+        struct totals_config config;
         struct keep keep; /* what the next daemon is passed */
 };
 
 static int manager_setup(void **state) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
-        struct identify_config identify = { .proc = "/proc" };
+        struct identity_config identity = { .proc = "/proc" };
         struct manager *m = calloc(1, sizeof *m);
         char name[64];
 
@@ -100,10 +100,10 @@ static int manager_setup(void **state) {
         assert_int_equal(bind(m->socket, (struct sockaddr *) &address,
                               (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
         setenv("NOTIFY_SOCKET", name, 1);
-        assert_int_equal(identify_new(&m->identify, &identify), 0);
+        assert_int_equal(identity_new(&m->identity, &identity), 0);
         scene_init(&m->scene);
-        m->config = (struct aggregate_config) { .max_processes = 100, .max_services = 100,
-                                                .identify = scene_identify, .userdata = &m->scene };
+        m->config = (struct totals_config) { .max_processes = 100, .max_services = 100,
+                                                .identity = scene_identify, .userdata = &m->scene };
         writes_left = 0;
         generation = 1;
         n_numbers = 0;
@@ -116,7 +116,7 @@ static int manager_teardown(void **state) {
 
         keep_close(&m->keep);
         scene_done(&m->scene);
-        identify_free(m->identify);
+        identity_free(m->identity);
         close(m->socket);
         unsetenv("NOTIFY_SOCKET");
         free(m);
@@ -149,26 +149,26 @@ static bool receive(struct manager *m, char text[static 256]) {
         return true;
 }
 
-static void save(struct manager *m, struct keeper *keeper, struct aggregate *aggregate, int64_t bytes) {
+static void save(struct manager *m, struct keeper *keeper, struct totals *totals, int64_t bytes) {
         scene_next(&m->scene, SCENE_SECOND);
         scene_row(&m->scene, 7, 1, bytes);
-        aggregate_update(aggregate, &m->scene.sample, (uint64_t) bytes);
-        assert_int_equal(keeper_save(keeper, NULL, aggregate, m->identify, (uint64_t) bytes), 0);
+        totals_update(totals, &m->scene.sample, (uint64_t) bytes);
+        assert_int_equal(keeper_save(keeper, NULL, totals, m->identity, (uint64_t) bytes), 0);
 }
 
 /* Saves what a process had moved by then, up to a number; in the last save the daemon is killed at a write. */
 static bool run_daemon(struct manager *m, int64_t from, int64_t to, unsigned killed_at) {
-        struct aggregate *aggregate;
+        struct totals *totals;
         struct keeper *keeper;
         pid_t pid = fork();
         int status;
 
         if (pid == 0) {
-                if (keeper_new(&keeper, &m->keep) < 0 || aggregate_new(&aggregate, &m->config) < 0)
+                if (keeper_new(&keeper, &m->keep) < 0 || totals_new(&totals, &m->config) < 0)
                         _exit(EXIT_FAILURE);
                 for (int64_t i = from; i <= to; i++) {
                         writes_left = i == to ? killed_at : 0;
-                        save(m, keeper, aggregate, i);
+                        save(m, keeper, totals, i);
                 }
                 _exit(EXIT_SUCCESS);
         }
@@ -178,8 +178,8 @@ static bool run_daemon(struct manager *m, int64_t from, int64_t to, unsigned kil
 }
 
 static uint64_t kept_bytes(struct manager *m) {
-        struct aggregate_result result;
-        struct aggregate *aggregate;
+        struct totals_result result;
+        struct totals *totals;
         uint64_t bytes;
         char text[256];
 
@@ -191,11 +191,11 @@ static uint64_t kept_bytes(struct manager *m) {
                 (void) fflush(m->keep.files[i]); /* what was read from it before is old */
         keep_open(&m->keep);
         assert_non_null(m->keep.state);
-        assert_int_equal(aggregate_restore(&aggregate, &m->config, m->keep.state), 0);
-        aggregate_get(aggregate, &result);
+        assert_int_equal(totals_restore(&totals, &m->config, m->keep.state), 0);
+        totals_get(totals, &result);
         bytes = result.host->counters[0];
         assert_int_equal(bytes, m->keep.sequence);
-        aggregate_free(aggregate);
+        totals_free(totals);
         return bytes;
 }
 
@@ -237,21 +237,21 @@ static void objects_are_stored_before_and_removed_after_they_are_in_force(void *
                                               "FDSTOREREMOVE=1\nFDNAME=socktally-kernel-1", NULL };
         static const char *const none[] = { NULL };
         struct manager *m = *state;
-        struct aggregate *aggregate;
+        struct totals *totals;
         struct keeper *keeper;
 
         assert_int_equal(keeper_new(&keeper, &m->keep), 0);
-        assert_int_equal(aggregate_new(&aggregate, &m->config), 0);
+        assert_int_equal(totals_new(&totals, &m->config), 0);
         numbers[0] = 1;
         numbers[1] = UINT64_C(0x20000000a);
         n_numbers = 2;
-        save(m, keeper, aggregate, 1);
+        save(m, keeper, totals, 1);
         assert_messages(m, first);
-        save(m, keeper, aggregate, 2);
+        save(m, keeper, totals, 2);
         assert_messages(m, none);
         numbers[0] = 3;
         generation++;
-        save(m, keeper, aggregate, 3);
+        save(m, keeper, totals, 3);
         assert_messages(m, second);
         assert_int_equal(kept_bytes(m), 3);
         assert_true(m->keep.has_kernel);
@@ -260,37 +260,37 @@ static void objects_are_stored_before_and_removed_after_they_are_in_force(void *
         /* The next daemon has other ones, and removes what it was passed when its own are in force. */
         assert_int_equal(keeper_new(&keeper, &m->keep), 0);
         n_numbers = 0;
-        save(m, keeper, aggregate, 4);
+        save(m, keeper, totals, 4);
         assert_int_equal(kept_bytes(m), 4);
         assert_false(m->keep.has_kernel);
         keeper_free(keeper);
-        aggregate_free(aggregate);
+        totals_free(totals);
 }
 
 /* The daemon before saw the end of a process, kept the totals, took the row out of the kernel and was killed. */
 static void a_row_that_left_the_kernel_after_a_save_is_over(void **state) {
         struct manager *m = *state;
-        struct aggregate *aggregate;
+        struct totals *totals;
         FILE *file = tmpfile();
 
         assert_non_null(file);
-        assert_int_equal(aggregate_new(&aggregate, &m->config), 0);
+        assert_int_equal(totals_new(&totals, &m->config), 0);
         scene_next(&m->scene, SCENE_SECOND);
         scene_row(&m->scene, 7, 1, 100)->row.exited = 1;
         scene_row(&m->scene, 8, 1, 5);
-        aggregate_update(aggregate, &m->scene.sample, 1);
-        assert_int_equal(aggregate_keep(aggregate, file), 0);
-        aggregate_free(aggregate);
+        totals_update(totals, &m->scene.sample, 1);
+        assert_int_equal(totals_keep(totals, file), 0);
+        totals_free(totals);
         rewind(file);
-        assert_int_equal(aggregate_restore(&aggregate, &m->config, file), 0);
+        assert_int_equal(totals_restore(&totals, &m->config, file), 0);
         fclose(file);
-        assert_int_equal(aggregate->parts.n_used, 2);
+        assert_int_equal(totals->cursors.n_used, 2);
         scene_next(&m->scene, SCENE_SECOND);
         scene_row(&m->scene, 8, 1, 6);
-        aggregate_update(aggregate, &m->scene.sample, 2);
-        assert_int_equal(aggregate->parts.n_used, 1);
-        assert_int_equal(aggregate->host.counters[0], 106);
-        aggregate_free(aggregate);
+        totals_update(totals, &m->scene.sample, 2);
+        assert_int_equal(totals->cursors.n_used, 1);
+        assert_int_equal(totals->host.counters[0], 106);
+        totals_free(totals);
 }
 
 int main(void) {

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/aggregate.h"
-#include "daemon/missed.h"
+#include "daemon/totals/totals.h"
+#include "daemon/totals/missed.h"
 #include "tests/unit/scene.h"
 
 #define MINUTE UINT64_C(60000000)
@@ -64,49 +64,49 @@ static void the_total_goes_on_with_another_collector(void **state) {
 }
 
 /* The next process of the daemon goes on from the bytes that the one before left. */
-static struct aggregate *restart(struct aggregate *aggregate, struct scene *scene, bool has_programs) {
-        struct aggregate_config config = { 100, 100, .identify = scene_identify, .userdata = scene };
-        struct aggregate *restored;
+static struct totals *restart(struct totals *totals, struct scene *scene, bool has_programs) {
+        struct totals_config config = { 100, 100, .identity = scene_identify, .userdata = scene };
+        struct totals *restored;
         FILE *file = tmpfile();
 
-        assert_int_equal(aggregate_keep(aggregate, file), 0);
+        assert_int_equal(totals_keep(totals, file), 0);
         rewind(file);
-        assert_int_equal(aggregate_restore(&restored, &config, file), 0);
+        assert_int_equal(totals_restore(&restored, &config, file), 0);
         fclose(file);
-        aggregate_free(aggregate);
+        totals_free(totals);
         if (!has_programs)
-                aggregate_forget_rows(restored);
+                totals_forget_rows(restored);
         return restored;
 }
 
 /* What there is to publish of it then. */
-static struct missed update(struct aggregate *aggregate, struct scene *scene, uint64_t tx, uint64_t rx) {
-        struct aggregate_result result;
+static struct missed update(struct totals *totals, struct scene *scene, uint64_t tx, uint64_t rx) {
+        struct totals_result result;
 
         scene->sample.missed[0] = tx;
         scene->sample.missed[1] = rx;
-        aggregate_update(aggregate, &scene->sample, 1);
-        aggregate_get(aggregate, &result);
+        totals_update(totals, &scene->sample, 1);
+        totals_get(totals, &result);
         return *result.missed;
 }
 
 static void it_is_kept_with_the_totals(void **state) {
-        struct aggregate_config config = { 100, 100, .identify = scene_identify };
-        struct aggregate *aggregate;
+        struct totals_config config = { 100, 100, .identity = scene_identify };
+        struct totals *totals;
         struct scene scene = { 0 };
         struct missed seen;
 
         scene_init(&scene);
         config.userdata = &scene;
-        assert_int_equal(aggregate_new(&aggregate, &config), 0);
-        (void) update(aggregate, &scene, 10, 4);
-        aggregate = restart(aggregate, &scene, true);
-        seen = update(aggregate, &scene, 11, 4); /* the same programs went on */
+        assert_int_equal(totals_new(&totals, &config), 0);
+        (void) update(totals, &scene, 10, 4);
+        totals = restart(totals, &scene, true);
+        seen = update(totals, &scene, 11, 4); /* the same programs went on */
         expect(&seen, 11, 4, 1, 0);
-        aggregate = restart(aggregate, &scene, false);
-        seen = update(aggregate, &scene, 0, 2); /* others begin at 0 */
+        totals = restart(totals, &scene, false);
+        seen = update(totals, &scene, 0, 2); /* others begin at 0 */
         expect(&seen, 11, 6, 0, 2);
-        aggregate_free(aggregate);
+        totals_free(totals);
         scene_done(&scene);
 }
 

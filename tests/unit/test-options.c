@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/options.h"
+#include "daemon/control/options.h"
 
 static void assert_same(const struct settings *a, const struct settings *b) {
         assert_memory_equal(a, b, offsetof(struct settings, max_services) + sizeof a->max_services);

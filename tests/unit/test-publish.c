@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/publish.h"
+#include "daemon/publish/publication.h"
 #include "libclient/socktally.h"
 #include "tests/unit/scene.h"
 #include "tests/unit/tree.h"
@@ -20,7 +20,7 @@
 struct stage {
         struct tree *tree;
         struct scene scene;
-        struct aggregate *aggregate;
+        struct totals *totals;
         struct publish *publish;
         struct socktally *full, *public;
         unsigned replaced;
@@ -42,7 +42,7 @@ static int teardown(void **state) {
         socktally_close(stage->full);
         socktally_close(stage->public);
         publish_free(stage->publish);
-        aggregate_free(stage->aggregate);
+        totals_free(stage->totals);
         scene_done(&stage->scene);
         tree_teardown((void **) &stage->tree);
         free(stage);
@@ -50,10 +50,10 @@ static int teardown(void **state) {
 }
 
 static void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        struct aggregate_config aggregate = {
+        struct totals_config totals = {
                 .max_processes = max_processes,
                 .max_services = max_services,
-                .identify = scene_identify,
+                .identity = scene_identify,
                 .userdata = &stage->scene,
         };
         struct publish_config publish = {
@@ -64,7 +64,7 @@ static void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max
                 .max_services = max_services,
         };
 
-        assert_int_equal(aggregate_new(&stage->aggregate, &aggregate), 0);
+        assert_int_equal(totals_new(&stage->totals, &totals), 0);
         assert_int_equal(publish_new(&stage->publish, &publish), 0);
 }
 
@@ -77,9 +77,9 @@ static void step(struct stage *stage) {
         };
         uint64_t sequence = publish_next(stage->publish);
 
-        aggregate_update(stage->aggregate, &stage->scene.sample, sequence);
-        stage->fit_outcome = publish_fit(stage->publish, stage->aggregate);
-        assert_int_equal(publish_write(stage->publish, stage->aggregate, &facts, &stage->replaced), 0);
+        totals_update(stage->totals, &stage->scene.sample, sequence);
+        stage->fit_outcome = publish_fit(stage->publish, stage->totals);
+        assert_int_equal(publish_write(stage->publish, stage->totals, &facts, &stage->replaced), 0);
         assert_int_equal(publish_next(stage->publish), sequence + 1);
 }
 
@@ -341,9 +341,9 @@ static void without_a_directory_it_is_an_error_until_there_is_one(void **state) 
         stage_open(stage, 100, 100);
         assert_int_equal(rmdir(stage->tree->path), 0);
         scene_row(&stage->scene, 1, 1, 10);
-        aggregate_update(stage->aggregate, &stage->scene.sample, 1);
-        assert_int_equal(publish_fit(stage->publish, stage->aggregate), -ENOENT);
-        assert_true(publish_write(stage->publish, stage->aggregate, &facts, &replaced) < 0);
+        totals_update(stage->totals, &stage->scene.sample, 1);
+        assert_int_equal(publish_fit(stage->publish, stage->totals), -ENOENT);
+        assert_true(publish_write(stage->publish, stage->totals, &facts, &replaced) < 0);
         assert_int_equal(replaced, 0);
         assert_int_equal(publish_fd(stage->publish, PUBLISH_FULL), -1);
         assert_int_equal(mkdir(stage->tree->path, 0755), 0);
@@ -414,8 +414,8 @@ static void more_rows_than_there_is_room_for_are_not_written(void **state) {
                 scene_next(&stage->scene, SCENE_SECOND);
                 for (uint32_t pid = 1; pid <= cases[i].n_pids; pid++)
                         scene_row(&stage->scene, pid, pid % cases[i].n_units, 10);
-                aggregate_update(stage->aggregate, &stage->scene.sample, sequence);
-                assert_int_equal(publish_write(stage->publish, stage->aggregate, &facts, &replaced), -ENOBUFS);
+                totals_update(stage->totals, &stage->scene.sample, sequence);
+                assert_int_equal(publish_write(stage->publish, stage->totals, &facts, &replaced), -ENOBUFS);
                 assert_int_equal(replaced, 0);
                 assert_int_equal(publish_next(stage->publish), sequence);
                 assert_int_equal(socktally_refresh(stage->full), SOCKTALLY_UNCHANGED);

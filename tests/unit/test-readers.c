@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/readers.h"
+#include "daemon/publish/readers.h"
 #include "libclient/frame.h"
 #include "libclient/handshake.h"
 #include "libclient/socktally.h"

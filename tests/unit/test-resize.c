@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/counters.h"
+#include "daemon/totals/counters.h"
 #include "libclient/socktally.h"
 #include "tests/unit/scene.h"
 
@@ -21,9 +21,9 @@
 
 struct stage {
         struct scene scene;
-        struct aggregate *aggregate;
-        struct aggregate *twin; /* NULL, or one that lives through the same but always keeps services */
-        struct aggregate_result result;
+        struct totals *totals;
+        struct totals *twin; /* NULL, or one that lives through the same but always keeps services */
+        struct totals_result result;
         uint64_t sequence;
         uint64_t seen_processes[MAX_PIDS], seen_services[N_UNITS + 1]; /* largest ever */
         bool is_gone[MAX_PIDS];
@@ -40,27 +40,27 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
 
         stage->n_asked++;
         if (pid == 0)
-                return true; /* as identify_is_alive() says */
+                return true; /* as identity_is_alive() says */
         assert_int_equal(start_time, pid * UINT64_C(1000));
         return !stage->is_gone[pid];
 }
 
-static struct aggregate_config config_of(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        return (struct aggregate_config) {
+static struct totals_config config_of(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+        return (struct totals_config) {
                 .max_processes = max_processes + N_PROCESS_SPECIALS,
                 .max_services = max_services + N_SERVICE_SPECIALS,
-                .identify = identify,
+                .identity = identify,
                 .is_alive = is_alive,
                 .userdata = stage,
         };
 }
 
 static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_twin) {
-        struct aggregate_config config = config_of(stage, max_processes, max_services);
+        struct totals_config config = config_of(stage, max_processes, max_services);
 
-        assert_int_equal(aggregate_new(&stage->aggregate, &config), 0);
+        assert_int_equal(totals_new(&stage->totals, &config), 0);
         if (has_twin)
-                assert_int_equal(aggregate_new(&stage->twin, &config), 0);
+                assert_int_equal(totals_new(&stage->twin, &config), 0);
 }
 
 static int setup(void **state) {
@@ -74,14 +74,14 @@ static int setup(void **state) {
 static int teardown(void **state) {
         struct stage *stage = *state;
 
-        aggregate_free(stage->aggregate);
-        aggregate_free(stage->twin);
+        totals_free(stage->totals);
+        totals_free(stage->twin);
         scene_done(&stage->scene);
         free(stage);
         return 0;
 }
 
-static void check_sums(const struct aggregate_result *r) {
+static void check_sums(const struct totals_result *r) {
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
                 uint64_t processes = 0, services = 0;
 
@@ -104,11 +104,11 @@ static void check_backwards(uint64_t *seen, uint64_t value) {
 
 /* Gauges come with the next sample. */
 static void check_twin(const struct stage *stage) {
-        struct aggregate_result twin;
+        struct totals_result twin;
 
         if (!stage->twin || !stage->result.has_services)
                 return;
-        aggregate_get(stage->twin, &twin);
+        totals_get(stage->twin, &twin);
         assert_int_equal(stage->result.n_services, twin.n_services);
         for (uint32_t i = 0; i < twin.n_services; i++) {
                 assert_string_equal(stage->result.services[i].service, twin.services[i].service);
@@ -120,10 +120,10 @@ static void check_twin(const struct stage *stage) {
 }
 
 static void check(struct stage *stage) {
-        const struct aggregate_result *r = &stage->result;
+        const struct totals_result *r = &stage->result;
         uint64_t n_used = 0, n_members = 0;
 
-        aggregate_get(stage->aggregate, &stage->result);
+        totals_get(stage->totals, &stage->result);
         check_sums(r);
         for (uint32_t i = 0; i < r->n_slots; i++) {
                 n_used += r->processes[i].is_used;
@@ -144,18 +144,18 @@ static void check(struct stage *stage) {
 }
 
 static void step(struct stage *stage) {
-        aggregate_update(stage->aggregate, &stage->scene.sample, ++stage->sequence);
+        totals_update(stage->totals, &stage->scene.sample, ++stage->sequence);
         if (stage->twin)
-                aggregate_update(stage->twin, &stage->scene.sample, stage->sequence);
+                totals_update(stage->twin, &stage->scene.sample, stage->sequence);
         check(stage);
         scene_next(&stage->scene, SECOND);
 }
 
 static void resize(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        assert_int_equal(aggregate_resize(stage->aggregate, max_processes + N_PROCESS_SPECIALS,
+        assert_int_equal(totals_resize(stage->totals, max_processes + N_PROCESS_SPECIALS,
                                           max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
         if (stage->twin)
-                assert_int_equal(aggregate_resize(stage->twin, max_processes + N_PROCESS_SPECIALS,
+                assert_int_equal(totals_resize(stage->twin, max_processes + N_PROCESS_SPECIALS,
                                                   max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
         check(stage);
         assert_true(stage->result.n_processes <= max_processes + N_PROCESS_SPECIALS);
@@ -391,14 +391,14 @@ static uint64_t unit_bytes(const struct stage *stage, const char *name) {
 
 /* As by a process that ends and one that begins. */
 static void keep_and_restore(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        struct aggregate_config config = config_of(stage, max_processes, max_services);
+        struct totals_config config = config_of(stage, max_processes, max_services);
         FILE *file = tmpfile();
 
         assert_non_null(file);
-        assert_int_equal(aggregate_keep(stage->aggregate, file), 0);
-        aggregate_free(stage->aggregate);
+        assert_int_equal(totals_keep(stage->totals, file), 0);
+        totals_free(stage->totals);
         rewind(file);
-        assert_int_equal(aggregate_restore(&stage->aggregate, &config, file), 0);
+        assert_int_equal(totals_restore(&stage->totals, &config, file), 0);
         fclose(file);
 }
 
@@ -484,7 +484,7 @@ static void run_for_long(struct stage *stage, bool has_twin) {
                 if (is_replaced)
                         resize(stage, 16 + (uint32_t) rand() % 300, 1 + (uint32_t) rand() % 20);
                 if (has_twin && rand() % 7 == 0)
-                        aggregate_set_services(stage->aggregate, rand() % 2, stage->sequence + 1);
+                        totals_set_services(stage->totals, rand() % 2, stage->sequence + 1);
                 for (unsigned j = 0; j < 200; j++)
                         act(stage, &actors[j], &next_pid, &exact, is_replaced);
                 step(stage);
@@ -510,7 +510,7 @@ static void services_that_were_not_kept_have_all_that_was_moved_when_they_are_ke
         struct stage *stage = *state;
 
         run_for_long(stage, true);
-        aggregate_set_services(stage->aggregate, true, stage->sequence + 1);
+        totals_set_services(stage->totals, true, stage->sequence + 1);
         check(stage);
 }
 

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/frame.h"
 #include "libclient/socktally.h"
 #include "tests/unit/pattern.h"

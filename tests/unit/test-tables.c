@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The three tables that the aggregate is made of, each beside what it promises in its header. */
+/* The three tables that the totals are made of, each beside what it promises in its header. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,55 +9,55 @@
 
 #include <cmocka.h>
 
-#include "daemon/counters.h"
-#include "daemon/parts.h"
-#include "daemon/processes.h"
-#include "daemon/services.h"
+#include "daemon/totals/counters.h"
+#include "daemon/totals/cursors.h"
+#include "daemon/totals/processes.h"
+#include "daemon/totals/services.h"
 #include "libclient/socktally.h"
 
 static struct process_key key_of(uint32_t i) {
         return (struct process_key) { .tgid = i, .start_time = i * UINT64_C(77), .cgroup_id = i % 5 };
 }
 
-static void parts_are_found_by_their_whole_key(void **state) {
-        struct parts parts = PARTS_NULL;
+static void cursors_are_found_by_their_whole_key(void **state) {
+        struct cursors cursors = PARTS_NULL;
         struct process_key key;
-        struct part *part;
+        struct cursor *cursor;
 
         for (uint32_t i = 0; i < 1000; i++) {
                 key = key_of(i);
-                assert_int_equal(parts_add(&parts, &key, &part), 0);
-                part->process = i;
+                assert_int_equal(cursors_add(&cursors, &key, &cursor), 0);
+                cursor->process = i;
         }
         for (uint32_t i = 0; i < 1000; i += 2) {
                 key = key_of(i);
-                parts_remove(&parts, parts_find(&parts, &key));
+                cursors_remove(&cursors, cursors_find(&cursors, &key));
         }
         for (uint32_t i = 0; i < 1000; i++) {
                 key = key_of(i);
-                part = parts_find(&parts, &key);
-                assert_true(i % 2 ? part && part->process == i : !part);
+                cursor = cursors_find(&cursors, &key);
+                assert_true(i % 2 ? cursor && cursor->process == i : !cursor);
         }
         key.cgroup_id++;
-        assert_null(parts_find(&parts, &key));
-        assert_int_equal(parts.n_used, 500);
-        parts_done(&parts);
+        assert_null(cursors_find(&cursors, &key));
+        assert_int_equal(cursors.n_used, 500);
+        cursors_done(&cursors);
 }
 
 static void a_parts_place_is_used_again(void **state) {
-        struct parts parts = PARTS_NULL;
-        struct part *part;
+        struct cursors cursors = PARTS_NULL;
+        struct cursor *cursor;
 
         for (uint32_t i = 0; i < 10000; i++) {
                 struct process_key key = key_of(i);
 
-                assert_int_equal(parts_add(&parts, &key, &part), 0);
-                assert_null(part->taken[0] ? part : NULL);
-                part->taken[0] = 1;
-                parts_remove(&parts, part);
+                assert_int_equal(cursors_add(&cursors, &key, &cursor), 0);
+                assert_null(cursor->taken[0] ? cursor : NULL);
+                cursor->taken[0] = 1;
+                cursors_remove(&cursors, cursor);
         }
-        assert_int_equal(parts.n_slots, 1);
-        parts_done(&parts);
+        assert_int_equal(cursors.n_slots, 1);
+        cursors_done(&cursors);
 }
 
 static void processes_are_found_by_pid_and_start(void **state) {
@@ -227,7 +227,7 @@ static void counters_add_up_and_gauges_do_not(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(parts_are_found_by_their_whole_key),
+                cmocka_unit_test(cursors_are_found_by_their_whole_key),
                 cmocka_unit_test(a_parts_place_is_used_again),
                 cmocka_unit_test(processes_are_found_by_pid_and_start),
                 cmocka_unit_test(there_are_never_more_processes_than_allowed),

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/timespan.h"
+#include "daemon/control/timespan.h"
 
 static void each_form_means_what_systemd_says(void **state) {
         static const struct {

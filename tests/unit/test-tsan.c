@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 #include "libclient/socktally.h"
 #include "tests/unit/pattern.h"
 
@@ -48,7 +48,7 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
         struct stat st;
         void *result;
 
-        /* The page that is mapped once more at a fixed place is for the kernel alone (daemon/death.c). */
+        /* The page that is mapped once more at a fixed place is for the kernel alone (daemon/publish/death.c). */
         if (!(flags & MAP_SHARED) || (flags & MAP_FIXED) || fstat(fd, &st) < 0)
                 return __real_mmap(address, size, protection, flags, fd, offset);
         pthread_mutex_lock(&shared.lock);

@@ -28,7 +28,7 @@ build() {
         shift
         $CC -std=gnu11 -O1 -g -fsanitize=thread -Wno-tsan -D_GNU_SOURCE -I. -I"$srcdir" "$@" \
                 -Wl,--wrap=mmap,--wrap=munmap -o "$scratch/$program" \
-                "$srcdir"/libclient/*.c "$srcdir/daemon/death.c" "$srcdir/daemon/segment.c" \
+                "$srcdir"/libclient/*.c "$srcdir/daemon/publish/death.c" "$srcdir/daemon/publish/segment.c" \
                 "$srcdir/tests/unit/pattern.c" "$srcdir/tests/unit/test-tsan.c" -pthread >"$scratch/log" 2>&1 && return
         sed 's/^/# /' "$scratch/log"
         echo "Bail out! cannot build $program"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/unit.h"
+#include "daemon/identity/unit.h"
 
 struct expectation {
         const char *path, *name;

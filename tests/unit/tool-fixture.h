@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "daemon/segment.h"
+#include "daemon/publish/segment.h"
 
 #define FIXTURE_STEP_NS UINT64_C(100000000)      /* from one sample to the next */
 #define FIXTURE_INTERVAL_NS UINT64_C(1000000000) /* promised: a fixture that was not run for three of it is stale */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Load mode and modules change while counting goes on. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/collect/collector-private.h"
+
+/* Hooks that are needed come before the programs are told, others go after it. */
+static int reconfigure(struct collect *collect, const struct collect_config *config, char *reason, size_t size) {
+        unsigned wanted = collect_wanted_sets(collect->method, config) & SETS_CALLS;
+        int r;
+
+        if (collect->missing[MODULE_UDP][0])
+                wanted &= ~SET(SET_TRACEPOINT);
+        r = collect_attach_sets(collect, wanted, reason, size);
+        if (r < 0)
+                return r;
+        collect->config = *config;
+        if (config->is_udp_off && collect->attached & SET(SET_UDP_COPIES))
+                copies_end(collect);
+        collect_apply(collect);
+        collect_detach_sets(collect, collect->attached & SETS_CALLS & ~wanted);
+        return 0;
+}
+
+int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
+        struct collect_config config = collect->config;
+
+        config.load_mode = mode;
+        if (collect->skeleton)
+                return reconfigure(collect, &config, ret_reason, size);
+        collect->config = config;
+        return 0;
+}
+
+/* Sockets that were opened while the module was off have no ledger; they get one that starts from now. */
+static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        int r;
+
+        /* What is noted of sockets that no walk reaches says nothing of what they moved meanwhile. */
+        if (is_tcp)
+                memset(bss->births, 0, sizeof(bss->births));
+        bss->is_scanned = false;
+        *(is_tcp ? &bss->is_forgetting_tcp : &bss->is_forgetting_others) = true;
+        r = collect_walk(collect, "scan_files");
+        if (r == 0)
+                r = collect_walk(collect, "fold_tcp");
+        bss->is_forgetting_tcp = bss->is_forgetting_others = false;
+        bss->is_scanned = true;
+        collect_note_inodes(collect);
+        return r;
+}
+
+/* A pass before the switch: what was moved until now is charged when the module goes off, dropped when it comes on. */
+int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+        struct collect_config config = collect->config;
+        bool *is_off = strcmp(module, "tcp") == 0 ? &config.is_tcp_off :
+                       strcmp(module, "udp") == 0 ? &config.is_udp_off : NULL;
+        int r;
+
+        if (!is_off)
+                return collect_say(ret_reason, size, -ENOENT, module, "");
+        if (*is_off == !is_on)
+                return 0;
+        *is_off = !is_on;
+        if (!collect->skeleton) {
+                collect->config = config;
+                return 0;
+        }
+        r = collect_fold(collect);
+        if (r == 0 && is_on)
+                r = find_unknown_sockets(collect, is_off == &config.is_tcp_off);
+        if (r < 0)
+                return collect_say(ret_reason, size, r, "cannot walk the sockets", "");
+        return reconfigure(collect, &config, ret_reason, size);
+}

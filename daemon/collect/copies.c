@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Calls that the kernel skipped the programs for (bpf/copies.bpf.h): how many there were, and the copies that stand in
+ * for what is skipped. Copies are loaded when the first call was missed, attached while calls are missed, and detached
+ * when that has been quiet for a while, so that nobody pays for them who loses nothing.
+ *
+ * What is missed is known from two counters: how often the kernel skipped the program that counts what it sees, and how
+ * often a later copy stood in. By trampoline that program is another one while copies count. By tracepoint the calls
+ * are those of all address families, so it is an upper bound for inet sockets.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "daemon/collect/collector-private.h"
+
+#define QUIET_READS 30 /* without a miss, before the copies go; and while they are going */
+#define READS 10       /* of two counters that move */
+#define LOAD_MSEC 2000 /* in one read */
+
+/* How often the kernel skipped programs since they were loaded, by direction. */
+struct misses {
+        uint64_t alone[2];    /* those of which there are no copies */
+        uint64_t original[2]; /* those that count while no copies do ... */
+        uint64_t first[2];    /* ... and those that count while copies do; by tracepoint they are the same */
+};
+
+static bool is_sender(const struct hook *hook) {
+        return strstr(hook->program, "send") || strstr(hook->program, "append");
+}
+
+/* With the release hook, which the kernel never skips, a socket's bytes are charged whatever else is skipped. */
+static bool is_loss(const struct collect *collect, const struct hook *hook) {
+        if (SET(hook->set) & (SETS_CALLS | SETS_COPIES))
+                return true;
+        return hook->set == SET_TCP_LIFE && collect->skeleton->data->switches & SWITCH_UNSEEN_RELEASE;
+}
+
+static void read_misses(const struct collect *collect, struct misses *ret_misses) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        memset(ret_misses, 0, sizeof(*ret_misses));
+        for (size_t i = 0; i < n; i++) {
+                struct bpf_prog_info info = { 0 };
+                __u32 size = sizeof(info);
+                int dir = is_sender(&hooks[i]) ? 0 : 1;
+
+                if (collect->programs[i] < 0 || !is_loss(collect, &hooks[i]) ||
+                    bpf_obj_get_info_by_fd(collect->programs[i], &info, &size) < 0)
+                        continue;
+                if (hooks[i].set == SET_TCP_LIFE) /* a connection has both directions */
+                        ret_misses->alone[!dir] += info.recursion_misses;
+                if (hooks[i].copy == 0)
+                        ret_misses->alone[dir] += info.recursion_misses;
+                else if (SET(hooks[i].set) & SETS_CALLS)
+                        ret_misses->original[dir] += info.recursion_misses;
+                if (hooks[i].copy == 1)
+                        ret_misses->first[dir] += info.recursion_misses;
+        }
+}
+
+/* Of the programs that have copies, those whose misses are calls that nobody has counted yet. */
+static const uint64_t *deciding(const struct misses *misses, uint64_t copies) {
+        return copies == SWITCH_COPIES ? misses->first : misses->original;
+}
+
+static unsigned sets_of_copies(const struct collect *collect) {
+        return collect->method == ATTACH_TRACEPOINT ? SET(SET_COPIES) : SET(SET_UDP_COPIES);
+}
+
+/* What is missed goes on from where it was. That of the moment of the step may be in it twice. */
+static void step(struct collect *collect, uint64_t copies) {
+        uint64_t former = collect->copies;
+        struct misses before, after;
+
+        read_misses(collect, &before);
+        collect->copies = copies;
+        collect_apply(collect);
+        read_misses(collect, &after);
+        if (collect->method == ATTACH_TRAMPOLINE && (former == SWITCH_COPIES) != (copies == SWITCH_COPIES))
+                for (int dir = 0; dir < 2; dir++)
+                        collect->skeleton->bss->missed_before[dir] +=
+                                deciding(&after, former)[dir] - deciding(&before, copies)[dir];
+        memcpy(collect->skipped, deciding(&after, copies), sizeof(collect->skipped));
+        collect->n_quiet = collect->n_reads = 0;
+}
+
+static int share_maps(const struct collect *collect, const struct socktally_bpf *skeleton) {
+        struct bpf_map *map, *ours;
+
+        bpf_object__for_each_map(map, skeleton->obj) {
+                ours = bpf_object__find_map_by_name(collect->skeleton->obj, bpf_map__name(map));
+                if (!ours || bpf_map__reuse_fd(map, bpf_map__fd(ours)) < 0)
+                        return ours ? -errno : -ENOENT;
+        }
+        return 0;
+}
+
+static int load_copy(struct collect *collect, unsigned sets, size_t number) {
+        struct socktally_bpf *skeleton;
+        int r;
+
+        r = collect_open_object(sets, ~(UINT64_C(1) << number), &skeleton, NULL, 0);
+        if (r < 0)
+                return r;
+        r = share_maps(collect, skeleton);
+        if (r == 0)
+                r = socktally_bpf__load(skeleton);
+        if (r == 0)
+                r = collect_keep_programs(collect, skeleton);
+        socktally_bpf__destroy(skeleton);
+        return r;
+}
+
+static uint64_t now_msec(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+/* A program that was loaded once can be attached at any time. -EAGAIN: the next read goes on, so that publications and
+ * the watchdog do not wait for a slow verifier. */
+static int load_copies(struct collect *collect) {
+        unsigned sets = sets_of_copies(collect);
+        uint64_t begun = now_msec();
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+        int r;
+
+        for (size_t i = 0; i < n; i++) {
+                if (!(sets & SET(hooks[i].set)) || collect->copies_loaded >> i & 1)
+                        continue;
+                if (now_msec() - begun > LOAD_MSEC)
+                        return -EAGAIN;
+                r = load_copy(collect, sets, i);
+                if (r < 0)
+                        return r;
+                collect->copies_loaded |= UINT64_C(1) << i;
+        }
+        return 0;
+}
+
+/* By trampoline there must be something to be a copy of. */
+static bool can_begin(const struct collect *collect) {
+        if (collect->copies_error < 0)
+                return false;
+        if (collect->method == ATTACH_TRACEPOINT)
+                return !collect->lacks_marks;
+        return collect->attached & SET(SET_UDP_CALLS);
+}
+
+static int begin(struct collect *collect) {
+        int r = load_copies(collect);
+
+        if (r == 0)
+                r = collect_attach_sets(collect, sets_of_copies(collect), NULL, 0);
+        if (r < 0)
+                return r;
+        collect->skeleton->bss->copies_epoch++;
+        step(collect, SWITCH_COPIES);
+        return 0;
+}
+
+void copies_end(struct collect *collect) {
+        if (collect->copies == SWITCH_COPIES)
+                step(collect, SWITCH_COPIES | SWITCH_LEAVING);
+        collect_detach_sets(collect, sets_of_copies(collect));
+}
+
+/* No program reads or makes marks now. */
+static void forget_marks(const struct collect *collect) {
+        int fd = bpf_map__fd(collect->skeleton->maps.marks);
+        uint32_t task, next;
+        bool is_last = bpf_map_get_next_key(fd, NULL, &next) < 0;
+
+        while (!is_last) {
+                task = next;
+                is_last = bpf_map_get_next_key(fd, &task, &next) < 0;
+                (void) bpf_map_delete_elem(fd, &task);
+        }
+        collect->skeleton->bss->is_marks_full = false;
+}
+
+void copies_adopt(struct collect *collect) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++)
+                if (SET(hooks[i].set) & SETS_COPIES && collect->programs[i] >= 0)
+                        collect->copies_loaded |= UINT64_C(1) << i;
+        collect->copies = collect->skeleton->data->switches & (SWITCH_COPIES | SWITCH_LEAVING);
+        if (collect->copies == SWITCH_COPIES && !(collect->attached & SETS_COPIES)) /* they went with the daemon */
+                copies_end(collect);
+}
+
+static void read_recovered(const struct collect *collect, uint64_t recovered[2]) {
+        for (int dir = 0; dir < 2; dir++)
+                recovered[dir] = __atomic_load_n(&collect->skeleton->bss->recovered[dir], __ATOMIC_RELAXED);
+}
+
+/* Two counters that move while they are read agree when one of them is the same before and after the other. */
+static void read_both(const struct collect *collect, struct misses *ret_misses, uint64_t recovered[2]) {
+        uint64_t before[2];
+
+        for (int i = 0; i < READS; i++) {
+                read_recovered(collect, before);
+                read_misses(collect, ret_misses);
+                read_recovered(collect, recovered);
+                if (memcmp(before, recovered, sizeof(before)) == 0)
+                        return;
+        }
+}
+
+/* Returns whether there were none of those that copies can recover since the last read. */
+static bool note_misses(struct collect *collect) {
+        const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t recovered[2];
+        struct misses misses;
+        const uint64_t *skipped;
+        bool is_quiet;
+
+        read_both(collect, &misses, recovered);
+        skipped = deciding(&misses, collect->copies);
+        is_quiet = memcmp(skipped, collect->skipped, sizeof(collect->skipped)) == 0;
+        memcpy(collect->skipped, skipped, sizeof(collect->skipped));
+        for (int dir = 0; dir < 2; dir++) {
+                int64_t n = (int64_t) (bss->missed_before[dir] + misses.alone[dir] + skipped[dir] - recovered[dir] +
+                                       bss->unsure[dir] + bss->unmarked[dir]);
+
+                collect->sample.missed[dir] = n > 0 ? (uint64_t) n : 0;
+        }
+        /* On functions of inet alone, and those of steps are not in it twice. */
+        collect->sample.is_missed_exact = collect->method == ATTACH_TRAMPOLINE && bss->copies_epoch == 0;
+        return is_quiet;
+}
+
+void copies_follow(struct collect *collect) {
+        bool is_full = collect->skeleton->bss->is_marks_full, is_quiet = note_misses(collect);
+        int r;
+
+        collect->n_quiet = is_quiet ? collect->n_quiet + 1 : 0;
+        collect->n_reads++;
+        if (collect->copies == SWITCH_COPIES) {
+                if (collect->n_quiet >= QUIET_READS || is_full)
+                        copies_end(collect);
+        } else if (collect->copies && collect->n_reads >= QUIET_READS) {
+                step(collect, 0);
+                forget_marks(collect);
+        } else if (!is_quiet && !is_full && can_begin(collect)) {
+                r = begin(collect);
+                collect->copies_error = r == -EAGAIN || r == -EBUSY ? 0 : r; /* their links are still being dropped */
+        }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_COLLECT_HOOKS_H
+#define SOCKTALLYD_COLLECT_HOOKS_H
+/* The hooks in sets, and their programs. For the collector only. */
+#include "daemon/collect/collector.h"
+
+/* Programs that are attached and detached together. */
+enum hook_set {
+        SET_TCP_LIFE,     /* a TCP socket opens, comes up, ends */
+        SET_PROCESS,      /* a process calls exec, ends */
+        SET_SOCK_CREATE,  /* socket(), control group's hook */
+        SET_SOCK_RELEASE, /* the last close, control group's hook */
+        SET_INET_RELEASE, /* the last close, trampoline */
+        SET_TRACEPOINT,   /* every send and receive has returned */
+        SET_COPIES,       /* the same, for what those were skipped for; while that happens */
+        SET_TCP_CALLS,    /* trampolines of TCP's functions: not in load mode passive */
+        SET_MPTCP_CALLS,  /* of MPTCP's, whose bytes nothing else tells */
+        SET_UDP_CALLS,    /* of UDP's, and of raw and ping sockets */
+        SET_UDP_COPIES,   /* of UDP's, for what those were skipped for; while that happens */
+        SET_FILES,        /* the walks over open files */
+        SET_TCP_WALK,     /* over TCP sockets */
+        SET_UDP_WALK,     /* over UDP sockets */
+        N_HOOK_SETS
+};
+
+#define SET(set) (1U << (set))
+#define SETS_WALKS (SET(SET_FILES) | SET(SET_TCP_WALK) | SET(SET_UDP_WALK))
+#define SETS_CALLS (SET(SET_TRACEPOINT) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS))
+
+#define SETS_COPIES (SET(SET_COPIES) | SET(SET_UDP_COPIES))
+
+#define COLLECT_MAX_HOOKS 64
+
+/* One program, and where it belongs. */
+struct hook {
+        const char *program;
+        enum hook_set set;
+        const char *function; /* trampolines: the kernel function, looked up in BTF */
+        int n_arguments;      /* of that function; ANY_ARGUMENTS: the program takes them as this kernel has them */
+        bool may_be_absent;   /* kernels without the function have nothing to count there */
+        bool is_condition;    /* what the set is for cannot be had without this one */
+        int copy;             /* the number that it has among copies, which run in that order; 0: it has none */
+};
+
+#define ANY_ARGUMENTS 0
+
+size_t collect_hook_table(const struct hook **ret_hooks);
+/* The sets that one method uses: loaded at the start, whether they are attached or not. */
+unsigned collect_sets_of(enum attach_method method);
+/* Which of those have something to do with this configuration. */
+unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config);
+#endif

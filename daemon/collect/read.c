@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One interval: let the iterator fold all sockets, then read the rows in batches. A row is over when its process has
+ * exited and two whole passes have met no socket of it: nobody can reach the row any more. It leaves the kernel after
+ * it was told in a sample and what that sample told was kept, so whatever happens to the daemon its total is in the
+ * kernel or in what is kept.
+ *
+ * All that can fail comes first: a read that fails has changed nothing, and can be made again.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "daemon/collect/collector-private.h"
+
+/* Exits that the hook missed (a process that changed its cgroup has rows that none finds) are looked for by turns. */
+#define CHECKS_PER_READ 64
+
+/* Passes that were walked to the end since one that has met a socket of the process. */
+static uint32_t passes_since(const struct collect *collect, const struct process_row *row) {
+        return collect->skeleton->bss->pass_number - 1 - row->seen_pass;
+}
+
+/* seen_pass can be that of the pass which comes next: the process has just exited. */
+static bool is_over(const struct collect *collect, const struct process_row *row) {
+        return row->exited && (int32_t) passes_since(collect, row) >= 2;
+}
+
+static void note_over(struct collect *collect, const struct sample_row *row) {
+        collect->over[collect->n_over++] = *row;
+}
+
+/* Its value is final, but if it were not, what is read while deleting is. False: it stays. */
+static bool take_last(struct collect *collect, struct sample_row *row) {
+        struct process_row last;
+        int fd = collect->table_fd;
+
+        if (bpf_map_lookup_and_delete_elem(fd, &row->key, &last) == 0) {
+                cores_take(&collect->cores, &row->key, &last);
+                memcpy(row->row.counters, last.counters, sizeof(last.counters));
+        } else if (bpf_map_delete_elem(fd, &row->key) == 0)
+                cores_take(&collect->cores, &row->key, NULL);
+        else
+                return false;
+        row->is_last = true;
+        return true;
+}
+
+void collect_saved(struct collect *collect) {
+        uint32_t n = 0;
+
+        if (!collect->skeleton)
+                return;
+        for (uint32_t i = 0; i < collect->n_over; i++)
+                if (collect->over[i].is_last || take_last(collect, &collect->over[i]))
+                        collect->over[n++] = collect->over[i];
+        collect->n_over = n;
+}
+
+static int read_specials(struct collect *collect) {
+        int fd = bpf_map__fd(collect->skeleton->maps.specials);
+
+        for (uint32_t i = 0; i < N_SPECIALS; i++)
+                if (bpf_map_lookup_elem(fd, &i, &collect->sample.specials[i]) < 0)
+                        return -errno;
+        return 0;
+}
+
+static uint64_t known_metrics(const struct collect *collect) {
+        enum load_mode mode = collect_mode(collect);
+        uint64_t known = 0;
+
+        if (collect->is_silenced)
+                return 0;
+#define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
+        if (!collect->config.is_tcp_off && !collect->missing[MODULE_TCP][0]) {
+                KNOWN(tcp_tx_bytes);
+                KNOWN(tcp_rx_bytes);
+                if (collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE)))
+                        KNOWN(tcp_closes);
+                KNOWN(tcp_retransmits);
+                if (mode != LOAD_PASSIVE) {
+                        KNOWN(tcp_tx_calls);
+                        KNOWN(tcp_rx_calls);
+                }
+                if (mode == LOAD_RETURN) {
+                        KNOWN(tcp_tx_errors);
+                        KNOWN(tcp_rx_errors);
+                }
+        }
+        if (!collect->config.is_udp_off && !collect->missing[MODULE_UDP][0]) {
+                KNOWN(udp_tx_bytes);
+                KNOWN(udp_rx_bytes);
+                KNOWN(udp_tx_calls);
+                KNOWN(udp_rx_calls);
+                if (collect->attached & SET(SET_SOCK_CREATE))
+                        KNOWN(udp_rx_drops);
+                KNOWN(other_tx_bytes);
+                KNOWN(other_rx_bytes);
+                if (mode == LOAD_RETURN) {
+                        KNOWN(udp_tx_errors);
+                        KNOWN(udp_rx_errors);
+                }
+        }
+#undef KNOWN
+        return known;
+}
+
+/* A look at some rows that no exit was seen for. A PID that is free again has closed all its files. Not from inside a
+ * PID namespace, where the PIDs mean nothing. */
+static void check_exits(struct collect *collect, uint32_t n) {
+        for (uint32_t i = 0; i < CHECKS_PER_READ && i < n; i++) {
+                struct sample_row *row = &collect->rows[collect->next_check++ % n];
+
+                if (row->is_last || row->row.exited || row->row.pid != row->key.tgid ||
+                    (int32_t) passes_since(collect, &row->row) < 2)
+                        continue;
+                if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
+                        continue;
+                row->row.exited = 1;
+                note_over(collect, row);
+        }
+}
+
+/* Rows of the present table, behind n_rows others. */
+static uint32_t take_rows(struct collect *collect, uint32_t n_rows, uint32_t n) {
+        collect->n_over = 0;
+        for (uint32_t i = 0; i < n; i++) {
+                struct sample_row *row = &collect->rows[n_rows + i];
+
+                *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                if (is_over(collect, &row->row))
+                        note_over(collect, row);
+        }
+        return n_rows + n;
+}
+
+/* Those that the kernel has dropped since the last sample. */
+static uint32_t tell_over(const struct collect *collect) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < collect->n_over; i++)
+                if (collect->over[i].is_last)
+                        collect->rows[n++] = collect->over[i];
+        return n;
+}
+
+/* It is a switch of the administrator's, and nothing else tells that it was turned. */
+static void note_silence(struct collect *collect) {
+        collect->is_silenced = collect_is_silenced(collect);
+}
+
+/* While sockets without a ledger are charged for their calls, the age of a socket proves nothing; again afterwards, of
+ * those that are younger than that. */
+static void follow_youth(struct collect *collect) {
+        const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t n_overflowed = bss->health.sockets_overflowed;
+
+        if (bss->is_youth_no_proof && n_overflowed == collect->n_overflowed)
+                collect_note_inodes(collect);
+        collect->n_overflowed = n_overflowed;
+}
+
+int collect_read(struct collect *collect, const struct sample **ret_sample) {
+        struct sample *sample = &collect->sample;
+        uint32_t n = 0, n_others;
+        int r;
+
+        sample->known = 0;
+        *ret_sample = sample;
+        if (!collect->skeleton) {
+                sample->time_ns = collect_now_ns(CLOCK_BOOTTIME);
+                sample->n_rows = 0;
+                return 0;
+        }
+        note_silence(collect);
+        copies_follow(collect);
+        /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
+        sample->time_ns = collect_now_ns(CLOCK_BOOTTIME);
+        r = collect_pass(collect);
+        n_others = tell_over(collect);
+        if (r == 0)
+                r = tables_read_former(collect, &n_others);
+        if (r == 0)
+                r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
+        if (r == 0)
+                r = cores_add(collect, -1, &n);
+        if (r == 0)
+                r = read_specials(collect);
+        if (r < 0)
+                return r;
+        tables_close_former(collect);
+        collect->n_used = n;
+        n = take_rows(collect, n_others, n);
+        check_exits(collect, n);
+        follow_youth(collect);
+        sample->rows = collect->rows;
+        sample->n_rows = n;
+        sample->known = known_metrics(collect);
+        sample->health = collect->skeleton->bss->health;
+        return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_COLLECT_TABLES_H
+#define SOCKTALLYD_COLLECT_TABLES_H
+/* Process tables, counters per CPU beside them, and what was replaced. For the collector only. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/lookup.h"
+
+#include "bpf/ledger.h"
+
+struct collect;
+
+/* The counters of each CPU, while there are maps per core. */
+struct cores {
+        int fd; /* -1: none */
+        uint32_t flags; /* with which such tables are made */
+        uint32_t n_cpus;
+        uint32_t n_entries; /* there is room for */
+        uint32_t next_seed; /* row at which the next look for missing entries begins */
+        /* Room for a piece of it, values of each CPU one after the other. */
+        struct process_key *keys;
+        struct core_counters *values;
+        uint32_t n_reserved;
+        struct lookup lookup; /* rows of the process table by key */
+};
+
+#define FORMER_MAX 16
+
+/* A process table that was replaced, and is not read to its end yet. */
+struct former {
+        int fd, cores_fd; /* cores_fd: -1 if there were no maps per core */
+        bool is_owned;
+        uint32_t n_rows; /* there is room for */
+};
+
+/* How far a table is read; begins with zeros. */
+struct table_cursor {
+        bool is_begun, is_single;
+        uint32_t token;
+        struct process_key key;
+};
+
+/* rows.c. Reads up to *n entries, with values of a size. 0: more may follow. -ENOENT: these are the last.
+ * -ENOSPC: *n is too small for the kernel's smallest piece. */
+int table_read(int fd, struct table_cursor *cursor, struct process_key *keys, void *values, size_t size, uint32_t *n);
+/* Adds rows to a table that no program sees yet. */
+int table_write(int fd, const struct process_key *keys, const struct process_row *rows, uint32_t n);
+/* The programs use another table of processes from now on; the one that they had becomes the last former one. */
+void tables_retire(struct collect *collect, uint32_t n_rows, int fd, int cores_fd);
+/* Gives the programs the counters per CPU that belong to the table in force, if they do not have them yet. */
+int tables_follow(struct collect *collect);
+/* Adds the rows of all former tables to the collector's rows. They stay open, so that all can be done again. */
+int tables_read_former(struct collect *collect, uint32_t *n_rows);
+void tables_close_former(struct collect *collect);
+
+/* cores.c. */
+void cores_init(struct cores *cores);
+void cores_done(struct cores *cores);
+/* The collector's first, which the programs use from then on. */
+int cores_start(struct collect *collect);
+/* An empty one that the programs' pointers take. */
+int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
+/* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
+int cores_create(struct collect *collect, uint32_t n_rows);
+/* Gives the programs a table instead of the one that they have. When this returns nothing is added to that one any
+ * more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
+int cores_exchange(const struct collect *collect, int fd);
+void cores_close(struct cores *cores);
+/* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
+ * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the
+ * CPUs have no counters for get some. */
+int cores_add(struct collect *collect, int table_fd, uint32_t *n);
+/* Drops the entry of a process that is over; its last counters are added to row, unless that is NULL. */
+void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
+/* The least memory that the table takes while n_used processes have rows: some kernels tell it for one CPU. */
+uint64_t cores_bytes(const struct cores *cores, uint32_t n_used);
+
+#endif

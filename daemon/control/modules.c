@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Modules on, off, and on for a while. The settings keep which are on for good; here is which are on now. The end of a
+ * lifetime is an event in the loop, by a clock that goes on while the machine sleeps.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <syslog.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "daemon/daemon-private.h"
+#include "daemon/log.h"
+#include "daemon/control/timespan.h"
+
+#define RETRY_USEC UINT64_C(1000000)
+
+int control_module(void *daemon, size_t number, struct control_module *ret_module) {
+        struct daemon *d = daemon;
+        struct collect_report *report;
+        struct collect_statistics statistics;
+        bool is_running;
+
+        if (number >= N_MODULES)
+                return -ENOENT;
+        report = &d->modules[number].report;
+        collect_report(d->collect, number, report);
+        collect_statistics(d->collect, module_name(number), &statistics);
+        is_running = d->modules[number].is_enabled && report->is_running;
+        *ret_module = (struct control_module) {
+                .name = module_name(number),
+                .is_enabled = d->modules[number].is_enabled,
+                .state = is_running ? "running" : d->modules[number].is_enabled ? "failed" : "off",
+                .reason = report->reason,
+                .method = is_running ? attach_method_name(report->method) : "",
+                .expires_usec = d->modules[number].expires_usec,
+                .events = statistics.n_runs,
+                .misses = statistics.n_misses,
+                .ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0,
+        };
+        return 0;
+}
+
+static int switch_module(struct daemon *d, size_t number, bool is_on, struct control_error *ret_error) {
+        char reason[256] = "";
+        int r;
+
+        if (d->modules[number].is_enabled == is_on)
+                return 0;
+        r = collect_set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
+        if (r < 0)
+                return control_fail(ret_error, control_failure_of(r), r,
+                                    "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
+                                    reason[0] ? reason : strerror(-r));
+        d->modules[number].is_enabled = is_on;
+        return 0;
+}
+
+static void forget_end(struct module_state *module) {
+        module->expires_usec = 0;
+        module->source = sd_event_source_disable_unref(module->source);
+}
+
+/* Which modules are on for good is a setting; this one was changed by way of the module. */
+static void keep(struct daemon *d, size_t number, bool is_on) {
+        uint32_t bit = UINT32_C(1) << number, modules = d->settings.modules;
+        char value[SETTINGS_VALUE_SIZE];
+
+        modules = is_on ? modules | bit : modules & ~bit;
+        if (modules == d->settings.modules)
+                return;
+        modules_format(modules, value, sizeof value);
+        (void) settings_set(&d->settings, SETTING_MODULES, value, "run time");
+}
+
+static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct module_state *module = userdata;
+        struct daemon *d = module->daemon;
+        size_t number = (size_t) (module - d->modules);
+        struct control_error error;
+
+        if (switch_module(d, number, false, &error) < 0) {
+                log_line(LOG_ERR, "%s; its time is over, trying again", error.message);
+                (void) sd_event_source_set_time(source, daemon_clock_usec(CLOCK_BOOTTIME) + RETRY_USEC);
+                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        }
+        forget_end(module);
+        log_line(LOG_INFO, "Module %s is off now, its time is over", module_name(number));
+        (void) daemon_run_interval(d);
+        return 0;
+}
+
+/* The event first, it can fail; nothing of it is seen before the module is on. */
+static int plan_end(struct daemon *d, size_t number, uint64_t lifetime_usec, sd_event_source **ret_source) {
+        uint64_t due_usec = daemon_clock_usec(CLOCK_BOOTTIME) + lifetime_usec;
+
+        *ret_source = NULL;
+        if (lifetime_usec == 0)
+                return 0;
+        return sd_event_add_time(d->event, ret_source, CLOCK_BOOTTIME, due_usec, 1000, on_expired,
+                                 &d->modules[number]);
+}
+
+static int check_number(size_t number, struct control_error *ret_error) {
+        if (number < N_MODULES)
+                return 0;
+        return control_fail(ret_error, CONTROL_NO_SUCH_MODULE, -ENOENT, "There is no module %zu; modules are "
+                            MODULES_ALL, number);
+}
+
+static void log_enabled(const struct daemon *d, size_t number, uint64_t lifetime_usec) {
+        char span[64];
+
+        if (lifetime_usec == 0)
+                log_line(LOG_INFO, "Module %s is on", module_name(number));
+        else
+                log_line(LOG_INFO, "Module %s is on for %s", module_name(number),
+                         timespan_format(span, sizeof span, lifetime_usec));
+}
+
+int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
+        struct daemon *d = daemon;
+        bool was_enabled;
+        sd_event_source *source;
+        int r;
+
+        r = check_number(number, ret_error);
+        if (r < 0)
+                return r;
+        if (lifetime_usec > CONTROL_LIFETIME_MAX_USEC)
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ERANGE,
+                                    "A lifetime of %" PRIu64 " us: must be 0 (for good) or up to %" PRIu64
+                                    " us (365 days)", lifetime_usec, CONTROL_LIFETIME_MAX_USEC);
+        r = plan_end(d, number, lifetime_usec, &source);
+        if (r < 0)
+                return control_fail(ret_error, CONTROL_NO_MEMORY, r, "Cannot plan the end of module %s: %s",
+                                    module_name(number), strerror(-r));
+        was_enabled = d->modules[number].is_enabled;
+        r = switch_module(d, number, true, ret_error);
+        if (r < 0) {
+                sd_event_source_disable_unref(source);
+                return r;
+        }
+        forget_end(&d->modules[number]);
+        d->modules[number].source = source;
+        d->modules[number].expires_usec = source ? daemon_clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
+        keep(d, number, lifetime_usec == 0);
+        log_enabled(d, number, lifetime_usec);
+        if (!was_enabled)
+                (void) daemon_run_interval(d);
+        return 0;
+}
+
+int control_module_disable(void *daemon, size_t number, struct control_error *ret_error) {
+        struct daemon *d = daemon;
+        bool was_enabled;
+        int r;
+
+        r = check_number(number, ret_error);
+        if (r < 0)
+                return r;
+        was_enabled = d->modules[number].is_enabled;
+        r = switch_module(d, number, false, ret_error);
+        if (r < 0)
+                return r;
+        forget_end(&d->modules[number]);
+        keep(d, number, false);
+        if (was_enabled) {
+                log_line(LOG_INFO, "Module %s is off", module_name(number));
+                (void) daemon_run_interval(d);
+        }
+        return 0;
+}
+
+int control_modules_set(struct daemon *d, uint32_t modules, struct control_error *ret_error) {
+        bool was_enabled[N_MODULES];
+        struct control_error ignored;
+        int r = 0;
+
+        for (size_t i = 0; i < N_MODULES; i++)
+                was_enabled[i] = d->modules[i].is_enabled;
+        for (size_t i = 0; i < N_MODULES && r >= 0; i++)
+                r = switch_module(d, i, modules & UINT32_C(1) << i, ret_error);
+        for (size_t i = 0; i < N_MODULES; i++)
+                if (r < 0)
+                        (void) switch_module(d, i, was_enabled[i], &ignored);
+                else
+                        forget_end(&d->modules[i]);
+        return r;
+}
+
+void control_modules_start(struct daemon *d) {
+        for (size_t i = 0; i < N_MODULES; i++)
+                d->modules[i] = (struct module_state) {
+                        .daemon = d,
+                        .is_enabled = d->settings.modules & UINT32_C(1) << i,
+                };
+}
+
+void control_modules_stop(struct daemon *d) {
+        for (size_t i = 0; i < N_MODULES; i++)
+                forget_end(&d->modules[i]);
+}
+
+static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
+        return a->is_running == b->is_running && a->method == b->method && strcmp(a->reason, b->reason) == 0;
+}
+
+/* Modules mostly share their method and its reason: then one line is enough. */
+void control_modules_log(struct daemon *d) {
+        struct collect_report reports[N_MODULES];
+        bool is_shared = true;
+
+        for (size_t i = 0; i < N_MODULES; i++) {
+                collect_report(d->collect, i, &reports[i]);
+                is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
+        }
+        for (size_t i = 0; i < (is_shared ? 1 : N_MODULES); i++) {
+                const char *module = is_shared ? "traffic" : module_name(i), *reason = reports[i].reason;
+
+                if (reports[i].is_running)
+                        log_line(LOG_INFO, "Counting %s by %s%s%s", module, attach_method_name(reports[i].method),
+                                 reason[0] ? ": " : "", reason);
+                else
+                        log_line(LOG_WARNING, "Not counting %s%s%s", module, reason[0] ? ": " : "", reason);
+        }
+}

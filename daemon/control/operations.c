@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the bus sees of the daemon, see control.h: settings, facts, tables. Values are validated by the table that the
+ * configuration file goes through too, so an error says the same on the bus as in the journal.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/daemon-private.h"
+#include "daemon/log.h"
+#include "daemon/text.h"
+
+enum { TABLE_PROCESSES, TABLE_SERVICES, N_TABLES };
+
+static const struct {
+        const char *name;
+        size_t setting;
+} tables[N_TABLES] = {
+        [TABLE_PROCESSES] = { "processes", SETTING_PROCESSES },
+        [TABLE_SERVICES] = { "services", SETTING_SERVICE_ROWS },
+};
+
+static void facts(void *daemon, struct control_facts *ret_facts) {
+        const struct daemon *d = daemon;
+        struct totals_result result;
+        uint64_t maps, per_socket;
+
+        collect_memory(d->collect, &maps, &per_socket);
+        totals_get(d->totals, &result);
+        *ret_facts = (struct control_facts) {
+                .version = PACKAGE_VERSION,
+                .kernel = d->kernel,
+                .sequence = publish_next(d->publish) - 1,
+                .incarnation = publish_number(d->publish),
+                .started_usec = d->started_usec,
+                .cost_ns = d->cost_ns,
+                .kernel_memory = maps + per_socket * d->health.sockets_tracked,
+                .sockets_tracked = d->health.sockets_tracked,
+                .sockets_overflowed = d->health.sockets_overflowed,
+                .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed + result.services_overflowed,
+                .missed_tx_calls = result.missed->calls[0],
+                .missed_rx_calls = result.missed->calls[1],
+                .readers = (uint32_t) readers_granted(d->readers),
+                .interval_usec = d->interval_usec,
+                .full_group = d->gid,
+        };
+}
+
+static int setting(void *daemon, size_t number, struct control_setting *ret_setting) {
+        const struct setting *table;
+
+        if (number >= settings_table(&table))
+                return -ENOENT;
+        *ret_setting = (struct control_setting) {
+                .property = table[number].property,
+                .argument = table[number].argument,
+                .type = setting_type(&table[number]),
+        };
+        return 0;
+}
+
+static int settings_row(void *daemon, size_t number, struct control_settings_row *ret_row) {
+        const struct daemon *d = daemon;
+        const struct setting *table;
+
+        if (number >= settings_table(&table))
+                return -ENOENT;
+        ret_row->key = table[number].key;
+        ret_row->source = d->settings.sources[number];
+        static_assert(sizeof ret_row->value >= SETTINGS_VALUE_SIZE, "a value fits into its row");
+        settings_show(&d->settings, number, ret_row->value);
+        return 0;
+}
+
+static int get(void *daemon, size_t number, struct control_value *ret_value) {
+        const struct daemon *d = daemon;
+
+        if (number >= N_SETTINGS)
+                return -ENOENT;
+        settings_get(&d->settings, number, ret_value);
+        return 0;
+}
+
+/* What a caller gave, in the words of the file. */
+static void value_text(char type, const struct control_value *value, char *ret_text, size_t size) {
+        if (type == 't')
+                snprintf(ret_text, size, "%" PRIu64 "us", value->number);
+        else
+                snprintf(ret_text, size, "%s", type == 'b' ? value->number ? "yes" : "no" : "");
+}
+
+/* What was set by itself is not changed behind the back of who set it. */
+static int refuse_contradiction(const struct settings *wanted, size_t number, struct control_error *ret_error) {
+        char interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
+
+        settings_format(wanted, SETTING_INTERVAL, interval);
+        settings_format(wanted, SETTING_IDLE_INTERVAL, idle);
+        if (number == SETTING_IDLE_INTERVAL)
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
+                                    "IdleInterval=%s: must be at least the interval, %s, and at most 1h", idle,
+                                    interval);
+        return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
+                            "Interval=%s: must be at least 100ms and at most the idle interval, %s (%s); change that "
+                            "first", interval, idle, wanted->sources[SETTING_IDLE_INTERVAL]);
+}
+
+/* The value as a file would have it, if it is one and agrees with the others. */
+static int check_value(const struct daemon *d, size_t number, const struct control_value *value,
+                       char ret_text[static SETTINGS_VALUE_SIZE], struct control_error *ret_error) {
+        struct settings wanted = d->settings;
+        const struct setting *table;
+        char text[32];
+        int r;
+
+        if (number >= settings_table(&table))
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT, "There is no such setting");
+        r = settings_set_value(&wanted, number, value, "run time");
+        if (r < 0) {
+                value_text(setting_type(&table[number]), value, text, sizeof text);
+                return change_refuse_value(number, value->text ? value->text : text, r, ret_error);
+        }
+        if (settings_contradict(&wanted))
+                return refuse_contradiction(&wanted, number, ret_error);
+        settings_format(&wanted, number, ret_text);
+        return 0;
+}
+
+static int check(void *daemon, size_t number, const struct control_value *value, struct control_error *ret_error) {
+        char text[SETTINGS_VALUE_SIZE];
+
+        return check_value(daemon, number, value, text, ret_error);
+}
+
+static int set(void *daemon, size_t number, const struct control_value *value, struct control_error *ret_error) {
+        char text[SETTINGS_VALUE_SIZE];
+        int r;
+
+        r = check_value(daemon, number, value, text, ret_error);
+        return r < 0 ? r : change_setting(daemon, number, text, "run time", ret_error);
+}
+
+static int log_level(void *daemon) {
+        return ((const struct daemon *) daemon)->settings.log_level;
+}
+
+static int set_log_level(void *daemon, int level, struct control_error *ret_error) {
+        return change_setting(daemon, SETTING_LOG_LEVEL, log_level_name(level), "run time", ret_error);
+}
+
+static int table(void *daemon, size_t number, struct control_table *ret_table) {
+        const struct daemon *d = daemon;
+        struct totals_result result;
+
+        if (number >= N_TABLES)
+                return -ENOENT;
+        totals_get(d->totals, &result);
+        *ret_table = (struct control_table) {
+                .name = tables[number].name,
+                .capacity_min = SETTINGS_ROWS_MIN,
+                .capacity_max = SETTINGS_ROWS_MAX,
+        };
+        if (number == TABLE_PROCESSES) {
+                ret_table->capacity = d->settings.max_processes;
+                ret_table->used = result.n_processes - N_PROCESS_SPECIALS;
+                ret_table->peak = result.peak_processes - N_PROCESS_SPECIALS;
+                ret_table->overflowed = d->health.rows_overflowed + result.rows_overflowed;
+        } else {
+                ret_table->capacity = d->settings.max_services;
+                ret_table->used = result.has_services ? result.n_services - N_SERVICE_SPECIALS : 0;
+                ret_table->peak = result.peak_services - N_SERVICE_SPECIALS;
+                ret_table->overflowed = result.services_overflowed;
+        }
+        return 0;
+}
+
+static int table_set_capacity(void *daemon, size_t number, uint32_t capacity, struct control_error *ret_error) {
+        char value[16];
+
+        if (number >= N_TABLES)
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT,
+                                    "There is no such table; tables are processes and services");
+        snprintf(value, sizeof value, "%" PRIu32, capacity);
+        return change_setting(daemon, tables[number].setting, value, "run time", ret_error);
+}
+
+static int open_segment(void *daemon, const char *view, int *ret_fd, struct control_error *ret_error) {
+        const struct daemon *d = daemon;
+        int fd;
+
+        if (strcmp(view, "public") != 0 && strcmp(view, "full") != 0)
+                return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
+                                    "View \"%.64s\": must be public or full", view);
+        fd = publish_fd(d->publish, strcmp(view, "full") == 0 ? PUBLISH_FULL : PUBLISH_PUBLIC);
+        if (fd < 0)
+                return control_fail(ret_error, CONTROL_FAILED, -EAGAIN, "Nothing could be published, see the journal");
+        *ret_fd = fd;
+        return 0;
+}
+
+static int sync_now(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error) {
+        struct daemon *d = daemon;
+        int r;
+
+        r = daemon_run_interval(d);
+        if (r < 0)
+                return control_fail(ret_error, CONTROL_FAILED, r, "Cannot publish: %s", strerror(-r));
+        *ret_sequence = publish_next(d->publish) - 1;
+        return 0;
+}
+
+static void watch(void *daemon, void (*changed)(void *userdata), void *userdata) {
+        struct daemon *d = daemon;
+
+        d->changed = changed;
+        d->changed_userdata = userdata;
+}
+
+static const struct control_operations operations = {
+        .facts = facts,
+        .n_settings = N_SETTINGS,
+        .setting = setting,
+        .settings_row = settings_row,
+        .get = get,
+        .check = check,
+        .set = set,
+        .n_modules = N_MODULES,
+        .module = control_module,
+        .module_enable = control_module_enable,
+        .module_disable = control_module_disable,
+        .n_tables = N_TABLES,
+        .table = table,
+        .table_set_capacity = table_set_capacity,
+        .open_segment = open_segment,
+        .sync = sync_now,
+        .reload = control_reload,
+        .save = control_save,
+        .watch = watch,
+        .log_level = log_level,
+        .set_log_level = set_log_level,
+};
+
+const struct control_operations *control_operations(void) {
+        return &operations;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files and what runs: reading them again, and writing what was changed at run time. Reading has an effect only
+ * where a value differs from what is in force, and each such change is a transaction of its own (change.c).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/control/configuration.h"
+#include "daemon/daemon-private.h"
+#include "daemon/control/dropin.h"
+#include "daemon/log.h"
+
+#define RUNTIME_FILE "90-runtime.conf"
+#define DROPINS "/socktally.conf.d/"
+
+/* What was wrong: everything is logged, the first is told. */
+struct problems {
+        char first[256], unreadable[256]; /* unreadable: the first of these */
+        enum control_failure failure; /* of the first */
+        unsigned n;
+};
+
+static void take_problem(struct problems *problems, enum control_failure failure, const char *line) {
+        log_line(LOG_WARNING, "%s", line);
+        if (problems->n++ > 0)
+                return;
+        snprintf(problems->first, sizeof problems->first, "%.200s", line);
+        problems->failure = failure;
+}
+
+static void on_problem(void *userdata, const char *line, int error) {
+        struct problems *problems = userdata;
+
+        take_problem(problems, CONTROL_INVALID_ARGUMENT, line);
+        if (error < 0 && !problems->unreadable[0])
+                snprintf(problems->unreadable, sizeof problems->unreadable, "%.200s", line);
+}
+
+static void ignore_problem(void *userdata, const char *line, int error) {
+}
+
+/* Each is allowed, both together are not: the idle interval is then what it would be if nobody had set it. */
+static void settle(struct settings *settings, configuration_report *report, void *userdata) {
+        char line[2 * SETTINGS_SOURCE_SIZE + 256], interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
+        const struct setting *table;
+
+        if (!settings_contradict(settings))
+                return;
+        settings_table(&table);
+        settings_format(settings, SETTING_INTERVAL, interval);
+        settings_format(settings, SETTING_IDLE_INTERVAL, idle);
+        snprintf(line, sizeof line, "%s: IdleInterval=%s: must be at least Interval=%s (%s), ignoring it",
+                 settings->sources[SETTING_IDLE_INTERVAL], idle, interval, settings->sources[SETTING_INTERVAL]);
+        report(userdata, line, 0);
+        (void) settings_set(settings, SETTING_IDLE_INTERVAL, table[SETTING_IDLE_INTERVAL].initial, "default");
+}
+
+/* Where a line is wrong, what is in force stays; with a line that is right it may be contradictory. */
+static void keep_rejected(const struct daemon *d, struct settings *wanted, struct problems *problems) {
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                if (wanted->rejected & UINT32_C(1) << i)
+                        settings_copy(wanted, &d->settings, i);
+        settle(wanted, on_problem, problems);
+}
+
+int reload_read(const struct daemon *d, struct settings *ret_settings, configuration_report *report, void *userdata) {
+        int r;
+
+        *ret_settings = settings_default();
+        if (d->directories)
+                r = configuration_load(ret_settings, d->directories, report, userdata);
+        else
+                r = configuration_load_file(ret_settings, d->options.config_path, report, userdata);
+        options_apply(&d->options, ret_settings);
+        settle(ret_settings, report, userdata);
+        return r;
+}
+
+/* The source, which mostly is a file and a line, and what is wrong with the value there. */
+static void take_refusal(struct problems *problems, const char *source, const struct control_error *error) {
+        char line[SETTINGS_SOURCE_SIZE + sizeof error->message];
+
+        snprintf(line, sizeof line, "%s%s%s", strchr(source, ':') ? source : "", strchr(source, ':') ? ": " : "",
+                 error->message);
+        take_problem(problems, error->failure, line);
+}
+
+static void apply_all(struct daemon *d, const struct settings *wanted, struct problems *problems) {
+        char value[SETTINGS_VALUE_SIZE];
+        const struct setting *table;
+        struct control_error error;
+
+        settings_table(&table);
+        for (size_t i = 0; i < N_SETTINGS; i++) {
+                settings_format(wanted, i, value);
+                if (change_waits_for_start(i) && !settings_is_same(wanted, &d->settings, i))
+                        log_line(LOG_NOTICE, "%s: %s=%s takes effect when the service starts again",
+                                 wanted->sources[i], table[i].key, value);
+                else if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
+                        take_refusal(problems, wanted->sources[i], &error);
+                else
+                        settings_copy(&d->settings, wanted, i); /* the source may be another though the value is not */
+        }
+}
+
+static int tell_problems(const struct problems *problems, struct control_error *ret_error) {
+        char more[64] = "";
+
+        if (problems->n == 0)
+                return 0;
+        if (problems->n > 1)
+                snprintf(more, sizeof more, " (and %u more, see the journal)", problems->n - 1);
+        return control_fail(ret_error, problems->failure, -EINVAL, "%s%s", problems->first, more);
+}
+
+static int refuse_files(struct problems *problems, int error, enum control_failure failure, const char *what,
+                        struct control_error *ret_error) {
+        char *end = strstr(problems->unreadable, ", ignoring");
+
+        if (end)
+                *end = '\0';
+        log_line(LOG_ERR, "The configuration was not %s, nothing has changed", what);
+        return control_fail(ret_error, failure, error, "%s; nothing was changed", problems->unreadable);
+}
+
+static int reload(struct daemon *d, struct control_error *ret_error) {
+        struct problems problems = { .n = 0 };
+        struct settings wanted;
+        int r;
+
+        r = reload_read(d, &wanted, on_problem, &problems);
+        if (r < 0)
+                return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
+        keep_rejected(d, &wanted, &problems);
+        apply_all(d, &wanted, &problems);
+        if (d->changed)
+                d->changed(d->changed_userdata);
+        return tell_problems(&problems, ret_error);
+}
+
+/* The service manager waits for READY=1 when it has heard of the reload; see sd_notify(3). */
+int control_reload(void *daemon, struct control_error *ret_error) {
+        struct daemon *d = daemon;
+        int r;
+
+        sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, daemon_clock_usec(CLOCK_MONOTONIC));
+        r = reload(d, ret_error);
+        sd_notify(false, "READY=1");
+        return r;
+}
+
+static const char *dropin_name(const char *source) {
+        const char *found = strstr(source, DROPINS);
+
+        return found ? found + strlen(DROPINS) : NULL;
+}
+
+/* Changed at run time, or saved before. */
+static bool is_ours(const char *source) {
+        static const char own[] = RUNTIME_FILE ":";
+        const char *name = dropin_name(source);
+
+        return strcmp(source, "run time") == 0 || (name && strncmp(name, own, strlen(own)) == 0);
+}
+
+/* A drop-in that is read after ours would win over what is saved. */
+static bool is_later(const char *source) {
+        const char *name = dropin_name(source);
+        size_t n = name ? strcspn(name, ":") : 0;
+        int order = name ? strncmp(name, RUNTIME_FILE, n) : 0;
+
+        return order > 0 || (order == 0 && n > strlen(RUNTIME_FILE));
+}
+
+static int compose(const struct daemon *d, const struct settings *others, char *text, size_t size, unsigned *ret_n,
+                   struct control_error *ret_error) {
+        const struct setting *table;
+        char value[SETTINGS_VALUE_SIZE];
+        size_t n;
+
+        settings_table(&table);
+        n = (size_t) snprintf(text, size, "# Written by socktallyd when asked to save what was changed at run time.\n"
+                                          "[Socktally]\n");
+        *ret_n = 0;
+        for (size_t i = 0; i < N_SETTINGS; i++) {
+                if (!is_ours(d->settings.sources[i]) || settings_is_same(&d->settings, others, i))
+                        continue;
+                if (is_later(others->sources[i]))
+                        return control_fail(ret_error, CONTROL_FAILED, -EEXIST,
+                                            "%s is set by %s, which is read after " RUNTIME_FILE
+                                            "; change it there. Nothing was saved", table[i].key, others->sources[i]);
+                settings_format(&d->settings, i, value);
+                n += (size_t) snprintf(text + n, size - n, "%s=%s\n", table[i].key, value);
+                (*ret_n)++;
+        }
+        return 0;
+}
+
+/* From now on these come from files. */
+static void adopt_sources(struct daemon *d) {
+        struct settings files = settings_default();
+
+        (void) configuration_load(&files, d->directories, ignore_problem, NULL);
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                if (is_ours(d->settings.sources[i]) && settings_is_same(&d->settings, &files, i))
+                        settings_copy(&d->settings, &files, i);
+}
+
+/* One of our name in another directory, which ours hides: it must not come to light. */
+static bool is_below(const char *const directories[]) {
+        char path[4096];
+
+        for (size_t i = 1; directories[i]; i++) {
+                if (strcmp(directories[i], directories[0]) == 0)
+                        continue;
+                snprintf(path, sizeof path, "%s" DROPINS RUNTIME_FILE, directories[i]);
+                if (access(path, F_OK) == 0)
+                        return true;
+        }
+        return false;
+}
+
+int control_save(void *daemon, struct control_error *ret_error) {
+        struct settings others = settings_default();
+        struct problems problems = { .n = 0 };
+        struct daemon *d = daemon;
+        char text[2048];
+        unsigned n;
+        int r;
+
+        if (!d->directories)
+                return control_fail(ret_error, CONTROL_NOT_SUPPORTED, -EOPNOTSUPP,
+                                    "Started with --config=%s, which is never written; put the settings there",
+                                    d->options.config_path);
+        r = configuration_load_except(&others, d->directories, RUNTIME_FILE, on_problem, &problems);
+        if (r < 0)
+                return refuse_files(&problems, r, CONTROL_FAILED, "saved", ret_error);
+        r = compose(d, &others, text, sizeof text, &n, ret_error);
+        if (r < 0)
+                return r;
+        r = n > 0 || is_below(d->directories) ? dropin_write(d->directories[0], RUNTIME_FILE, text) :
+                                                dropin_remove(d->directories[0], RUNTIME_FILE);
+        if (r < 0)
+                return control_fail(ret_error, r == -ENOMEM ? CONTROL_NO_MEMORY : CONTROL_FAILED, r,
+                                    "Cannot write %s" DROPINS RUNTIME_FILE ": %s; user socktally needs to own that "
+                                    "directory, see socktally.conf(5)", d->directories[0], strerror(-r));
+        adopt_sources(d);
+        log_line(LOG_INFO, "Saved %u settings in %s" DROPINS RUNTIME_FILE, n, d->directories[0]);
+        if (d->changed)
+                d->changed(d->changed_userdata);
+        return 0;
+}

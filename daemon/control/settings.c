@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every setting is one row of the table at the end: its name in the file, on the command line and on the bus, its kind,
+ * its range, its default and the words for what is allowed. A kind knows how a value is read, written and handed to the
+ * bus. File, command line, bus and all messages follow from that; what a change does to the running daemon is in
+ * change.c.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "daemon/log.h"
+#include "daemon/module.h"
+#include "daemon/control/settings.h"
+#include "daemon/text.h"
+#include "daemon/control/timespan.h"
+
+struct setting_kind {
+        char type; /* on the bus: t, s or b; 0: it cannot be there */
+        int (*parse)(const struct setting *setting, void *place, const char *text);
+        void (*format)(const void *place, char *value, size_t size);
+        void (*get)(const void *place, struct control_value *ret_value);
+};
+
+static int parse_span(const struct setting *setting, void *place, const char *text) {
+        uint64_t usec;
+        int r;
+
+        r = timespan_parse(text, &usec);
+        if (r < 0)
+                return r;
+        if (usec < setting->min || usec > setting->max)
+                return -ERANGE;
+        *(uint64_t *) place = usec;
+        return 0;
+}
+
+static void format_span(const void *place, char *value, size_t size) {
+        timespan_format(value, size, *(const uint64_t *) place);
+}
+
+static void get_span(const void *place, struct control_value *ret_value) {
+        ret_value->number = *(const uint64_t *) place;
+}
+
+static int parse_number(const struct setting *setting, void *place, const char *text) {
+        unsigned long parsed;
+        char *end;
+
+        if (!isdigit((unsigned char) text[0]))
+                return -EINVAL;
+        errno = 0;
+        parsed = strtoul(text, &end, 10);
+        if (*end)
+                return -EINVAL;
+        if (errno == ERANGE || parsed < setting->min || parsed > setting->max)
+                return -ERANGE;
+        *(uint32_t *) place = (uint32_t) parsed;
+        return 0;
+}
+
+static void format_number(const void *place, char *value, size_t size) {
+        snprintf(value, size, "%" PRIu32, *(const uint32_t *) place);
+}
+
+/* The words that systemd takes. */
+static int parse_boolean(const struct setting *setting, void *place, const char *text) {
+        static const char *const words[][5] = {
+                { "no", "n", "false", "off", "0" },
+                { "yes", "y", "true", "on", "1" },
+        };
+
+        for (size_t i = 0; i < 2; i++)
+                for (size_t k = 0; k < 5; k++)
+                        if (strcasecmp(text, words[i][k]) == 0) {
+                                *(bool *) place = i;
+                                return 0;
+                        }
+        return -EINVAL;
+}
+
+/* What is foreseen and not there yet: only the answer "no" is true. */
+static int parse_missing(const struct setting *setting, void *place, const char *text) {
+        bool is_wanted;
+        int r;
+
+        r = parse_boolean(setting, &is_wanted, text);
+        if (r < 0)
+                return r;
+        return is_wanted ? -EOPNOTSUPP : 0;
+}
+
+static void format_boolean(const void *place, char *value, size_t size) {
+        snprintf(value, size, "%s", *(const bool *) place ? "yes" : "no");
+}
+
+static void get_boolean(const void *place, struct control_value *ret_value) {
+        ret_value->number = *(const bool *) place;
+}
+
+static int parse_load_mode(const struct setting *setting, void *place, const char *text) {
+        return load_mode_parse(text, place);
+}
+
+static void format_load_mode(const void *place, char *value, size_t size) {
+        snprintf(value, size, "%s", load_mode_name(*(const enum load_mode *) place));
+}
+
+static void get_load_mode(const void *place, struct control_value *ret_value) {
+        ret_value->text = load_mode_name(*(const enum load_mode *) place);
+}
+
+static int parse_attach_method(const struct setting *setting, void *place, const char *text) {
+        return attach_method_parse(text, place);
+}
+
+static void format_attach_method(const void *place, char *value, size_t size) {
+        snprintf(value, size, "%s", attach_method_name(*(const enum attach_method *) place));
+}
+
+static void get_attach_method(const void *place, struct control_value *ret_value) {
+        ret_value->text = attach_method_name(*(const enum attach_method *) place);
+}
+
+static int parse_modules(const struct setting *setting, void *place, const char *text) {
+        return modules_parse(text, place);
+}
+
+static void format_modules(const void *place, char *value, size_t size) {
+        modules_format(*(const uint32_t *) place, value, size);
+}
+
+static int parse_log_level(const struct setting *setting, void *place, const char *text) {
+        return log_level_parse(text, place);
+}
+
+static void format_log_level(const void *place, char *value, size_t size) {
+        snprintf(value, size, "%s", log_level_name(*(const int *) place));
+}
+
+static const struct setting_kind span_kind = { 't', parse_span, format_span, get_span };
+static const struct setting_kind number_kind = { 0, parse_number, format_number, NULL };
+static const struct setting_kind boolean_kind = { 'b', parse_boolean, format_boolean, get_boolean };
+static const struct setting_kind missing_kind = { 'b', parse_missing, format_boolean, get_boolean };
+static const struct setting_kind load_mode_kind = { 's', parse_load_mode, format_load_mode, get_load_mode };
+static const struct setting_kind method_kind = { 's', parse_attach_method, format_attach_method, get_attach_method };
+static const struct setting_kind modules_kind = { 0, parse_modules, format_modules, NULL };
+static const struct setting_kind log_level_kind = { 0, parse_log_level, format_log_level, NULL };
+
+#define TEXT_OF(number) #number
+#define NUMBER(place, least, most)                                                                                     \
+        &number_kind, AT(place), least, most, "a number from " TEXT_OF(least) " to " TEXT_OF(most)
+#define SPAN(place)                                                                                                    \
+        &span_kind, AT(place), SETTINGS_INTERVAL_MIN_USEC, SETTINGS_INTERVAL_MAX_USEC, "a time span from 100ms to 1h"
+#define AT(member) offsetof(struct settings, member)
+
+/* key, option, default, kind, place, range, what is allowed; on the bus: property and argument of its method */
+static const struct setting table[N_SETTINGS] = {
+        [SETTING_INTERVAL] = { "Interval", "interval", "1s", SPAN(interval_usec), "IntervalUSec", "interval_usec" },
+        [SETTING_IDLE_INTERVAL] = { "IdleInterval", "idle-interval", "10s", SPAN(idle_interval_usec),
+                                    "IdleIntervalUSec", "interval_usec" },
+        [SETTING_LOAD_MODE] = { "LoadMode", "load-mode", "entry", &load_mode_kind, AT(load_mode), 0, 0,
+                                "passive, entry or return", "LoadMode", "mode" },
+        [SETTING_ATTACH_METHOD] = { "AttachMethod", "attach-method", "auto", &method_kind, AT(attach_method), 0, 0,
+                                    "auto, tracepoint or trampoline", "AttachMethod", "method" },
+        [SETTING_PROCESSES] = { "Processes", "max-processes", "16384",
+                                NUMBER(max_processes, SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), NULL, NULL },
+        [SETTING_SOCKETS] = { "Sockets", "max-sockets", "262144", NUMBER(max_sockets, 16, 16777216), NULL, NULL },
+        [SETTING_SERVICE_ROWS] = { "ServiceRows", "max-services", "4096",
+                                   NUMBER(max_services, SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), NULL, NULL },
+        [SETTING_MODULES] = { "Modules", "modules", MODULES_ALL, &modules_kind, AT(modules), 0, 0,
+                              "names out of " MODULES_ALL ", or none", NULL, NULL },
+        [SETTING_MAPS_PER_CORE] = { "MapsPerCore", "maps-per-core", "no", &boolean_kind, AT(is_per_core), 0, 0,
+                                    "yes or no", "MapsPerCore", "is_on" },
+        [SETTING_SERVICES] = { "Services", "services", "yes", &boolean_kind, AT(has_services), 0, 0, "yes or no",
+                               "Services", "is_on" },
+        [SETTING_APPS] = { "Apps", "apps", "no", &missing_kind, AT(has_apps), 0, 0,
+                           "no; this version does not add processes up to apps", "Apps", "is_on" },
+        [SETTING_LOG_LEVEL] = { "LogLevel", "log-level", "info", &log_level_kind, AT(log_level), 0, 0, LOG_LEVELS, NULL,
+                                NULL },
+};
+
+static void *place_of(struct settings *settings, size_t i) {
+        return (char *) settings + table[i].place;
+}
+
+static const void *value_of(const struct settings *settings, size_t i) {
+        return (const char *) settings + table[i].place;
+}
+
+int settings_set(struct settings *settings, size_t i, const char *value, const char *source) {
+        int r = table[i].kind->parse(&table[i], place_of(settings, i), value);
+
+        if (r >= 0)
+                text_clean(settings->sources[i], sizeof settings->sources[i], source, SETTINGS_SOURCE_SIZE);
+        return r;
+}
+
+int settings_set_value(struct settings *settings, size_t i, const struct control_value *value, const char *source) {
+        char text[32];
+
+        switch (table[i].kind->type) {
+        case 's': return value->text ? settings_set(settings, i, value->text, source) : -EINVAL;
+        case 'b': return settings_set(settings, i, value->number ? "yes" : "no", source);
+        case 't':
+                snprintf(text, sizeof text, "%" PRIu64 "us", value->number);
+                return settings_set(settings, i, text, source);
+        }
+        return -EINVAL;
+}
+
+struct settings settings_default(void) {
+        struct settings settings = { 0 };
+
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                (void) settings_set(&settings, i, table[i].initial, "default");
+        return settings;
+}
+
+void settings_format(const struct settings *settings, size_t number, char value[static SETTINGS_VALUE_SIZE]) {
+        table[number].kind->format(value_of(settings, number), value, SETTINGS_VALUE_SIZE);
+}
+
+/* An idle interval that nobody asked for follows a longer interval. */
+static size_t in_force(const struct settings *settings, size_t number) {
+        bool is_short = settings->idle_interval_usec < settings->interval_usec;
+
+        return number == SETTING_IDLE_INTERVAL && is_short ? SETTING_INTERVAL : number;
+}
+
+void settings_show(const struct settings *settings, size_t number, char value[static SETTINGS_VALUE_SIZE]) {
+        settings_format(settings, in_force(settings, number), value);
+}
+
+void settings_get(const struct settings *settings, size_t number, struct control_value *ret_value) {
+        size_t i = in_force(settings, number);
+
+        *ret_value = (struct control_value) { 0, NULL };
+        if (table[i].kind->get)
+                table[i].kind->get(value_of(settings, i), ret_value);
+}
+
+char setting_type(const struct setting *setting) {
+        return setting->kind->type;
+}
+
+bool settings_contradict(const struct settings *settings) {
+        return settings->idle_interval_usec < settings->interval_usec &&
+               strcmp(settings->sources[SETTING_IDLE_INTERVAL], "default") != 0;
+}
+
+bool settings_is_same(const struct settings *a, const struct settings *b, size_t number) {
+        char one[SETTINGS_VALUE_SIZE], other[SETTINGS_VALUE_SIZE];
+
+        settings_format(a, number, one);
+        settings_format(b, number, other);
+        return strcmp(one, other) == 0;
+}
+
+void settings_copy(struct settings *to, const struct settings *from, size_t number) {
+        char value[SETTINGS_VALUE_SIZE];
+
+        settings_format(from, number, value);
+        (void) settings_set(to, number, value, from->sources[number]);
+}
+
+size_t settings_table(const struct setting **ret_table) {
+        *ret_table = table;
+        return N_SETTINGS;
+}
+
+size_t setting_number(const struct setting *setting) {
+        return (size_t) (setting - table);
+}
+
+const struct setting *setting_by_key(const char *key) {
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                if (strcmp(table[i].key, key) == 0)
+                        return &table[i];
+        return NULL;
+}
+
+const struct setting *setting_by_option(const char *option) {
+        for (size_t i = 0; i < N_SETTINGS; i++)
+                if (strcmp(table[i].option, option) == 0)
+                        return &table[i];
+        return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_IDENTITY_UNIT_H
+#define SOCKTALLYD_IDENTITY_UNIT_H
+/* From a cgroup's path to the systemd unit that it belongs to. Pure text, no system call. */
+#include <stdint.h>
+
+#define UNIT_NAME_SIZE 256 /* systemd's own limit, with the NUL */
+#define UNIT_SYSTEM UINT32_MAX
+
+struct unit {
+        char name[UNIT_NAME_SIZE]; /* as systemctl prints it; empty: no unit */
+        uint32_t uid;              /* whose user manager runs it; UNIT_SYSTEM: the system's */
+};
+
+/* path as in /proc/PID/cgroup, from the root of the hierarchy. A path outside every unit gives an empty name. */
+void unit_from_path(const char *path, struct unit *ret_unit);
+
+#endif

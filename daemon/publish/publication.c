@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the segments of both views. They start small and are replaced when the tables grow or their bounds become
+ * smaller: the successor is complete and carries the same publication numbers on before the old one is marked
+ * superseded, so a reader that looks at the wrong moment finds one of them whole. Nothing allocates but such a
+ * replacement.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/totals/counters.h"
+#include "daemon/totals/missed.h"
+#include "daemon/publish/publication.h"
+#include "daemon/publish/segment.h"
+#include "libclient/socktally.h"
+
+#define ROWS_MIN 64
+
+static const struct {
+        const char *name;
+        uint32_t view;
+        mode_t mode;
+} views[N_PUBLISH_VIEWS] = {
+        [PUBLISH_PUBLIC] = { "public", SOCKTALLY_VIEW_PUBLIC, 0444 },
+        [PUBLISH_FULL] = { "full", SOCKTALLY_VIEW_FULL, 0440 },
+};
+
+struct publish {
+        struct publish_config config;
+        struct segment *segments[N_PUBLISH_VIEWS];
+        struct segment *successors[N_PUBLISH_VIEWS]; /* not visible before their first publication */
+        uint32_t capacity[LAYOUT_N_TABLES];
+        uint64_t sequence;
+        uint64_t n_replaced; /* how often there were new segments after the first */
+};
+
+static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
+        if (current == 0)
+                current = max < ROWS_MIN ? max : ROWS_MIN;
+        if (current > max)
+                current = max;
+        while (current < wanted && current < max)
+                current = current > max / 2 ? max : current * 2;
+        return current;
+}
+
+static void plan(const struct publish *publish, uint32_t n_processes, uint32_t n_services, uint32_t ret_capacity[]) {
+        ret_capacity[LAYOUT_TABLE_HOST] = 1;
+        ret_capacity[LAYOUT_TABLE_PROCESSES] = capacity_for(publish->capacity[LAYOUT_TABLE_PROCESSES], n_processes,
+                                                            publish->config.max_processes);
+        ret_capacity[LAYOUT_TABLE_SERVICES] = capacity_for(publish->capacity[LAYOUT_TABLE_SERVICES], n_services,
+                                                           publish->config.max_services);
+}
+
+static int segment_make(const struct publish *publish, enum publish_view view, const uint32_t capacity[],
+                        struct segment **ret_segment) {
+        struct segment_config config = {
+                .directory = publish->config.directory,
+                .name = views[view].name,
+                .view = views[view].view,
+                .mode = views[view].mode,
+                .gid = view == PUBLISH_FULL ? publish->config.gid : (gid_t) -1,
+                .incarnation = publish->config.incarnation,
+                .capacity = { [LAYOUT_TABLE_HOST] = 1, [LAYOUT_TABLE_SERVICES] = capacity[LAYOUT_TABLE_SERVICES] },
+        };
+        int r;
+
+        if (view == PUBLISH_FULL)
+                config.capacity[LAYOUT_TABLE_PROCESSES] = capacity[LAYOUT_TABLE_PROCESSES];
+        r = segment_new(ret_segment, &config);
+        if (r >= 0)
+                segment_set_sequence(*ret_segment, publish->sequence);
+        return r;
+}
+
+static bool has_segments(const struct publish *publish) {
+        return publish->segments[PUBLISH_PUBLIC] && publish->segments[PUBLISH_FULL];
+}
+
+/* Each view that needs it gets a successor, or none does. */
+static int replace(struct publish *publish, const uint32_t capacity[]) {
+        bool is_other[N_PUBLISH_VIEWS];
+        int r = 0;
+
+        is_other[PUBLISH_PUBLIC] = capacity[LAYOUT_TABLE_SERVICES] != publish->capacity[LAYOUT_TABLE_SERVICES];
+        is_other[PUBLISH_FULL] = is_other[PUBLISH_PUBLIC] ||
+                                  capacity[LAYOUT_TABLE_PROCESSES] != publish->capacity[LAYOUT_TABLE_PROCESSES];
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
+                if (is_other[i])
+                        r = segment_make(publish, i, capacity, &publish->successors[i]);
+        if (r >= 0) {
+                memcpy(publish->capacity, capacity, sizeof publish->capacity);
+                return 0;
+        }
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++)
+                publish->successors[i] = segment_free(publish->successors[i], true);
+        return r;
+}
+
+int publish_new(struct publish **ret_publish, const struct publish_config *config) {
+        struct publish *publish = calloc(1, sizeof *publish);
+
+        if (!publish)
+                return -ENOMEM;
+        publish->config = *config;
+        publish->sequence = config->sequence;
+        *ret_publish = publish;
+        return 0;
+}
+
+struct publish *publish_free(struct publish *publish) {
+        if (!publish)
+                return NULL;
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
+                segment_free(publish->successors[i], false);
+                segment_free(publish->segments[i], false);
+        }
+        free(publish);
+        return NULL;
+}
+
+uint64_t publish_next(const struct publish *publish) {
+        return publish->sequence + 1;
+}
+
+int publish_fit(struct publish *publish, struct totals *totals) {
+        bool is_pending = publish->successors[PUBLISH_PUBLIC] || publish->successors[PUBLISH_FULL];
+        uint32_t capacity[LAYOUT_N_TABLES];
+        struct totals_result result;
+        int r;
+
+        totals_get(totals, &result);
+        plan(publish, result.n_processes, result.n_services, capacity);
+        if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
+                return 0;
+        /* A successor that could not get its name is tried again before there is another. */
+        r = is_pending ? -EBUSY : replace(publish, capacity);
+        if (r >= 0)
+                return 1;
+        /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
+        if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
+                plan(publish, 0, 0, capacity);
+                (void) replace(publish, capacity);
+        }
+        if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
+                totals_shrink(totals, publish->capacity[LAYOUT_TABLE_PROCESSES],
+                                 publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
+        return r;
+}
+
+void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services) {
+        publish->config.max_processes = max_processes;
+        publish->config.max_services = max_services;
+}
+
+static void fill_process(struct layout_process_row *row, const struct process *process,
+                         const struct layout_service_row *services) {
+        memcpy(row->counters, process->counters, sizeof row->counters);
+        row->start_time = process->start_time;
+        row->changed = process->changed;
+        row->cgroup_id = process->cgroup_id;
+        row->pid = process->pid;
+        row->uid = process->uid;
+        row->kind = process->kind;
+        row->exited = process->is_queued;
+        memcpy(row->comm, process->comm, sizeof row->comm);
+        memset(row->service, 0, sizeof *row - offsetof(struct layout_process_row, service));
+        if (process->kind == SOCKTALLY_ROW_PROCESS) {
+                const char *service = services[process->service].service;
+
+                memcpy(row->service, service, strnlen(service, sizeof row->service - 1));
+        }
+}
+
+static void fill_services(struct segment_fill *fill, const struct totals_result *result) {
+        uint32_t n = result->has_services ? result->n_services : 0;
+
+        memcpy(fill->services, result->services, n * sizeof *result->services);
+        fill->count[LAYOUT_TABLE_SERVICES] = n;
+}
+
+static void fill_full(struct segment_fill *fill, const struct totals_result *result) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < result->n_slots; i++)
+                if (result->processes[i].is_used)
+                        fill_process(&fill->processes[n++], &result->processes[i], result->services);
+        fill->count[LAYOUT_TABLE_PROCESSES] = n;
+        fill_services(fill, result);
+        *fill->host = *result->host;
+}
+
+static void add_service(struct layout_service_row *sum, const struct layout_service_row *row) {
+        counters_add(sum->counters, row->counters);
+        sum->processes += row->processes;
+        if (row->changed > sum->changed)
+                sum->changed = row->changed;
+}
+
+/* What users' units had before their rows went is in the overflow row, but must stay where it was. */
+static void move_users_share(struct layout_service_row *rows, const uint64_t *share) {
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (!counter_is_gauge(m)) {
+                        rows[SERVICE_NO_UNIT].counters[m] += share[m];
+                        rows[SERVICE_OVERFLOW].counters[m] -= share[m];
+                }
+}
+
+/* The rows that are no unit come first (services.h), so the sum that users' services go to is already there. */
+static void fill_public(struct segment_fill *fill, const struct totals_result *result) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; result->has_services && i < result->n_services; i++) {
+                const struct layout_service_row *row = &result->services[i];
+
+                if (row->kind == SOCKTALLY_ROW_SERVICE && row->uid != UNIT_SYSTEM)
+                        add_service(&fill->services[SERVICE_NO_UNIT], row);
+                else
+                        fill->services[n++] = *row;
+        }
+        if (n > 0)
+                move_users_share(fill->services, result->users_merged);
+        fill->count[LAYOUT_TABLE_SERVICES] = n;
+        *fill->host = *result->host;
+        fill->host->services = n > 0 ? n - N_SERVICE_SPECIALS : 0;
+}
+
+static struct segment *segment_of(const struct publish *publish, enum publish_view view) {
+        return publish->successors[view] ? publish->successors[view] : publish->segments[view];
+}
+
+/* publish_fit() made room, but what is copied is bounded by the segment itself. A slot that was begun and not filled is
+ * begun again with the next publication. */
+static int begin_view(const struct publish *publish, enum publish_view view, const struct totals_result *result,
+                      struct segment_fill *ret_fill) {
+        struct segment *segment = segment_of(publish, view);
+
+        if (!segment)
+                return -ENOSPC; /* publish_fit() could not make one */
+        segment_begin(segment, ret_fill);
+        if (result->n_services > ret_fill->capacity[LAYOUT_TABLE_SERVICES] ||
+            (view == PUBLISH_FULL && result->n_processes > ret_fill->capacity[LAYOUT_TABLE_PROCESSES]))
+                return -ENOBUFS;
+        return 0;
+}
+
+static void fill_missed(struct layout_facts *facts, const struct missed *missed) {
+        facts->missed_tx_calls = missed->calls[0];
+        facts->missed_rx_calls = missed->calls[1];
+        facts->interval_missed_tx_calls = missed->interval[0];
+        facts->interval_missed_rx_calls = missed->interval[1];
+        facts->missed_is_exact = !missed->is_bound;
+}
+
+static int write_view(struct publish *publish, enum publish_view view, const struct totals_result *result,
+                      const struct layout_facts *facts, struct segment_fill *fill) {
+        *fill->facts = *facts;
+        fill->facts->sequence = publish_next(publish);
+        fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
+        fill_missed(fill->facts, result->missed);
+        fill->count[LAYOUT_TABLE_HOST] = 1;
+        if (view == PUBLISH_FULL)
+                fill_full(fill, result);
+        else
+                fill_public(fill, result);
+        return segment_publish(segment_of(publish, view), fill);
+}
+
+static void succeed(struct publish *publish, enum publish_view view, unsigned *ret_replaced) {
+        if (!publish->successors[view])
+                return;
+        segment_free(publish->segments[view], true);
+        publish->segments[view] = publish->successors[view];
+        publish->successors[view] = NULL;
+        *ret_replaced |= 1U << view;
+}
+
+int publish_write(struct publish *publish, const struct totals *totals, const struct layout_facts *facts,
+                  unsigned *ret_replaced) {
+        struct segment_fill fills[N_PUBLISH_VIEWS];
+        struct totals_result result;
+        bool is_first = !publish->segments[PUBLISH_PUBLIC];
+        unsigned replaced = 0;
+        int r = 0;
+
+        *ret_replaced = 0;
+        totals_get(totals, &result);
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
+                r = begin_view(publish, i, &result, &fills[i]);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
+                int error = write_view(publish, i, &result, facts, &fills[i]);
+
+                if (error >= 0)
+                        succeed(publish, i, &replaced);
+                else if (r >= 0)
+                        r = error;
+        }
+        publish->sequence++;
+        if (replaced && !is_first)
+                publish->n_replaced++;
+        *ret_replaced = replaced;
+        return r;
+}
+
+uint64_t publish_number(const struct publish *publish) {
+        return publish->config.incarnation + publish->n_replaced;
+}
+
+int publish_fd(const struct publish *publish, enum publish_view view) {
+        return publish->segments[view] ? segment_fd(publish->segments[view]) : -1;
+}

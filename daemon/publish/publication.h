@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_PUBLISH_PUBLICATION_H
+#define SOCKTALLYD_PUBLISH_PUBLICATION_H
+/*
+ * From totals to shared segments. Two views are published side by side under the same sequence: `full` has everything,
+ * `public` the host and the services of the system's manager; what belongs to users' own managers is part of its
+ * no-unit row there, so that it adds up as well without telling who moved what.
+ */
+#include <sys/types.h>
+
+#include "daemon/totals/totals.h"
+
+struct publish;
+
+enum publish_view { PUBLISH_PUBLIC, PUBLISH_FULL, N_PUBLISH_VIEWS };
+
+struct publish_config {
+        const char *directory;
+        gid_t gid;               /* may read `full` */
+        uint64_t incarnation;
+        uint32_t max_processes;  /* published rows, specials included */
+        uint32_t max_services;
+        uint64_t sequence;       /* of the last publication; 0: there was none */
+};
+
+int publish_new(struct publish **ret_publish, const struct publish_config *config);
+/* Marks both segments closed and removes their files. */
+struct publish *publish_free(struct publish *publish);
+
+/* Number that the next publication will have. */
+uint64_t publish_next(const struct publish *publish);
+/* Of the segments that are written now: another one whenever they are replaced, by this daemon or the next. */
+uint64_t publish_number(const struct publish *publish);
+/* Makes the segments, or makes room for what is to be published by replacing those that are too small. What cannot be
+ * made room for is merged into the overflow rows. 1: there are larger ones; 0: nothing to do; or the error that stopped
+ * it from growing. */
+int publish_fit(struct publish *publish, struct totals *totals);
+/* New bounds; segments that are too large are replaced with the next fit. */
+void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);
+/* Writes both views, or none of them if one has no room: -ENOSPC, -ENOBUFS. facts: everything but sequence.
+ * ret_replaced gets a bit per view that has a new segment since the last call. */
+int publish_write(struct publish *publish, const struct totals *totals, const struct layout_facts *facts,
+                  unsigned *ret_replaced);
+/* A descriptor open for reading, owned by the segment; -1 before the first publication. */
+int publish_fd(const struct publish *publish, enum publish_view view);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_TOTALS_SERVICES_H
+#define SOCKTALLYD_TOTALS_SERVICES_H
+/*
+ * The totals of services: one row per unit and manager, which outlives its processes and only grows. When the table is
+ * full, a new unit takes the place of one that has no process and that nothing feeds; what that one had goes to the
+ * overflow row, and should it come again, it begins anew with another start time. Rows are removed only from the end,
+ * when the table becomes smaller, so the number of a row that is referred to stays good; those below N_SERVICE_SPECIALS
+ * are no unit.
+ */
+#include "daemon/lookup.h"
+#include "daemon/identity/unit.h"
+#include "libclient/layout.h"
+
+struct service_closed {
+        uint32_t uid;
+        char name[UNIT_NAME_SIZE];
+};
+
+enum {
+        SERVICE_KERNEL,   /* sockets of the kernel itself */
+        SERVICE_OVERFLOW, /* did not fit into the kernel's tables or into this one */
+        SERVICE_EXITED,   /* settled by the kernel after the process's row was gone: whose is no longer known */
+        SERVICE_NO_UNIT,  /* processes outside every unit */
+        N_SERVICE_SPECIALS
+};
+
+struct services {
+        struct layout_service_row *rows;
+        uint32_t *n_refs;  /* of each row */
+        uint32_t n_rows;
+        uint32_t n_allocated;
+        uint32_t max; /* rows, specials included */
+        uint32_t peak;
+        uint32_t next;     /* the row to look at next when one must go */
+        uint64_t n_overflowed; /* times that something had to share the overflow row */
+        uint64_t users_merged[SOCKTALLY_N_METRICS]; /* of the overflow row, what rows of users' units had that went */
+        struct lookup by_unit;
+        struct service_closed *closed; /* had a row once: for good part of the overflow row */
+        uint32_t n_closed;
+        struct lookup by_closed;
+};
+
+int services_init(struct services *services, uint32_t max);
+void services_done(struct services *services);
+/* After rows and closed were filled from elsewhere: makes them found by key; nothing refers to them yet. -ENOMEM. */
+int services_index(struct services *services);
+/* Number of the unit's row, made at need; SERVICE_NO_UNIT for a unit without a name, SERVICE_OVERFLOW when there is no
+ * room. */
+uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns, uint64_t sequence);
+/* A row that is referred to stays. */
+void services_ref(struct services *services, uint32_t number);
+void services_unref(struct services *services, uint32_t number);
+/* Merges the newest rows into the overflow row until at most n are left. */
+void services_shrink(struct services *services, uint32_t n, uint64_t sequence);
+/* The same for good: what had a row will not come again with less than it had. -ENOMEM with nothing changed. */
+int services_close(struct services *services, uint32_t n, uint64_t sequence);
+
+#endif

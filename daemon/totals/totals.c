@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken, and that amount
+ * is added at once to a process row, a service row and the host row: that is why the tables always add up. Whatever
+ * later happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums
+ * alone.
+ *
+ * A kernel row can dip by a few bytes for a moment, when a correction is settled on one CPU before what it corrects is
+ * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
+ * stands still until its row has caught up.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/totals/totals-private.h"
+#include "daemon/totals/counters.h"
+#include "daemon/text.h"
+#include "libclient/socktally.h"
+
+/* Slots that are looked at, and processes that are asked for, in one update. */
+#define ORPHAN_SLOTS 4096
+#define ORPHAN_CHECKS 64
+
+int totals_new(struct totals **ret_aggregate, const struct totals_config *config) {
+        struct totals *totals = calloc(1, sizeof *totals);
+        int r;
+
+        if (!totals)
+                return -ENOMEM;
+        totals->config = *config;
+        totals->host.kind = SOCKTALLY_ROW_HOST;
+        totals->cursors = PARTS_NULL;
+        r = processes_init(&totals->processes, config->max_processes);
+        if (r >= 0)
+                r = services_init(&totals->services, config->max_services);
+        if (r < 0) {
+                totals_free(totals);
+                return r;
+        }
+        *ret_aggregate = totals;
+        return 0;
+}
+
+struct totals *totals_free(struct totals *totals) {
+        if (!totals)
+                return NULL;
+        cursors_done(&totals->cursors);
+        services_done(&totals->services);
+        processes_done(&totals->processes);
+        free(totals);
+        return NULL;
+}
+
+/* Where what a process moves is shown. */
+static uint32_t shown(const struct totals *a, uint32_t process) {
+        return a->processes.slots[process].is_hidden ? PROCESS_OVERFLOW : process;
+}
+
+/* Adds what a kernel row grew to the rows that it feeds. True if anything moved. service may be LOOKUP_NONE. */
+static bool take(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process, uint32_t service) {
+        struct process *p = &a->processes.slots[shown(a, process)];
+        struct layout_service_row *s = service == LOOKUP_NONE ? NULL : &a->services.rows[service];
+        bool has_moved = false;
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                uint64_t growth = counters[m] - taken[m];
+
+                if (counter_is_gauge(m) || (int64_t) counters[m] <= (int64_t) taken[m])
+                        continue;
+                taken[m] = counters[m];
+                p->counters[m] += growth;
+                if (s)
+                        s->counters[m] += growth;
+                a->host.counters[m] += growth;
+                has_moved = true;
+        }
+        if (has_moved)
+                p->changed = a->host.changed = a->sequence;
+        if (has_moved && s)
+                s->changed = a->sequence;
+        return has_moved;
+}
+
+static void raise_gauge(uint64_t *gauge, uint64_t value) {
+        if (value > *gauge)
+                *gauge = value;
+}
+
+/* A gauge is of the moment and has no sum: a row shows the largest of what feeds it. */
+static void take_gauges(struct totals *a, const struct sample_row *row, uint32_t process, uint32_t service) {
+        if (row->is_last || row->row.exited)
+                return;
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (counter_is_gauge(m) && row->row.counters[m]) {
+                        raise_gauge(&a->processes.slots[shown(a, process)].counters[m], row->row.counters[m]);
+                        if (service != LOOKUP_NONE)
+                                raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
+                        raise_gauge(&a->host.counters[m], row->row.counters[m]);
+                }
+}
+
+static void clear_gauges(struct totals *a, uint64_t known) {
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                if (!counter_is_gauge(m) || !(known & UINT64_C(1) << m))
+                        continue;
+                for (uint32_t i = 0; i < a->processes.n_slots; i++)
+                        a->processes.slots[i].counters[m] = 0;
+                for (uint32_t i = 0; !a->config.is_without_services && i < a->services.n_rows; i++)
+                        a->services.rows[i].counters[m] = 0;
+                a->host.counters[m] = 0;
+        }
+}
+
+/* While services are not kept, their rows lack what each live cursor has taken: the cursor knows it, and it is given
+ * when the cursor ends or services are kept again. sign: 1 or -1 */
+static void give_share(struct totals *a, const struct cursor *cursor, uint64_t sign) {
+        struct layout_service_row *service = &a->services.rows[cursor->service];
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (!counter_is_gauge(m))
+                        service->counters[m] += sign * cursor->taken[m];
+        service->changed = a->sequence;
+}
+
+static void process_set_service(struct totals *a, struct process *process, uint32_t service) {
+        if (process->service == service)
+                return;
+        a->services.rows[process->service].processes--;
+        a->services.rows[service].processes++;
+        process->service = service;
+}
+
+void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
+        struct process *from = &a->processes.slots[number], *to = &a->processes.slots[into];
+
+        counters_add(to->counters, from->counters);
+        to->changed = a->sequence;
+        for (uint32_t i = from->first_part, next; i != LOOKUP_NONE; i = next) {
+                next = a->cursors.slots[i].next;
+                a->cursors.slots[i].process = into;
+                a->cursors.slots[i].stays = true;
+                a->cursors.slots[i].next = LOOKUP_NONE;
+        }
+        if (!from->is_hidden)
+                a->services.rows[from->service].processes--;
+        processes_remove(&a->processes, number);
+}
+
+static bool is_due(const struct totals *a, const struct process *process) {
+        return a->update - process->quiet_update >= AGGREGATE_VISIBLE_PUBLICATIONS &&
+               a->now_ns - process->quiet_ns >= AGGREGATE_VISIBLE_NS;
+}
+
+static bool is_crowded(const struct totals *a) {
+        return a->processes.n_used > a->processes.max / 4 * 3;
+}
+
+/* Ends rows of processes that are gone. One that came with this very sample has not been shown yet and stays. */
+static void retire(struct totals *a) {
+        uint32_t number;
+
+        while ((number = a->processes.first_gone) != LOOKUP_NONE) {
+                const struct process *process = &a->processes.slots[number];
+
+                if (process->quiet_update == a->update || !(is_due(a, process) || is_crowded(a)))
+                        return;
+                totals_merge_process(a, number, PROCESS_EXITED);
+        }
+}
+
+static uint32_t process_get(struct totals *a, const struct process_key *key, uint32_t service) {
+        uint32_t number = processes_find(&a->processes, key->tgid, key->start_time);
+        struct process *process;
+
+        if (number != LOOKUP_NONE)
+                return number;
+        if (is_crowded(a))
+                retire(a);
+        number = processes_add(&a->processes, key->tgid, key->start_time);
+        if (number == LOOKUP_NONE) {
+                a->rows_overflowed++;
+                return PROCESS_OVERFLOW;
+        }
+        process = &a->processes.slots[number];
+        process->born = a->update;
+        process->service = service;
+        process->changed = a->sequence;
+        a->services.rows[service].processes++;
+        return number;
+}
+
+static bool is_special(uint32_t process) {
+        return process < N_PROCESS_SPECIALS;
+}
+
+static void process_add_part(struct totals *a, uint32_t number, struct cursor *cursor) {
+        struct process *process = &a->processes.slots[number];
+
+        cursor->process = number;
+        if (is_special(number))
+                return;
+        cursor->next = process->first_part;
+        process->first_part = (uint32_t) (cursor - a->cursors.slots);
+        process->n_parts++;
+}
+
+static void cursor_drop(struct totals *a, struct cursor *cursor) {
+        struct process *process = &a->processes.slots[cursor->process];
+
+        if (a->config.is_without_services)
+                give_share(a, cursor, 1);
+        services_unref(&a->services, cursor->service);
+        if (!is_special(cursor->process)) {
+                uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_part;
+
+                while (*link != number)
+                        link = &a->cursors.slots[*link].next;
+                *link = cursor->next;
+                process->n_parts--;
+                process->n_exited -= cursor->has_exited;
+        }
+        cursors_remove(&a->cursors, cursor);
+}
+
+static bool has_room(const struct totals *a) {
+        return a->processes.n_used < a->processes.max;
+}
+
+/* The process got no row when it was first seen, the table was full. What it moves from now on is its own. */
+static bool cursor_move_out(struct totals *a, struct cursor *cursor, const struct sample_row *row) {
+        if (cursor->process != PROCESS_OVERFLOW || cursor->stays || row->is_last || row->row.exited || !has_room(a))
+                return false;
+        process_add_part(a, process_get(a, &cursor->key, cursor->service), cursor);
+        return cursor->process != PROCESS_OVERFLOW;
+}
+
+static struct cursor *cursor_new(struct totals *a, const struct sample_row *row) {
+        struct cursor *cursor;
+        struct unit unit;
+
+        if (cursors_add(&a->cursors, &row->key, &cursor) < 0)
+                return NULL;
+        a->config.identity(a->config.userdata, &row->key, &row->row, &unit);
+        cursor->service = services_get(&a->services, &unit, a->now_ns, a->sequence);
+        services_ref(&a->services, cursor->service);
+        process_add_part(a, process_get(a, &row->key, cursor->service), cursor);
+        return cursor;
+}
+
+/* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which
+ * the process left tells nothing new. The cgroup is that of the row which moved data last. */
+static void describe(struct totals *a, struct cursor *cursor, const struct sample_row *row, bool is_new,
+                     bool has_moved) {
+        struct process *process = &a->processes.slots[cursor->process];
+        bool is_renamed = is_new || cursor->uid != row->row.uid ||
+                          memcmp(cursor->comm, row->row.comm, sizeof cursor->comm) != 0;
+
+        if (is_special(cursor->process) || process->is_hidden)
+                return;
+        if (is_renamed) {
+                memcpy(cursor->comm, row->row.comm, sizeof cursor->comm);
+                cursor->uid = row->row.uid;
+                text_clean(process->comm, sizeof process->comm, cursor->comm, sizeof cursor->comm);
+                process->uid = cursor->uid;
+        }
+        if (!is_new && !has_moved)
+                return;
+        process->cgroup_id = row->key.cgroup_id;
+        process_set_service(a, process, cursor->service);
+}
+
+/* Keeps the queue of processes that are gone in order. */
+static void settle(struct totals *a, uint32_t number, bool has_moved) {
+        struct process *process = &a->processes.slots[number];
+        bool is_gone = process->n_parts == process->n_exited;
+
+        if (is_special(number))
+                return;
+        if (!is_gone)
+                processes_unqueue(&a->processes, number);
+        else if (!process->is_queued || has_moved)
+                processes_queue(&a->processes, number, a->now_ns, a->update);
+}
+
+/* No memory for a row that will not come again: its total must not be lost. */
+static void take_homeless(struct totals *a, const struct sample_row *row) {
+        uint64_t taken[SOCKTALLY_N_METRICS] = { 0 };
+
+        a->rows_overflowed++;
+        take(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
+}
+
+/* The kernel's table was replaced and the process lives on: what it moves from now on comes with a row that begins at
+ * 0. A process that is known to be gone gets no other row. */
+static void cursor_end(struct totals *a, struct cursor *cursor, bool has_exited) {
+        if (has_exited) {
+                cursor_drop(a, cursor);
+                return;
+        }
+        if (a->config.is_without_services)
+                give_share(a, cursor, 1);
+        memset(cursor->taken, 0, sizeof cursor->taken);
+        if (!cursor->is_orphan)
+                cursor->orphan_ns = a->now_ns;
+        a->cursors.n_orphans += !cursor->is_orphan;
+        cursor->is_orphan = true;
+}
+
+void totals_forget_rows(struct totals *a) {
+        missed_forget(&a->missed);
+        memset(a->specials_taken, 0, sizeof a->specials_taken);
+        for (uint32_t i = 0; i < a->cursors.n_slots; i++) {
+                struct cursor *cursor = &a->cursors.slots[i];
+                uint32_t number = cursor->process;
+
+                if (!cursor->is_used)
+                        continue;
+                cursor_end(a, cursor, cursor->has_exited);
+                settle(a, number, false);
+        }
+}
+
+static void cursor_seen(struct totals *a, struct cursor *cursor, const struct sample_row *row) {
+        cursor->update = a->update;
+        cursor->pid = row->row.pid;
+        a->cursors.n_orphans -= cursor->is_orphan;
+        cursor->is_orphan = false;
+}
+
+static void take_row(struct totals *a, const struct sample_row *row) {
+        struct cursor *cursor = cursors_find(&a->cursors, &row->key);
+        bool is_new = !cursor, has_moved, has_exited = row->row.exited != 0;
+        uint32_t number, service;
+
+        if (!cursor)
+                cursor = cursor_new(a, row);
+        if (!cursor) {
+                if (row->is_last)
+                        take_homeless(a, row);
+                return;
+        }
+        is_new |= cursor_move_out(a, cursor, row);
+        number = cursor->process;
+        service = a->config.is_without_services ? LOOKUP_NONE : cursor->service;
+        cursor_seen(a, cursor, row);
+        has_moved = take(a, cursor->taken, row->row.counters, number, service);
+        take_gauges(a, row, number, service);
+        describe(a, cursor, row, is_new, has_moved);
+        if (cursor->has_exited != has_exited && !is_special(number)) {
+                a->processes.slots[number].n_exited += has_exited ? 1 : (uint32_t) -1;
+                cursor->has_exited = has_exited;
+        }
+        if (row->is_last)
+                cursor_end(a, cursor, has_exited);
+        settle(a, number, has_moved);
+}
+
+static void take_specials(struct totals *a, const struct sample *sample) {
+        static const struct {
+                uint32_t process, service;
+        } rows[N_SPECIALS] = {
+                [SPECIAL_KERNEL] = { PROCESS_KERNEL, SERVICE_KERNEL },
+                [SPECIAL_OVERFLOW] = { PROCESS_OVERFLOW, SERVICE_OVERFLOW },
+                [SPECIAL_EXITED] = { PROCESS_EXITED, SERVICE_EXITED },
+        };
+
+        for (unsigned i = 0; i < N_SPECIALS; i++)
+                take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
+}
+
+/* Rows that left the kernel after the totals were kept, and before the daemon that did it could say so. */
+static void forget_taken_rows(struct totals *a) {
+        for (uint32_t i = 0; a->is_restored && i < a->cursors.n_slots; i++) {
+                struct cursor *cursor = &a->cursors.slots[i];
+                uint32_t number = cursor->process;
+
+                if (!cursor->is_used || cursor->update == a->update || (!cursor->has_exited && !is_special(number)) ||
+                    cursor->is_orphan)
+                        continue;
+                cursor_drop(a, cursor);
+                settle(a, number, false);
+        }
+        a->is_restored = false;
+}
+
+/* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. Orphans are
+ * not lost: check_orphans() ends them. */
+static void forget_lost_parts(struct totals *a) {
+        if (a->cursors.n_used / 2 <= a->processes.max)
+                return;
+        for (uint32_t i = 0; i < a->cursors.n_slots; i++) {
+                struct cursor *cursor = &a->cursors.slots[i];
+                uint32_t number = cursor->process;
+
+                if (cursor->is_used && !cursor->is_orphan && a->update - cursor->update > 16) {
+                        cursor_drop(a, cursor);
+                        settle(a, number, false);
+                }
+        }
+}
+
+static bool is_gone(const struct totals *a, const struct cursor *cursor) {
+        if (cursor->pid != 0)
+                return !a->config.is_alive(a->config.userdata, cursor->pid, cursor->key.start_time);
+        return a->now_ns - cursor->orphan_ns >= (is_crowded(a) ? AGGREGATE_VISIBLE_NS : AGGREGATE_UNSEEN_NS);
+}
+
+/* No row of the kernel tells of the end of these. A look at some of them by turns. */
+static void check_orphans(struct totals *a) {
+        uint32_t n = a->cursors.n_slots < ORPHAN_SLOTS ? a->cursors.n_slots : ORPHAN_SLOTS;
+        unsigned n_checks = 0;
+
+        if (!a->config.is_alive)
+                return;
+        for (uint32_t i = 0; i < n && n_checks < ORPHAN_CHECKS && a->cursors.n_orphans > 0; i++) {
+                struct cursor *cursor = &a->cursors.slots[a->cursors.next_orphan++ % a->cursors.n_slots];
+                uint32_t number = cursor->process;
+
+                if (!cursor->is_used || !cursor->is_orphan)
+                        continue;
+                n_checks++;
+                if (!is_gone(a, cursor))
+                        continue;
+                cursor_drop(a, cursor);
+                settle(a, number, false);
+        }
+}
+
+void totals_count_rows(struct totals *a) {
+        a->host.processes = a->processes.n_used - N_PROCESS_SPECIALS;
+        a->host.services = a->config.is_without_services ? 0 : a->services.n_rows - N_SERVICE_SPECIALS;
+}
+
+void totals_update(struct totals *a, const struct sample *sample, uint64_t sequence) {
+        a->update++;
+        a->sequence = sequence;
+        a->now_ns = sample->time_ns;
+        missed_take(&a->missed, sample);
+        if (a->host.start_time == 0) {
+                a->host.start_time = sample->time_ns;
+                for (uint32_t i = 0; i < N_SERVICE_SPECIALS; i++)
+                        a->services.rows[i].start_time = sample->time_ns;
+        }
+        retire(a);
+        clear_gauges(a, sample->known);
+        take_specials(a, sample);
+        for (size_t i = 0; i < sample->n_rows; i++)
+                take_row(a, &sample->rows[i]);
+        forget_taken_rows(a);
+        forget_lost_parts(a);
+        check_orphans(a);
+        totals_count_rows(a);
+}
+
+void totals_set_services(struct totals *a, bool has_services, uint64_t sequence) {
+        if (a->config.is_without_services == !has_services)
+                return;
+        a->sequence = sequence;
+        for (uint32_t i = 0; i < a->cursors.n_slots; i++)
+                if (a->cursors.slots[i].is_used)
+                        give_share(a, &a->cursors.slots[i], has_services ? 1 : (uint64_t) -1);
+        a->config.is_without_services = !has_services;
+        totals_count_rows(a);
+}
+
+void totals_get(const struct totals *a, struct totals_result *ret_result) {
+        *ret_result = (struct totals_result) {
+                .host = &a->host,
+                .processes = a->processes.slots,
+                .n_slots = a->processes.n_slots,
+                .n_processes = a->processes.n_used,
+                .services = a->services.rows,
+                .n_services = a->services.n_rows,
+                .has_services = !a->config.is_without_services,
+                .peak_processes = a->processes.peak,
+                .peak_services = a->services.peak,
+                .rows_overflowed = a->rows_overflowed,
+                .services_overflowed = a->services.n_overflowed,
+                .missed = &a->missed,
+                .users_merged = a->services.users_merged,
+        };
+}

@@ -66,8 +66,6 @@ struct daemon {
 };
 
 /* interval.c */
-uint64_t daemon_clock_ns(clockid_t clock);
-uint64_t daemon_clock_usec(clockid_t clock);
 /* One interval of the data line, at once; the next one stays due when it was. */
 int daemon_run_interval(struct daemon *daemon);
 /* With the loop's next turn. */

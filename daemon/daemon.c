@@ -19,6 +19,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/identity/cgroups.h"
 #include "daemon/control/operations.h"
 #include "daemon/daemon-private.h"
@@ -67,7 +68,7 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (d->is_healthy)
                 sd_notify(false, "WATCHDOG=1");
-        sd_event_source_set_time(source, daemon_clock_usec(CLOCK_MONOTONIC) + d->watchdog_usec / 3);
+        sd_event_source_set_time(source, clock_usec(CLOCK_MONOTONIC) + d->watchdog_usec / 3);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -281,9 +282,9 @@ static int start_loop(struct daemon *d) {
 static void look_around(struct daemon *d) {
         struct utsname name;
 
-        d->last_reader_usec = daemon_clock_usec(CLOCK_MONOTONIC);
-        d->started_usec = daemon_clock_usec(CLOCK_REALTIME);
-        d->incarnation = daemon_clock_ns(CLOCK_REALTIME);
+        d->last_reader_usec = clock_usec(CLOCK_MONOTONIC);
+        d->started_usec = clock_usec(CLOCK_REALTIME);
+        d->incarnation = clock_ns(CLOCK_REALTIME);
         if (uname(&name) >= 0)
                 snprintf(d->kernel, sizeof d->kernel, "%s", name.release);
 }
@@ -327,7 +328,7 @@ static int start(struct daemon *d, const struct options *options) {
                 r = start_loop(d);
         if (r >= 0)
                 keep_close(&d->keep);
-        d->cpu_ns = daemon_clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
+        d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
                 r = daemon_run_interval(d); /* says what is wrong */
         return r;

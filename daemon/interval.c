@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
 #include "daemon/control/timespan.h"
@@ -17,19 +18,8 @@
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define RETRY_USEC UINT64_C(1000000)       /* after an interval that failed, if that is sooner */
 
-uint64_t daemon_clock_ns(clockid_t clock) {
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-}
-
-uint64_t daemon_clock_usec(clockid_t clock) {
-        return daemon_clock_ns(clock) / 1000;
-}
-
 static uint64_t now_usec(void) {
-        return daemon_clock_usec(CLOCK_MONOTONIC);
+        return clock_usec(CLOCK_MONOTONIC);
 }
 
 /* Says an error once, and again when it is another; what came back is said too. */
@@ -56,7 +46,7 @@ static void choose_interval(struct daemon *d) {
 static struct layout_facts make_facts(const struct daemon *d, const struct sample *sample) {
         return (struct layout_facts) {
                 .time_ns = sample->time_ns,
-                .realtime_ns = daemon_clock_ns(CLOCK_REALTIME) - (daemon_clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
+                .realtime_ns = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
                 .interval_ns = d->interval_usec * 1000,
                 .known = sample->known,
                 .sockets_tracked = sample->health.sockets_tracked,
@@ -137,7 +127,7 @@ int daemon_run_interval(struct daemon *d) {
                 d->interval_usec = RETRY_USEC;
         d->published_usec = now_usec();
         show_status(d);
-        cpu_ns = daemon_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
         d->cost_ns = cpu_ns - d->cpu_ns;
         d->cpu_ns = cpu_ns;
         if (d->changed)

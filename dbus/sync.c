@@ -8,16 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/clock.h"
 #include "dbus/bus-private.h"
 
 #define REST_USEC 10000
-
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 static void answer(sd_bus_message *message, const sd_bus_error *error, uint64_t sequence) {
         if (sd_bus_error_is_set(error))
@@ -40,11 +34,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         struct bus *bus = userdata;
         struct control_error failure = { .failure = CONTROL_FAILED };
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        uint64_t start = now_usec(), end, sequence = 0;
+        uint64_t start = clock_usec(CLOCK_MONOTONIC), end, sequence = 0;
 
         if (bus->operations->sync(bus->daemon, &sequence, &failure) < 0)
                 failure_set(&error, &failure);
-        end = now_usec();
+        end = clock_usec(CLOCK_MONOTONIC);
         bus->sync_not_before = end + ((end - start) * 4 > REST_USEC ? (end - start) * 4 : REST_USEC);
         announce(bus, BUS_ALL);
         answer_all(bus, &error, sequence);

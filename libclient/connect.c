@@ -11,10 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "libclient/clock.h"
 #include "libclient/connect.h"
 #include "libclient/frame.h"
 #include "libclient/handshake.h"
-#include "libclient/reader.h"
 #include "libclient/trust.h"
 
 #define MAX_DESCRIPTORS 4 /* that one message may bring before the kernel drops the rest */
@@ -157,7 +157,7 @@ int stly_connection_receive(struct connection *connection, int *ret_fd) {
 int stly_connection_await(struct connection *connection, int *ret_fd) {
         for (;;) {
                 struct pollfd pollfd = { .fd = connection->fd, .events = POLLIN };
-                uint64_t now = stly_clock_now();
+                uint64_t now = clock_now();
                 int r;
 
                 if (now >= connection->deadline_ns)

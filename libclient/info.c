@@ -24,7 +24,7 @@ int socktally_get_info(const struct socktally *reader, struct socktally_info *in
         full.layout_major = attachment->header.major;
         full.layout_minor = attachment->header.minor;
         full.daemon_version = attachment->header.version;
-        if (stly_reader_is_alive(reader, stly_clock_now()))
+        if (stly_reader_is_alive(reader, clock_now()))
                 full.freshness = SOCKTALLY_FRESH;
         if (reader->current) {
                 const struct layout_facts *facts = &reader->current->facts;

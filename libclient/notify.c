@@ -97,6 +97,6 @@ int socktally_fd(struct socktally *reader) {
                 reader->notify_fd = reader->timer_fd = -1;
                 return r;
         }
-        stly_notify_update(reader, stly_clock_now());
+        stly_notify_update(reader, clock_now());
         return reader->notify_fd;
 }

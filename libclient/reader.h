@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #include "libclient/attach.h"
+#include "libclient/clock.h"
 #include "libclient/connect.h"
 #include "libclient/snapshot.h"
 #include "libclient/socktally.h"
 
-#define SECOND_NS UINT64_C(1000000000)
 #define STALE_INTERVALS 3
 #define READ_TRIES 3
 
@@ -53,8 +53,7 @@ struct socktally {
         int notify_fd, timer_fd;           /* -1 until socktally_fd() was called */
 };
 
-uint64_t stly_clock_now(void);
-
+/* session.c */
 /* Maps the segment and makes it the reader's; takes fd over. flags: of attach.h. -EALREADY: the reader has it; -ESTALE:
  * its writer is gone. */
 int stly_reader_attach(struct socktally *reader, int fd, unsigned int flags);
@@ -68,6 +67,7 @@ bool stly_reader_is_alive(const struct socktally *reader, uint64_t now);
 /* Takes the newest publication of the attached segment, if there is one. As socktally_refresh(). */
 int stly_reader_take(struct socktally *reader, uint64_t now);
 
+/* resume.c */
 /* The search when a reader is opened: waits for the daemon's answer, up to 30 seconds. */
 int stly_resume_first(struct socktally *reader);
 /* Looks for a segment that is alive, without blocking. 1: attached to a new one. 0: not now. Or negative errno: what
@@ -77,6 +77,7 @@ int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now);
 /* Connects again beside a segment that lives, where that is due. */
 void stly_resume_connection(struct socktally *reader, uint64_t now);
 
+/* notify.c */
 /* Reads what the daemon sent, for readers that use socktally_fd(). */
 int stly_notify_drain(struct socktally *reader, uint64_t now);
 /* Makes the descriptor speak when it is time for the next refresh. */

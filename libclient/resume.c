@@ -96,7 +96,7 @@ static int ask_once(struct socktally *reader, uint64_t end) {
         int fd = -1, r = 0;
 
         if (connection->state != CONNECTION_ASKED)
-                r = stly_connection_begin(connection, reader->socket_path, reader->view, stly_clock_now());
+                r = stly_connection_begin(connection, reader->socket_path, reader->view, clock_now());
         if (r >= 0) {
                 connection->deadline_ns = end;
                 r = stly_connection_await(connection, &fd);
@@ -117,7 +117,7 @@ static int ask_daemon(struct socktally *reader, uint64_t end) {
                 if (r == -ENOENT || r == -ECONNREFUSED)
                         r = -ECONNRESET;
         }
-        while (r == -EAGAIN && stly_clock_now() < end) { /* a full queue, or a daemon that has not published yet */
+        while (r == -EAGAIN && clock_now() < end) { /* a full queue, or a daemon that has not published yet */
                 (void) nanosleep(&pause, NULL);
                 r = ask_once(reader, end);
         }
@@ -127,7 +127,7 @@ static int ask_daemon(struct socktally *reader, uint64_t end) {
 /* The end of the connection tells that a daemon has failed. One that says nothing may have been started by this very
  * connection, through its socket unit; or it hangs, and then its files do as well. */
 int stly_resume_first(struct socktally *reader) {
-        uint64_t now = stly_clock_now();
+        uint64_t now = clock_now();
         int r;
 
         if (reader->source == SOURCE_FILE)

@@ -58,7 +58,7 @@ static int wait_for_writer(const struct attachment *attachment, uint32_t wake, u
 
 /* One sleep that ends when there may be something to do. */
 static int doze(struct socktally *reader, uint32_t wake, uint32_t owner, uint64_t deadline) {
-        uint64_t now = stly_clock_now();
+        uint64_t now = clock_now();
         enum liveness liveness = stly_reader_liveness(reader, now);
 
         deadline = earlier(deadline, now + LONGEST_SLEEP_NS);
@@ -77,7 +77,7 @@ static int doze(struct socktally *reader, uint32_t wake, uint32_t owner, uint64_
 }
 
 int socktally_wait(struct socktally *reader, uint64_t timeout_usec) {
-        uint64_t start = stly_clock_now(), deadline = UINT64_MAX;
+        uint64_t start = clock_now(), deadline = UINT64_MAX;
         int r;
 
         if (!reader)
@@ -95,7 +95,7 @@ int socktally_wait(struct socktally *reader, uint64_t timeout_usec) {
                 r = socktally_refresh(reader);
                 if (r != SOCKTALLY_UNCHANGED)
                         return r;
-                if (stly_clock_now() >= deadline)
+                if (clock_now() >= deadline)
                         return SOCKTALLY_UNCHANGED;
                 r = doze(reader, wake, owner, deadline);
                 if (r == -EINTR)

@@ -11,12 +11,13 @@ rules() {
         cat <<'END'
 bpf/*               bpf/*.h libclient/metrics.h <bpf/bpf_*.h> <linux/bpf.h>
 libclient/*         libclient/*.h
-daemon/collect/*    daemon/collect/*.h daemon/lookup.h daemon/module.h daemon/sample.h libclient/metrics.h
-daemon/identity/*   daemon/identity/*.h daemon/lookup.h daemon/sample.h
-daemon/totals/*     daemon/totals/*.h daemon/identity/unit.h daemon/lookup.h daemon/sample.h daemon/text.h
+daemon/collect/*    daemon/collect/*.h daemon/clock.h daemon/lookup.h daemon/module.h daemon/sample.h libclient/metrics.h
+daemon/identity/*   daemon/identity/*.h daemon/clock.h daemon/lookup.h daemon/sample.h
+daemon/totals/*     daemon/totals/*.h daemon/clock.h daemon/identity/unit.h daemon/lookup.h daemon/sample.h daemon/text.h
 daemon/totals/*     libclient/metrics.h
-daemon/publish/*    daemon/publish/*.h daemon/totals/*.h
+daemon/publish/*    daemon/publish/*.h daemon/clock.h daemon/totals/*.h
 daemon/control/*    daemon/*.h
+daemon/clock.h      daemon/clock.h
 daemon/lo*          daemon/lo*.h
 daemon/text*        daemon/text.h
 daemon/module*      daemon/module.h
@@ -33,7 +34,7 @@ daemon/publish/segment*     libclient/*.h
 daemon/publish/publication* libclient/layout.h libclient/socktally.h
 daemon/publish/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
 daemon/totals/*     libclient/layout.h libclient/socktally.h
-dbus/*              dbus/*.h daemon/control/operations.h daemon/log.h <systemd/*>
+dbus/*              dbus/*.h daemon/clock.h daemon/control/operations.h daemon/log.h <systemd/*>
 daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>

@@ -3,7 +3,6 @@
 #define SOCKTALLYD_COLLECT_COLLECTOR_PRIVATE_H
 /* The collector's inside, shared by the files of this folder only; what stands first lies lowest. */
 #include <sys/types.h>
-#include <time.h>
 
 #include <bpf/libbpf.h>
 
@@ -74,7 +73,6 @@ int collect_pass(struct collect *collect);
 int collect_fold(const struct collect *collect);
 /* Sockets that are made from now on are known to be younger, most of them. */
 void collect_note_inodes(struct collect *collect);
-uint64_t collect_now_ns(clockid_t clock);
 
 /* switches.c. */
 /* Tells the programs what the configuration means. */

@@ -11,17 +11,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 
 #define QUIET_READS 30 /* without a miss, before the copies go; and while they are going */
 #define READS 10       /* of two counters that move */
-#define LOAD_MSEC 2000 /* in one read */
+#define LOAD_USEC 2000000 /* in one read */
 
 /* How often the kernel skipped programs since they were loaded, by direction. */
 struct misses {
@@ -118,18 +118,11 @@ static int load_copy(struct collect *collect, unsigned sets, size_t number) {
         return r;
 }
 
-static uint64_t now_msec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
 /* A program that was loaded once can be attached at any time. -EAGAIN: the next read goes on, so that publications and
  * the watchdog do not wait for a slow verifier. */
 static int load_copies(struct collect *collect) {
         unsigned sets = sets_of_copies(collect);
-        uint64_t begun = now_msec();
+        uint64_t begun = clock_usec(CLOCK_MONOTONIC);
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
         int r;
@@ -137,7 +130,7 @@ static int load_copies(struct collect *collect) {
         for (size_t i = 0; i < n; i++) {
                 if (!(sets & SET(hooks[i].set)) || collect->copies_loaded >> i & 1)
                         continue;
-                if (now_msec() - begun > LOAD_MSEC)
+                if (clock_usec(CLOCK_MONOTONIC) - begun > LOAD_USEC)
                         return -EAGAIN;
                 r = load_copy(collect, sets, i);
                 if (r < 0)

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 
+#include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 
 /* Exits that the hook missed (a process that changed its cgroup has rows that none finds) are looked for by turns. */
@@ -172,14 +172,14 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         sample->known = 0;
         *ret_sample = sample;
         if (!collect->skeleton) {
-                sample->time_ns = collect_now_ns(CLOCK_BOOTTIME);
+                sample->time_ns = clock_ns(CLOCK_BOOTTIME);
                 sample->n_rows = 0;
                 return 0;
         }
         note_silence(collect);
         copies_follow(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
-        sample->time_ns = collect_now_ns(CLOCK_BOOTTIME);
+        sample->time_ns = clock_ns(CLOCK_BOOTTIME);
         r = collect_pass(collect);
         n_others = tell_over(collect);
         if (r == 0)

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 
 #define INODE_BATCH 1024 /* LAST_INO_BATCH in the kernel's fs/inode.c */
@@ -74,13 +74,6 @@ void collect_note_inodes(struct collect *collect) {
         }
 }
 
-uint64_t collect_now_ns(clockid_t clock) {
-        struct timespec t;
-
-        clock_gettime(clock, &t);
-        return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
-}
-
 /* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap.
  * Only what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met
  * again, those that no descriptor led to meanwhile. */
@@ -135,7 +128,7 @@ int collect_pass(struct collect *collect) {
 
         if (bss->pass_number == 0) /* what was never met has 0 */
                 bss->pass_number = 1;
-        bss->pass_msec = collect_now_ns(CLOCK_BOOTTIME) / 1000000 | 1;
+        bss->pass_msec = clock_ns(CLOCK_BOOTTIME) / 1000000 | 1;
         bss->pass_sockets = 0;
         bss->last_seen = bss->last_named = (struct process_key) { 0 };
         r = scan(collect);

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/clock.h"
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
 #include "daemon/control/timespan.h"
@@ -82,7 +83,7 @@ static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (switch_module(d, number, false, &error) < 0) {
                 log_line(LOG_ERR, "%s; its time is over, trying again", error.message);
-                (void) sd_event_source_set_time(source, daemon_clock_usec(CLOCK_BOOTTIME) + RETRY_USEC);
+                (void) sd_event_source_set_time(source, clock_usec(CLOCK_BOOTTIME) + RETRY_USEC);
                 return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }
         forget_end(module);
@@ -93,7 +94,7 @@ static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* The event first, it can fail; nothing of it is seen before the module is on. */
 static int plan_end(struct daemon *d, size_t number, uint64_t lifetime_usec, sd_event_source **ret_source) {
-        uint64_t due_usec = daemon_clock_usec(CLOCK_BOOTTIME) + lifetime_usec;
+        uint64_t due_usec = clock_usec(CLOCK_BOOTTIME) + lifetime_usec;
 
         *ret_source = NULL;
         if (lifetime_usec == 0)
@@ -144,7 +145,7 @@ int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, s
         }
         forget_end(&d->modules[number]);
         d->modules[number].source = source;
-        d->modules[number].expires_usec = source ? daemon_clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
+        d->modules[number].expires_usec = source ? clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
         keep(d, number, lifetime_usec == 0);
         log_enabled(d, number, lifetime_usec);
         if (!was_enabled)

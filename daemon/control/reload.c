@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/control/configuration.h"
 #include "daemon/daemon-private.h"
 #include "daemon/control/dropin.h"
@@ -150,7 +151,7 @@ int control_reload(void *daemon, struct control_error *ret_error) {
         struct daemon *d = daemon;
         int r;
 
-        sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, daemon_clock_usec(CLOCK_MONOTONIC));
+        sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
         r = reload(d, ret_error);
         sd_notify(false, "READY=1");
         return r;

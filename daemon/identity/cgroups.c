@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/identity/cgroups.h"
 #include "daemon/lookup.h"
 
@@ -59,13 +60,6 @@ struct cgroups {
         uint64_t next_rescan_ns; /* not before this time */
         bool is_behind;          /* events were lost, and the tree was not walked since */
 };
-
-static uint64_t now_ns(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-}
 
 static bool match_id(const void *owner, uint32_t number, const void *key) {
         const struct cgroups *cgroups = owner;
@@ -269,7 +263,7 @@ static bool is_there(const struct cgroups *cgroups, const struct cgroup *cgroup)
 /* After events were lost. What is gone makes room for what came. This looks at each directory that is known and then at
  * as many as can be known, and anybody who makes and removes cgroups fast enough has events lost: so not too often. */
 static void rescan(struct cgroups *cgroups) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
         if (now < cgroups->next_rescan_ns)
                 return;

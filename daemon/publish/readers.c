@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/publish/readers.h"
 #include "libclient/frame.h"
 #include "libclient/handshake.h"
@@ -43,13 +44,6 @@ struct readers {
         struct reader *first, *last;
         uint32_t n, n_granted;
 };
-
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 static void count(struct readers *readers, int n) {
         readers->n_granted += (uint32_t) n;
@@ -228,7 +222,7 @@ static void append(struct readers *readers, struct reader *reader) {
 /* Drops those that were silent too long and sets the timer for the next. */
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         struct readers *readers = userdata;
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         struct reader *reader, *next;
 
         for (reader = readers->first; reader; reader = next) {
@@ -261,7 +255,7 @@ static int reader_new(struct readers *readers, int fd, const struct ucred *peer)
         reader->fd = fd;
         reader->uid = peer->uid;
         reader->may_read_all = may_read_all(fd, peer, readers->config.gid);
-        reader->deadline_usec = now_usec() + readers->config.timeout_usec;
+        reader->deadline_usec = clock_usec(CLOCK_MONOTONIC) + readers->config.timeout_usec;
         append(readers, reader);
         sd_event_source_get_enabled(readers->timer, &enabled);
         if (enabled == SD_EVENT_OFF) {

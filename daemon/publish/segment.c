@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/publish/death.h"
 #include "daemon/publish/segment.h"
 #include "libclient/boot.h"
@@ -148,11 +149,8 @@ static uint64_t writer_start(void) {
         return ticks;
 }
 
-static void identity_writer(struct layout_header *header) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        header->created_ns = (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+static void identify_writer(struct layout_header *header) {
+        header->created_ns = clock_ns(CLOCK_BOOTTIME);
         header->writer_pid = (uint32_t) getpid();
         header->writer_start = writer_start();
         (void) stly_boot_id(header->boot_id);
@@ -300,7 +298,7 @@ int segment_new(struct segment **ret_segment, const struct segment_config *confi
         if (!is_config_sane(config))
                 return -EINVAL;
         plan_header(&header, tables, config);
-        identity_writer(&header);
+        identify_writer(&header);
         segment = calloc(1, sizeof(*segment));
         if (!segment)
                 return -ENOMEM;

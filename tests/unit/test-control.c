@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "daemon/clock.h"
+
 #include "tests/unit/control-stage.h"
 
 static void turn_until_published(struct stage *stage) {
@@ -315,7 +317,7 @@ static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
 static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct control_module module;
-        uint64_t now = daemon_clock_usec(CLOCK_REALTIME);
+        uint64_t now = clock_usec(CLOCK_REALTIME);
 
         assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 1000, &stage->error), 0);
         assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, CONTROL_LIFETIME_MAX_USEC,

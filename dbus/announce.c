@@ -11,63 +11,30 @@
 #include <string.h>
 
 #include "dbus/bus-private.h"
-#include "dbus/setting.h"
 
 #define MAX_WATCHED 64
 #define MAX_TEXT 32768 /* of the longest value: all settings with their sources */
 
-static void methods_text(struct bus *bus, char *ret_text, size_t size) {
-        size_t n = 0;
-
-        ret_text[0] = '\0';
-        for (size_t i = 0; i < bus->operations->n_modules && n < size; i++) {
-                struct control_module module = {};
-
-                if (bus->operations->module(bus->daemon, i, &module) >= 0)
-                        n += (size_t) snprintf(ret_text + n, size - n, "%s=%s ", module.name, module.method);
-        }
+static const void *member(const struct object *object, size_t place) {
+        return (const char *) &object->record + place;
 }
 
-static void settings_text(struct bus *bus, char *ret_text, size_t size) {
-        size_t n = 0;
+void text_string(struct object *object, size_t place, char *ret_text, size_t size) {
+        const char *text = *(const char *const *) member(object, place);
 
-        ret_text[0] = '\0';
-        for (size_t i = 0; i < bus->operations->n_settings && n < size; i++) {
-                struct control_settings_row row;
-
-                if (bus->operations->settings_row(bus->daemon, i, &row) >= 0)
-                        n += (size_t) snprintf(ret_text + n, size - n, "%s=%s\n%s\n", row.key, row.value, row.source);
-        }
+        snprintf(ret_text, size, "%s", text ? text : "");
 }
 
-static void value_text(struct object *object, const struct watched *watched, char *ret_text, size_t size) {
-        const void *place = (const char *) &object->record + watched->offset;
-        const char *text;
+void text_u32(struct object *object, size_t place, char *ret_text, size_t size) {
+        snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *) member(object, place));
+}
 
-        switch (watched->type) {
-        case 's':
-                text = *(const char *const *) place;
-                snprintf(ret_text, size, "%s", text ? text : "");
-                break;
-        case 'u':
-                snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *) place);
-                break;
-        case 't':
-                snprintf(ret_text, size, "%" PRIu64, *(const uint64_t *) place);
-                break;
-        case 'b':
-                snprintf(ret_text, size, "%d", *(const bool *) place);
-                break;
-        case 'x':
-                setting_text(object->bus, watched->offset, ret_text, size);
-                break;
-        case 'm':
-                methods_text(object->bus, ret_text, size);
-                break;
-        case 'r':
-                settings_text(object->bus, ret_text, size);
-                break;
-        }
+void text_u64(struct object *object, size_t place, char *ret_text, size_t size) {
+        snprintf(ret_text, size, "%" PRIu64, *(const uint64_t *) member(object, place));
+}
+
+void text_flag(struct object *object, size_t place, char *ret_text, size_t size) {
+        snprintf(ret_text, size, "%d", *(const bool *) member(object, place));
 }
 
 /* Keeps what is so now; collects the names of what was different, or of nothing when ret_names is NULL. */
@@ -78,7 +45,7 @@ static int compare(struct object *object, const char **ret_names) {
         for (size_t i = 0; i < object->kind->n_watched; i++) {
                 char *copy;
 
-                value_text(object, object->kind->watched + i, text, sizeof text);
+                object->kind->watched[i].text(object, object->kind->watched[i].place, text, sizeof text);
                 if (object->announced[i] && strcmp(object->announced[i], text) == 0)
                         continue;
                 copy = strdup(text);

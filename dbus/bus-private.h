@@ -8,10 +8,12 @@
 #include <systemd/sd-event.h>
 
 #include "dbus/bus.h"
+#include "dbus/object.h"
 
 #define BUS_NAME "org.socktally1"
 #define BUS_PATH "/org/socktally1"
 #define LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
+#define LOG_CONTROL_INTERFACE "org.freedesktop.LogControl1"
 /* Counting comes first when both have work. */
 #define BUS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 #define MAX_REQUESTS 1024       /* that wait for the bus to say who calls */
@@ -22,40 +24,7 @@
 #define MAX_SYNCS_OF_ONE 4      /* of one caller: all connections that a system bus grants one user take half */
 
 struct bus_setting;
-struct object;
 struct request;
-
-/* A property whose changes are announced, and where its value is in the record that the daemon gave. */
-struct watched {
-        const char *property;
-        char type; /* s t u: as on the bus; b: a C bool; x: place in settings; m: EffectiveMethods; r: Settings */
-        size_t offset;
-};
-
-/* The three kinds of objects. */
-struct kind {
-        const char *interface, *prefix;
-        const sd_bus_vtable *vtable;
-        int (*look)(struct object *object); /* gets the record from the daemon */
-        const struct watched *watched;
-        size_t n_watched;
-        unsigned what; /* BUS_... */
-};
-
-union record {
-        struct control_facts facts;
-        struct control_module module;
-        struct control_table table;
-};
-
-struct object {
-        struct bus *bus;
-        const struct kind *kind;
-        size_t number; /* in the operations' table */
-        char *path;
-        char **announced; /* n_watched texts: what listeners believe */
-        union record record; /* as of the last look */
-};
 
 struct bus {
         const struct control_operations *operations;
@@ -85,21 +54,23 @@ extern const struct kind module_kind, table_kind;
 int top_make(struct bus *bus);
 void top_free(struct bus *bus);
 
-/* From the bus itself. Anybody may send this daemon a signal that looks like the bus's, and sd-bus lets it through. */
-bool is_from_bus(sd_bus_message *message);
-
-/* The object's record, fresh. */
-int object_look(struct object *object);
-
 /* announce.c: tells listeners now; sets what they believe without telling */
 void announce(struct bus *bus, unsigned what);
 int announce_nothing_of_now(struct bus *bus);
 int announce_start(struct bus *bus);
+/* Texts of members of the record: as on the bus; flag: of a C bool. */
+void text_string(struct object *object, size_t place, char *ret_text, size_t size);
+void text_u32(struct object *object, size_t place, char *ret_text, size_t size);
+void text_u64(struct object *object, size_t place, char *ret_text, size_t size);
+void text_flag(struct object *object, size_t place, char *ret_text, size_t size);
 
 /* log-control.c */
 int log_control_add(struct bus *bus);
-int log_control_check(const char *property, const char *value, sd_bus_error *error);
-int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error);
+int log_control_set(struct bus *bus, sd_bus_message *message, const char *property, sd_bus_message_handler_t again,
+                    sd_bus_error *error);
+
+/* property-set.c */
+int property_set_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* sync.c */
 int sync_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);

@@ -18,20 +18,9 @@
 #include "dbus/setting.h"
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
-#define LOCAL_NAME "org.freedesktop.DBus.Local" /* sd-bus itself */
 #define AGAIN_USEC 1000000
 
 static int connect_to_bus(struct bus *bus);
-
-bool is_from_bus(sd_bus_message *message) {
-        const char *sender = sd_bus_message_get_sender(message);
-
-        return sender && (strcmp(sender, "org.freedesktop.DBus") == 0 || strcmp(sender, LOCAL_NAME) == 0);
-}
-
-int object_look(struct object *object) {
-        return object->kind->look(object);
-}
 
 static const struct kind *const kinds_with_names[] = { &module_kind, &table_kind };
 
@@ -165,7 +154,7 @@ static int add_objects(struct bus *bus) {
         if (r >= 0)
                 r = log_control_add(bus);
         if (r >= 0)
-                r = sd_bus_add_filter(bus->connection, NULL, setting_on_message, bus);
+                r = sd_bus_add_filter(bus->connection, NULL, property_set_on_message, bus);
         if (r >= 0)
                 r = sd_bus_match_signal(bus->connection, NULL, NULL, "/org/freedesktop/DBus/Local", LOCAL_NAME,
                                         "Disconnected", on_lost, bus);

@@ -10,7 +10,7 @@
 
 #include "daemon/log.h"
 #include "dbus/bus-private.h"
-#include "dbus/setting.h"
+#include "dbus/caller.h"
 
 static const char *target(void) {
         return getenv("JOURNAL_STREAM") ? "journal" : "console";
@@ -38,19 +38,19 @@ static int get_identifier(sd_bus *connection, const char *path, const char *inte
 
 static const sd_bus_vtable log_control_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_level, setting_refuse, 0, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_WRITABLE_PROPERTY("LogTarget", "s", get_target, setting_refuse, 0, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_level, property_refuse, 0, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_WRITABLE_PROPERTY("LogTarget", "s", get_target, property_refuse, 0, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("SyslogIdentifier", "s", get_identifier, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_VTABLE_END
 };
 
 int log_control_add(struct bus *bus) {
-        return sd_bus_add_object_vtable(bus->connection, NULL, LOG_CONTROL_PATH, "org.freedesktop.LogControl1",
+        return sd_bus_add_object_vtable(bus->connection, NULL, LOG_CONTROL_PATH, LOG_CONTROL_INTERFACE,
                                         log_control_vtable, bus);
 }
 
 /* Before anybody is asked who calls. */
-int log_control_check(const char *property, const char *value, sd_bus_error *error) {
+static int check(const char *property, const char *value, sd_bus_error *error) {
         int level;
 
         if (strcmp(property, "LogLevel") == 0 && log_level_parse(value, &level) < 0)
@@ -61,7 +61,7 @@ int log_control_check(const char *property, const char *value, sd_bus_error *err
                            "standard error, and StandardError= of its unit says where that leads", value, target());
 }
 
-int log_control_set(struct bus *bus, const char *property, const char *value, sd_bus_error *error) {
+static int set(struct bus *bus, const char *property, const char *value, sd_bus_error *error) {
         struct control_error failure = { .failure = CONTROL_FAILED };
         int level;
 
@@ -74,4 +74,27 @@ int log_control_set(struct bus *bus, const char *property, const char *value, sd
         if (bus->operations->set_log_level(bus->daemon, level, &failure) < 0)
                 return failure_set(error, &failure);
         return 0;
+}
+
+int log_control_set(struct bus *bus, sd_bus_message *message, const char *property, sd_bus_message_handler_t again,
+                    sd_bus_error *error) {
+        const char *value;
+        int r;
+
+        if (strcmp(property, "LogLevel") != 0 && strcmp(property, "LogTarget") != 0)
+                return 0;
+        r = sd_bus_message_read(message, "v", "s", &value);
+        if (r < 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is of type s", property);
+        r = check(property, value, error);
+        if (r < 0)
+                return r;
+        r = caller_authorise(bus, message, CALLER_IS_ROOT, again, bus, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = set(bus, property, value, error);
+        if (r < 0)
+                return r;
+        announce(bus, BUS_MANAGER); /* Settings shows the level */
+        return sd_bus_reply_method_return(message, NULL);
 }

@@ -74,11 +74,11 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "Enabled", 'b', offsetof(struct control_module, is_enabled) },
-        { "State", 's', offsetof(struct control_module, state) },
-        { "Reason", 's', offsetof(struct control_module, reason) },
-        { "AttachMethod", 's', offsetof(struct control_module, method) },
-        { "ExpiresUSec", 't', offsetof(struct control_module, expires_usec) },
+        { "Enabled", text_flag, offsetof(struct control_module, is_enabled) },
+        { "State", text_string, offsetof(struct control_module, state) },
+        { "Reason", text_string, offsetof(struct control_module, reason) },
+        { "AttachMethod", text_string, offsetof(struct control_module, method) },
+        { "ExpiresUSec", text_u64, offsetof(struct control_module, expires_usec) },
 };
 
 const struct kind module_kind = {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The settings: writable properties for root, and SetX methods for whom polkit allows it. The daemon knows their names
- * and types and judges the values. sd-bus wants to know at once whether a property may be written, and finding out who
- * the caller is takes a question to the bus. So Set is caught before sd-bus sees it, and answered when the bus has
- * answered; whatever is not a known setting goes on to sd-bus, which has the right error for it.
+ * and types and judges the values.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -56,15 +54,15 @@ static const struct bus_setting *find(const struct bus *bus, const char *propert
         return NULL;
 }
 
-int setting_text(struct bus *bus, size_t i, char *ret_text, size_t size) {
+void setting_text(struct object *object, size_t i, char *ret_text, size_t size) {
+        struct bus *bus = object->bus;
         struct control_value value = {};
-        int r = bus->operations->get(bus->daemon, bus->settings[i].number, &value);
 
+        (void) bus->operations->get(bus->daemon, bus->settings[i].number, &value);
         if (value.text)
                 snprintf(ret_text, size, "%s", value.text);
         else
                 snprintf(ret_text, size, "%" PRIu64, value.number);
-        return r;
 }
 
 int setting_get(sd_bus *connection, const char *path, const char *interface, const char *property,
@@ -82,12 +80,6 @@ int setting_get(sd_bus *connection, const char *path, const char *interface, con
         if (setting->type[0] == 'b')
                 return sd_bus_message_append(reply, "b", value.number != 0);
         return sd_bus_message_append(reply, "t", value.number);
-}
-
-/* sd-bus never gets here, see above. If it does, nobody was asked who the caller is. */
-int setting_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
-                   sd_bus_message *value, void *userdata, sd_bus_error *error) {
-        return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "Access denied");
 }
 
 /* The value at the message's current place; 0: another type. */
@@ -138,12 +130,15 @@ int setting_on_method(sd_bus_message *message, void *userdata, sd_bus_error *err
         return change(bus, message, setting, &value, CALLER_MAY_CONFIGURE, setting_on_method, userdata, error);
 }
 
-static int set_property(struct bus *bus, sd_bus_message *message, const struct bus_setting *setting,
-                        sd_bus_error *error) {
+int setting_set(struct bus *bus, sd_bus_message *message, const char *property, sd_bus_message_handler_t again,
+                sd_bus_error *error) {
+        const struct bus_setting *setting = find(bus, property);
         struct control_value value = {};
         const char *contents = NULL;
         int r;
 
+        if (!setting)
+                return 0;
         if (sd_bus_message_peek_type(message, NULL, &contents) < 0 || strcmp(contents, setting->type) != 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is of type %s, not of the type %.40s",
                                          setting->property, setting->type, contents ? contents : "");
@@ -153,43 +148,5 @@ static int set_property(struct bus *bus, sd_bus_message *message, const struct b
         r = read_value(message, setting, &value);
         if (r < 0)
                 return r;
-        return change(bus, message, setting, &value, CALLER_IS_ROOT, setting_on_message, bus, error);
-}
-
-static int set_log(struct bus *bus, sd_bus_message *message, const char *property, sd_bus_error *error) {
-        const char *value;
-        int r;
-
-        r = sd_bus_message_read(message, "v", "s", &value);
-        if (r < 0)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is of type s", property);
-        r = log_control_check(property, value, error);
-        if (r < 0)
-                return r;
-        r = caller_authorise(bus, message, CALLER_IS_ROOT, setting_on_message, bus, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = log_control_set(bus, property, value, error);
-        if (r < 0)
-                return r;
-        announce(bus, BUS_MANAGER); /* Settings shows the level */
-        return sd_bus_reply_method_return(message, NULL);
-}
-
-/* Every message comes by here. 0: not ours, let sd-bus have it. */
-int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        struct bus *bus = userdata;
-        const char *path = sd_bus_message_get_path(message), *interface, *property;
-
-        if (!sd_bus_message_is_method_call(message, "org.freedesktop.DBus.Properties", "Set") ||
-            !sd_bus_message_has_signature(message, "ssv") ||
-            sd_bus_message_read(message, "ss", &interface, &property) < 0)
-                return 0;
-        if (strcmp(path, BUS_PATH) == 0 && strcmp(interface, bus->manager.interface) == 0 && find(bus, property))
-                return set_property(bus, message, find(bus, property), error);
-        if (strcmp(path, LOG_CONTROL_PATH) == 0 && strcmp(interface, "org.freedesktop.LogControl1") == 0 &&
-            (strcmp(property, "LogLevel") == 0 || strcmp(property, "LogTarget") == 0))
-                return set_log(bus, message, property, error);
-        sd_bus_message_rewind(message, true);
-        return 0;
+        return change(bus, message, setting, &value, CALLER_IS_ROOT, again, bus, error);
 }

@@ -18,10 +18,11 @@ int settings_make(struct bus *bus);
 void settings_free(struct bus *bus);
 int setting_get(sd_bus *connection, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error);
-int setting_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
-                   sd_bus_message *value, void *userdata, sd_bus_error *error);
 int setting_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
-int setting_on_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
-int setting_text(struct bus *bus, size_t i, char *ret_text, size_t size);
+/* For property-set.c: 0 if there is no such setting. again: runs when the bus has said who calls. */
+int setting_set(struct bus *bus, sd_bus_message *message, const char *property, sd_bus_message_handler_t again,
+                sd_bus_error *error);
+/* For struct watched: i is its place in bus->settings. */
+void setting_text(struct object *object, size_t i, char *ret_text, size_t size);
 
 #endif

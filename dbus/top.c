@@ -127,12 +127,38 @@ static const sd_bus_vtable methods[] = {
         SD_BUS_VTABLE_END
 };
 
+static void methods_text(struct object *object, size_t place, char *ret_text, size_t size) {
+        struct bus *bus = object->bus;
+        size_t n = 0;
+
+        ret_text[0] = '\0';
+        for (size_t i = 0; i < bus->operations->n_modules && n < size; i++) {
+                struct control_module module = {};
+
+                if (bus->operations->module(bus->daemon, i, &module) >= 0)
+                        n += (size_t) snprintf(ret_text + n, size - n, "%s=%s ", module.name, module.method);
+        }
+}
+
+static void settings_text(struct object *object, size_t place, char *ret_text, size_t size) {
+        struct bus *bus = object->bus;
+        size_t n = 0;
+
+        ret_text[0] = '\0';
+        for (size_t i = 0; i < bus->operations->n_settings && n < size; i++) {
+                struct control_settings_row row;
+
+                if (bus->operations->settings_row(bus->daemon, i, &row) >= 0)
+                        n += (size_t) snprintf(ret_text + n, size - n, "%s=%s\n%s\n", row.key, row.value, row.source);
+        }
+}
+
 static const struct watched watched[] = {
-        { "Settings", 'r', 0 },
-        { "CurrentIntervalUSec", 't', offsetof(struct control_facts, interval_usec) },
-        { "EffectiveMethods", 'm', 0 },
-        { "Readers", 'u', offsetof(struct control_facts, readers) },
-        { "Incarnation", 't', offsetof(struct control_facts, incarnation) },
+        { "Settings", settings_text, 0 },
+        { "CurrentIntervalUSec", text_u64, offsetof(struct control_facts, interval_usec) },
+        { "EffectiveMethods", methods_text, 0 },
+        { "Readers", text_u32, offsetof(struct control_facts, readers) },
+        { "Incarnation", text_u64, offsetof(struct control_facts, incarnation) },
 };
 
 #define N(array) (sizeof array / sizeof array[0])
@@ -144,7 +170,7 @@ static void fill_vtable(const struct bus *bus, sd_bus_vtable *vtable) {
         *vtable++ = start;
         for (size_t i = 0; i < bus->n_settings; i++)
                 *vtable++ = (sd_bus_vtable) SD_BUS_WRITABLE_PROPERTY(bus->settings[i].property, bus->settings[i].type,
-                                                                     setting_get, setting_refuse, 0, CHANGES | OPEN);
+                                                                     setting_get, property_refuse, 0, CHANGES | OPEN);
         memcpy(vtable, facts, sizeof facts);
         vtable += N(facts);
         for (size_t i = 0; i < bus->n_settings; i++)
@@ -156,7 +182,7 @@ static void fill_vtable(const struct bus *bus, sd_bus_vtable *vtable) {
 
 static void fill_watched(const struct bus *bus, struct watched *filled) {
         for (size_t i = 0; i < bus->n_settings; i++)
-                *filled++ = (struct watched) { bus->settings[i].property, 'x', i };
+                *filled++ = (struct watched) { bus->settings[i].property, setting_text, i };
         memcpy(filled, watched, sizeof watched);
 }
 

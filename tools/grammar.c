@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The rows, in the order in which the usage shows them. */
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "tools/change.h"
-#include "tools/completion.h"
-#include "tools/doctor.h"
 #include "tools/grammar.h"
-#include "tools/list.h"
-#include "tools/options.h"
-#include "tools/overview.h"
-#include "tools/segment-view.h"
-#include "tools/status.h"
-#include "tools/top.h"
 
 #define C(command) (1u << COMMAND_##command)
 #define LISTS (C(PROCESSES) | C(SERVICES))
@@ -21,30 +12,27 @@
 
 static const struct grammar_command commands[N_COMMANDS] = {
         [COMMAND_TOP] = { "top", "[processes|services]", "table that refreshes in place; default on a terminal",
-                          { { WORD_CHOICE, "processes services" } }, 0, 1, top_run },
-        [COMMAND_PROCESSES] = { "processes", "", "every process with its totals", {}, 0, 0, list_run },
+                          { { WORD_CHOICE, "processes services" } }, 0, 1 },
+        [COMMAND_PROCESSES] = { "processes", "", "every process with its totals", {}, 0, 0 },
         [COMMAND_SERVICES] = { "services", "[UNIT...]", "every systemd unit with its totals, or some",
-                               { { WORD_UNIT, NULL }, { WORD_UNIT, NULL } }, 0, SIZE_MAX, list_run },
-        [COMMAND_STATUS] = { "status", "", "how the daemon is, what it counts and its cost", {}, 0, 0, status_run },
-        [COMMAND_MODULES] = { "modules", "", "what can be counted or left alone, and its cost", {}, 0, 0,
-                              overview_run },
-        [COMMAND_TABLES] = { "tables", "", "rows in use, capacities, what did not fit", {}, 0, 0, overview_run },
-        [COMMAND_SETTINGS] = { "settings", "", "every setting in force, and where it came from", {}, 0, 0,
-                               overview_run },
+                               { { WORD_UNIT, NULL }, { WORD_UNIT, NULL } }, 0, SIZE_MAX },
+        [COMMAND_STATUS] = { "status", "", "how the daemon is, what it counts and its cost", {}, 0, 0 },
+        [COMMAND_MODULES] = { "modules", "", "what can be counted or left alone, and its cost", {}, 0, 0 },
+        [COMMAND_TABLES] = { "tables", "", "rows in use, capacities, what did not fit", {}, 0, 0 },
+        [COMMAND_SETTINGS] = { "settings", "", "every setting in force, and where it came from", {}, 0, 0 },
         [COMMAND_ENABLE] = { "enable", "MODULE", "switch a module on, for good or --for a while",
-                             { { WORD_MODULE, NULL } }, 1, 1, change_run },
-        [COMMAND_DISABLE] = { "disable", "MODULE", "switch a module off", { { WORD_MODULE, NULL } }, 1, 1,
-                              change_run },
+                             { { WORD_MODULE, NULL } }, 1, 1 },
+        [COMMAND_DISABLE] = { "disable", "MODULE", "switch a module off", { { WORD_MODULE, NULL } }, 1, 1 },
         [COMMAND_SET] = { "set", "KEY VALUE", "change a setting while the daemon runs",
-                          { { WORD_KEY, NULL }, { WORD_VALUE, NULL } }, 2, 64, change_run },
-        [COMMAND_DOCTOR] = { "doctor", "", "looks for what is wrong, and says what to do", {}, 0, 0, doctor_run },
+                          { { WORD_KEY, NULL }, { WORD_VALUE, NULL } }, 2, 64 },
+        [COMMAND_DOCTOR] = { "doctor", "", "looks for what is wrong, and says what to do", {}, 0, 0 },
         [COMMAND_SEGMENT_DUMP] = { "segment dump", "FILE", "everything that a shared segment holds",
-                                   { { WORD_FILE, NULL } }, 1, 1, segment_view_dump },
+                                   { { WORD_FILE, NULL } }, 1, 1 },
         [COMMAND_SEGMENT_VERIFY] = { "segment verify", "FILE", "check a shared segment: 'ok' or one line per fault",
-                                     { { WORD_FILE, NULL } }, 1, 1, segment_view_verify },
-        [COMMAND_HELP] = { "help", "", "this text", {}, 0, SIZE_MAX, options_help_run },
-        [COMMAND_VERSION] = { "--version", "", NULL, {}, 0, 0, options_version_run },
-        [COMMAND_COMPLETE] = { "complete", "WORD...", NULL, {}, 0, SIZE_MAX, completion_run },
+                                     { { WORD_FILE, NULL } }, 1, 1 },
+        [COMMAND_HELP] = { "help", "", "this text", {}, 0, SIZE_MAX },
+        [COMMAND_VERSION] = { "--version", "", NULL, {}, 0, 0 },
+        [COMMAND_COMPLETE] = { "complete", "WORD...", NULL, {}, 0, SIZE_MAX },
 };
 
 static const struct grammar_option rows[] = {

@@ -2,15 +2,11 @@
 #ifndef SOCKTALLY_GRAMMAR_H
 #define SOCKTALLY_GRAMMAR_H
 /*
- * What can be typed, once: every command and every option is one row, and the parser, the usage, the completion and
- * main() read the rows. A new command needs its row in grammar.c, its enum and a function that runs it.
+ * What can be typed, once: every command and every option is one row, and the parser, the usage and the
+ * completion read the rows. A new command needs its row in grammar.c, its enum, and its row in main.c, which runs it.
  */
 #include <stddef.h>
 #include <stdio.h>
-
-#include "tools/exit-status.h"
-
-struct options;
 
 enum command {
         COMMAND_TOP,
@@ -75,7 +71,6 @@ struct grammar_command {
                 const char *choices; /* separated by spaces */
         } words[2];
         size_t n_required, n_allowed;
-        enum exit_status (*run)(const struct options *options);
 };
 
 enum option_group { GROUP_FORMAT, GROUP_CHANGE, GROUP_SOURCE, GROUP_GENERAL, N_OPTION_GROUPS };

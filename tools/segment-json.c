@@ -5,7 +5,7 @@
 #include "libclient/inspect.h"
 #include "tools/json.h"
 #include "tools/segment-json.h"
-#include "tools/segment-view.h"
+#include "tools/segment-words.h"
 
 static void add_number(struct json_object *object, const char *key, uint64_t value) {
         (void)json_object_object_add(object, key, json_object_new_uint64(value));

@@ -90,6 +90,7 @@ int change_refuse_value(size_t number, const char *value, int error, struct cont
 
 /* control-module.c */
 int control_module(void *daemon, size_t number, struct control_module *ret_module);
+void control_module_statistics(void *daemon, size_t number, struct control_module *module);
 int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
 int control_module_disable(void *daemon, size_t number, struct control_error *ret_error);
 /* These, and no others, are on for good. All or nothing. */

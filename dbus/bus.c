@@ -47,7 +47,7 @@ static int on_find(sd_bus *connection, const char *path, const char *interface, 
 
                 if (strcmp(object->kind->interface, interface) != 0 || strcmp(object->path, path) != 0)
                         continue;
-                if (object_look(object) < 0)
+                if (object_look_closer(object) < 0)
                         return 0;
                 *ret_found = object;
                 return 1;

@@ -10,6 +10,10 @@ static int look(struct object *object) {
         return object->bus->operations->module(object->bus->daemon, object->number, &object->record.module);
 }
 
+static void look_closer(struct object *object) {
+        object->bus->operations->module_statistics(object->bus->daemon, object->number, &object->record.module);
+}
+
 static int get_enabled(sd_bus *connection, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append(reply, "b", ((struct object *) userdata)->record.module.is_enabled);
@@ -82,5 +86,6 @@ static const struct watched watched[] = {
 };
 
 const struct kind module_kind = {
-        BUS_NAME ".Module", BUS_PATH "/module", vtable, look, watched, sizeof watched / sizeof watched[0], BUS_MODULES,
+        BUS_NAME ".Module", BUS_PATH "/module", vtable, look, look_closer, watched, sizeof watched / sizeof watched[0],
+        BUS_MODULES,
 };

@@ -8,6 +8,14 @@ int object_look(struct object *object) {
         return object->kind->look(object);
 }
 
+int object_look_closer(struct object *object) {
+        int r = object_look(object);
+
+        if (r >= 0 && object->kind->look_closer)
+                object->kind->look_closer(object);
+        return r;
+}
+
 bool is_from_bus(sd_bus_message *message) {
         const char *sender = sd_bus_message_get_sender(message);
 

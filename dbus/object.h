@@ -26,7 +26,8 @@ struct watched {
 struct kind {
         const char *interface, *prefix;
         const sd_bus_vtable *vtable;
-        int (*look)(struct object *object); /* gets the record from the daemon */
+        int (*look)(struct object *object); /* gets the record from the daemon, as far as it is watched */
+        void (*look_closer)(struct object *object); /* gets the rest, for who reads it; NULL: there is none */
         const struct watched *watched;
         size_t n_watched;
         unsigned what; /* BUS_... */
@@ -52,6 +53,7 @@ bool is_from_bus(sd_bus_message *message);
 
 /* The object's record, fresh. */
 int object_look(struct object *object);
+int object_look_closer(struct object *object);
 int property_refuse(sd_bus *connection, const char *path, const char *interface, const char *property,
                     sd_bus_message *value, void *userdata, sd_bus_error *error);
 

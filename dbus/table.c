@@ -64,5 +64,6 @@ static const struct watched watched[] = {
 };
 
 const struct kind table_kind = {
-        BUS_NAME ".Table", BUS_PATH "/table", vtable, look, watched, sizeof watched / sizeof watched[0], BUS_TABLES,
+        BUS_NAME ".Table", BUS_PATH "/table", vtable, look, NULL, watched, sizeof watched / sizeof watched[0],
+        BUS_TABLES,
 };

@@ -14,6 +14,10 @@ static int look(struct object *object) {
         return 0;
 }
 
+static void look_closer(struct object *object) {
+        object->bus->operations->memory(object->bus->daemon, &object->record.facts);
+}
+
 static int get_methods(sd_bus *connection, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct bus *bus = ((struct object *) userdata)->bus;
@@ -191,7 +195,8 @@ int top_make(struct bus *bus) {
         struct watched *filled = calloc(bus->n_settings + N(watched), sizeof *filled);
 
         bus->manager = (struct kind) {
-                BUS_NAME ".Manager", BUS_PATH, vtable, look, filled, bus->n_settings + N(watched), BUS_MANAGER,
+                BUS_NAME ".Manager", BUS_PATH, vtable, look, look_closer, filled, bus->n_settings + N(watched),
+                BUS_MANAGER,
         };
         if (!vtable || !filled)
                 return -ENOMEM;

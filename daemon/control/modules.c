@@ -20,14 +20,12 @@
 int control_module(void *daemon, size_t number, struct control_module *ret_module) {
         struct daemon *d = daemon;
         struct collect_report *report;
-        struct collect_statistics statistics;
         bool is_running;
 
         if (number >= N_MODULES)
                 return -ENOENT;
         report = &d->modules[number].report;
         collect_report(d->collect, number, report);
-        collect_statistics(d->collect, module_name(number), &statistics);
         is_running = d->modules[number].is_enabled && report->is_running;
         *ret_module = (struct control_module) {
                 .name = module_name(number),
@@ -36,11 +34,18 @@ int control_module(void *daemon, size_t number, struct control_module *ret_modul
                 .reason = report->reason,
                 .method = is_running ? attach_method_name(report->method) : "",
                 .expires_usec = d->modules[number].expires_usec,
-                .events = statistics.n_runs,
-                .misses = statistics.n_misses,
-                .ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0,
         };
         return 0;
+}
+
+void control_module_statistics(void *daemon, size_t number, struct control_module *module) {
+        const struct daemon *d = daemon;
+        struct collect_statistics statistics;
+
+        collect_statistics(d->collect, module_name(number), &statistics);
+        module->events = statistics.n_runs;
+        module->misses = statistics.n_misses;
+        module->ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0;
 }
 
 static int switch_module(struct daemon *d, size_t number, bool is_on, struct control_error *ret_error) {

@@ -27,9 +27,7 @@ static const struct {
 static void facts(void *daemon, struct control_facts *ret_facts) {
         const struct daemon *d = daemon;
         struct totals_result result;
-        uint64_t maps, per_socket;
 
-        collect_memory(d->collect, &maps, &per_socket);
         totals_get(d->totals, &result);
         *ret_facts = (struct control_facts) {
                 .version = PACKAGE_VERSION,
@@ -38,7 +36,6 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .incarnation = publish_number(d->publish),
                 .started_usec = d->started_usec,
                 .cost_ns = d->cost_ns,
-                .kernel_memory = maps + per_socket * d->health.sockets_tracked,
                 .sockets_tracked = d->health.sockets_tracked,
                 .sockets_overflowed = d->health.sockets_overflowed,
                 .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed + result.services_overflowed,
@@ -48,6 +45,14 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .interval_usec = d->interval_usec,
                 .full_group = d->gid,
         };
+}
+
+static void memory(void *daemon, struct control_facts *facts) {
+        const struct daemon *d = daemon;
+        uint64_t maps, per_socket;
+
+        collect_memory(d->collect, &maps, &per_socket);
+        facts->kernel_memory = maps + per_socket * d->health.sockets_tracked;
 }
 
 static int setting(void *daemon, size_t number, struct control_setting *ret_setting) {
@@ -221,6 +226,7 @@ static void watch(void *daemon, void (*changed)(void *userdata), void *userdata)
 
 static const struct control_operations operations = {
         .facts = facts,
+        .memory = memory,
         .n_settings = N_SETTINGS,
         .setting = setting,
         .settings_row = settings_row,
@@ -229,6 +235,7 @@ static const struct control_operations operations = {
         .set = set,
         .n_modules = N_MODULES,
         .module = control_module,
+        .module_statistics = control_module_statistics,
         .module_enable = control_module_enable,
         .module_disable = control_module_disable,
         .n_tables = N_TABLES,

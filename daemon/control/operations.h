@@ -11,9 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* How a setting appears on the bus. */
 struct control_setting {
-        const char *property; /* NULL: it is not a property of the manager */
+        const char *property; /* on the bus; NULL: it is not a property of the manager */
         const char *argument; /* of the method that sets it, whose name is Set and the property's */
         char type;            /* t: a number; s: a text; b: number is 0 or 1 */
 };
@@ -51,7 +50,7 @@ struct control_facts {
         gid_t full_group;             /* whose members may have the view "full"; 0 is root's own group */
 };
 
-/* Longer than any temporary thing, and no sum with a clock overflows. */
+/* No sum with a clock overflows. */
 #define CONTROL_LIFETIME_MAX_USEC (UINT64_C(365) * 24 * 3600 * 1000000)
 
 struct control_module {
@@ -71,15 +70,16 @@ struct control_table {
         uint32_t capacity_min, capacity_max;
 };
 
-/* What is in force, as a configuration file would have it. */
 struct control_settings_row {
         const char *key;
-        char value[64];
+        char value[64]; /* in force, as a configuration file would have it */
         const char *source; /* "default", "FILE:LINE", "command line" or "run time"; UTF-8; good until a change */
 };
 
 struct control_operations {
+        /* memory: kernel_memory, which takes system calls; facts: all but that. */
         void (*facts)(void *daemon, struct control_facts *ret_facts);
+        void (*memory)(void *daemon, struct control_facts *facts);
         /* Settings, by their number in the daemon's table. */
         size_t n_settings;
         int (*setting)(void *daemon, size_t number, struct control_setting *ret_setting);
@@ -89,7 +89,9 @@ struct control_operations {
         int (*check)(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error);
         int (*set)(void *daemon, size_t setting, const struct control_value *value, struct control_error *ret_error);
         size_t n_modules;
+        /* module_statistics: events, misses and ns_per_event, which take system calls; module: all but those. */
         int (*module)(void *daemon, size_t number, struct control_module *ret_module);
+        void (*module_statistics)(void *daemon, size_t number, struct control_module *module);
         /* lifetime_usec 0: for good. Enabling again sets the lifetime anew. */
         int (*module_enable)(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
         int (*module_disable)(void *daemon, size_t number, struct control_error *ret_error);
@@ -113,7 +115,6 @@ struct control_operations {
         int (*set_log_level)(void *daemon, int level, struct control_error *ret_error);
 };
 
-/* The real ones; their `daemon` is a struct daemon. */
-const struct control_operations *control_operations(void);
+const struct control_operations *control_operations(void); /* of a struct daemon */
 
 #endif

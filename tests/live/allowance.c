@@ -19,6 +19,10 @@ static const struct {
 
 bool allowance_excuses(struct allowance *allowance, enum socktally_metric metric, const uint64_t *moved,
                        const uint64_t *seen) {
+        if (allowance->shares_tcp && metric == SOCKTALLY_METRIC_tcp_tx_bytes)
+                return allowance->missed[0] > 0;
+        if (allowance->shares_tcp && metric == SOCKTALLY_METRIC_tcp_rx_bytes)
+                return allowance->missed[1] > 0;
         for (size_t i = 0; i < sizeof(counted_by_call) / sizeof(*counted_by_call); i++) {
                 enum socktally_metric calls = counted_by_call[i].calls;
                 int dir = counted_by_call[i].dir;

@@ -4,7 +4,7 @@
 /*
  * What rows may lack, because the daemon itself says that the kernel skipped calls: so many calls over all rows, with
  * their errors, and UDP bytes in a row that lacks a UDP call of that direction. Nothing else, and never more than was
- * moved.
+ * moved; but where processes share a TCP connection, the bytes of a skipped call are the owner's in the end.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +15,7 @@
 struct allowance {
         uint64_t missed[2];  /* the daemon says */
         uint64_t lacking[2]; /* rows lack so far */
+        bool shares_tcp;     /* of the scene */
 };
 
 /* Is it allowed that a row has seen[metric] where moved[metric] is another number? Notes what the row lacks. */

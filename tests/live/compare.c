@@ -180,6 +180,7 @@ static void compare_now(struct scene *scene, struct watch *watch, uint64_t metri
         *findings = (struct findings) { .count = 0 };
         if (watch_until(watch, boottime_ns()) < 0)
                 scene_fail(scene, "%s", watch_problem(watch));
+        findings->allowance.shares_tcp = scene->shares_tcp;
         watch_missed(watch, findings->allowance.missed);
         for (int dir = 0; dir < 2; dir++)
                 findings->allowance.missed[dir] -= before[dir];

@@ -255,12 +255,14 @@ static void sum_up_tcp(struct scene *scene) {
 }
 
 void scene_shares_tcp(struct scene *scene) {
+        scene->shares_tcp = true;
         scene->summed |= METRIC_BIT(tcp_closes);
         if (strcmp(scene->bill.load_mode, "passive") == 0)
                 sum_up_tcp(scene);
 }
 
 void scene_hands_on_tcp(struct scene *scene) {
+        scene->shares_tcp = true;
         if (strcmp(scene->bill.load_mode, "passive") == 0)
                 sum_up_tcp(scene);
 }

@@ -56,6 +56,7 @@ struct scene {
         char reason[2048];
         uint64_t missed_before[2]; /* calls that the daemon had missed when the scene began, see watch_missed() */
         uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
+        bool shares_tcp; /* the bytes of processes are told apart by their calls */
         bool only_at_end;       /* the daemon may be late: compare once every player is gone, not before */
         uint32_t patience_msec; /* how long the daemon may be late in a comparison */
         uint32_t events[SCENE_N_EVENTS];
@@ -94,7 +95,6 @@ void player_wait_exit(struct player *player);
 void event_raise(struct scene *scene, unsigned int event);
 void event_wait(struct scene *scene, unsigned int event, uint32_t count);
 bool event_has(const struct scene *scene, unsigned int event);
-
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
 /* Stage: several processes use one TCP connection in this scene, or one hands it on to another. In load mode passive

@@ -32,11 +32,16 @@ static void get_facts(void *daemon, struct control_facts *ret_facts) {
 
         *ret_facts = (struct control_facts) { .version = "0.1.0", .kernel = "6.1.0-test", .sequence = script->sequence,
                                               .incarnation = script->incarnation, .started_usec = 1700000000000000,
-                                              .cost_ns = 12345, .kernel_memory = 1 << 20, .sockets_tracked = 17,
+                                              .cost_ns = 12345, .sockets_tracked = 17,
                                               .sockets_overflowed = 1, .rows_overflowed = 2,
                                               .missed_tx_calls = 21, .missed_rx_calls = 22,
                                               .readers = script->readers, .full_group = STAGE_GROUP,
                                               .interval_usec = script->settings.interval_usec };
+}
+
+static void get_memory(void *daemon, struct control_facts *facts) {
+        ((struct stage_script *) daemon)->n_costly++;
+        facts->kernel_memory = 1 << 20;
 }
 
 static int get(void *daemon, size_t setting, struct control_value *ret_value) {
@@ -101,12 +106,19 @@ static int get_module(void *daemon, size_t number, struct control_module *ret_mo
         *ret_module = (struct control_module) { .name = module_names[number], .is_enabled = is_enabled,
                                                 .state = is_enabled ? "running" : "off", .reason = "",
                                                 .method = is_enabled ? "tracepoint" : "",
-                                                .expires_usec = script->expires[number], .misses = 3 };
-        if (!script->is_unmeasured) {
-                ret_module->events = 1000 + number;
-                ret_module->ns_per_event = 42;
-        }
+                                                .expires_usec = script->expires[number] };
         return 0;
+}
+
+static void get_statistics(void *daemon, size_t number, struct control_module *module) {
+        struct stage_script *script = daemon;
+
+        script->n_costly++;
+        module->misses = 3;
+        if (!script->is_unmeasured) {
+                module->events = 1000 + number;
+                module->ns_per_event = 42;
+        }
 }
 
 static int enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
@@ -204,9 +216,9 @@ static int set_log_level(void *daemon, int level, struct control_error *ret_erro
 }
 
 static const struct control_operations operations = {
-        .facts = get_facts, .get = get, .set = set, .check = check, .n_settings = N_SETTINGS,
+        .facts = get_facts, .memory = get_memory, .get = get, .set = set, .check = check, .n_settings = N_SETTINGS,
         .setting = get_setting, .settings_row = settings_row,
-        .n_modules = 2, .module = get_module,
+        .n_modules = 2, .module = get_module, .module_statistics = get_statistics,
         .module_enable = enable, .module_disable = disable, .n_tables = 2, .table = get_table,
         .table_set_capacity = set_capacity, .open_segment = open_segment, .sync = do_sync, .reload = reload,
         .save = save, .log_level = log_level, .set_log_level = set_log_level,

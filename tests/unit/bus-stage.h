@@ -38,6 +38,7 @@ struct stage_script {
         int fail_next; /* 1 + enum control_failure: the next operation fails like that */
         char fail_text[256];
         uint32_t n_sets, n_syncs, n_reloads, n_saves;
+        uint32_t n_costly; /* looks at what takes system calls */
         enum stage_polkit polkit;
         uint32_t n_checks, n_cancels, flags;
         char action[64], subject[64];

@@ -143,6 +143,18 @@ int fixture_open(struct fixture *f) {
         return socktally_open(&f->reader, &options);
 }
 
+void fixture_take(struct fixture *f) {
+        assert_int_equal(fixture_open(f), 0);
+        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+}
+
+struct socktally_info fixture_info(const struct fixture *f) {
+        struct socktally_info info = { .size = sizeof(info) };
+
+        assert_int_equal(socktally_get_info(f->reader, &info), 0);
+        return info;
+}
+
 const unsigned char *fixture_row(const struct fixture *f, uint32_t table, uint32_t index) {
         if (table == LAYOUT_TABLE_HOST)
                 return (const void *) &f->fill.host[index];

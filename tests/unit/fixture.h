@@ -30,6 +30,9 @@ void fixture_publish(struct fixture *fixture, uint32_t n);
 void fixture_replace(struct fixture *fixture, uint32_t capacity, uint32_t n, uint64_t incarnation);
 /* Opens the reader on the segment's file. */
 int fixture_open(struct fixture *fixture);
+/* The same, and takes the first snapshot. */
+void fixture_take(struct fixture *fixture);
+struct socktally_info fixture_info(const struct fixture *fixture);
 
 const unsigned char *fixture_row(const struct fixture *fixture, uint32_t table, uint32_t index);
 const char *fixture_path(const struct fixture *fixture, char path[static 128]);

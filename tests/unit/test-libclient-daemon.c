@@ -86,13 +86,6 @@ static int open_view(struct state *s, enum socktally_view view) {
         return socktally_open(&s->f->reader, &options);
 }
 
-static struct socktally_info info_of(const struct state *s) {
-        struct socktally_info info = { .size = sizeof(info) };
-
-        assert_int_equal(socktally_get_info(s->f->reader, &info), 0);
-        return info;
-}
-
 static double seconds_since(const struct timespec *since) {
         struct timespec now;
 
@@ -216,7 +209,7 @@ static void a_dead_daemons_file_is_no_daemon(void **state) {
         /* Who asks for that very file may have it. */
         assert_int_equal(fixture_open(s->f), 0);
         assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_NEW);
-        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+        assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_STALE);
 }
 
 /* A killed daemon leaves `full`, which is closed to most users, and a socket unit goes on listening. */
@@ -244,7 +237,7 @@ static void the_file_of_a_view_for_others_is_no_error(void **state) {
         assert_int_equal(refreshed, SOCKTALLY_UNCHANGED);
         assert_int_equal(waited, SOCKTALLY_UNCHANGED);
         assert_int_equal(opened, -ECONNREFUSED);
-        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+        assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_STALE);
 }
 
 static void without_a_socket_the_widest_file_that_may_be_read_is_taken(void **state) {
@@ -264,14 +257,14 @@ static void without_a_socket_the_widest_file_that_may_be_read_is_taken(void **st
         assert_int_equal(segment_publish(public, &fill), 0);
 
         assert_int_equal(open_view(s, SOCKTALLY_VIEW_BEST), 0);
-        assert_int_equal(info_of(s).view, SOCKTALLY_VIEW_FULL);
+        assert_int_equal(fixture_info(s->f).view, SOCKTALLY_VIEW_FULL);
         f->reader = socktally_close(f->reader);
         assert_int_equal(open_view(s, SOCKTALLY_VIEW_PUBLIC), 0);
-        assert_int_equal(info_of(s).view, SOCKTALLY_VIEW_PUBLIC);
+        assert_int_equal(fixture_info(s->f).view, SOCKTALLY_VIEW_PUBLIC);
         f->reader = socktally_close(f->reader);
         f->segment = segment_free(f->segment, false);
         assert_int_equal(open_view(s, SOCKTALLY_VIEW_BEST), 0);
-        assert_int_equal(info_of(s).view, SOCKTALLY_VIEW_PUBLIC);
+        assert_int_equal(fixture_info(s->f).view, SOCKTALLY_VIEW_PUBLIC);
         f->reader = socktally_close(f->reader);
         assert_int_equal(open_view(s, SOCKTALLY_VIEW_FULL), -ENOENT);
         segment_free(public, false);
@@ -299,13 +292,13 @@ static void growth_comes_over_the_connection(void **state) {
                 fake_daemon_publish(&s->daemon);
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_NEW);
         }
-        assert_int_equal(info_of(s).sequence, 11);
+        assert_int_equal(fixture_info(s->f).sequence, 11);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 1);
         /* Cut off meanwhile, the reader asks again. */
         fake_daemon_hang_up(&s->daemon);
         fake_daemon_grow(&s->daemon);
         assert_int_equal(socktally_wait(s->f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
-        assert_int_equal(info_of(s).sequence, 12);
+        assert_int_equal(fixture_info(s->f).sequence, 12);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 2);
 }
 
@@ -317,14 +310,14 @@ static void a_reader_finds_the_next_daemon_by_itself(void **state) {
         for (uint64_t i = 2; i < 7; i++) {
                 (void) socktally_refresh(s->f->reader);
                 stop(s);
-                assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+                assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_STALE);
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
                 assert_int_equal(socktally_count(s->f->reader, SOCKTALLY_TABLE_PROCESSES), 8);
                 s->f->config.incarnation = i;
                 start(s, DAEMON_GRANTS, 0, true);
                 assert_int_equal(socktally_wait(s->f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
-                assert_int_equal(info_of(s).incarnation, i);
-                assert_int_equal(info_of(s).freshness, SOCKTALLY_FRESH);
+                assert_int_equal(fixture_info(s->f).incarnation, i);
+                assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_FRESH);
         }
 }
 
@@ -342,12 +335,12 @@ static void a_daemon_that_stopped_in_good_order_is_not_called_back(void **state)
         while (seconds_since(&since) < 0.2)
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 1);
-        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+        assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_STALE);
         /* Once it runs again, it is asked again. */
         fake_daemon_reopen(&s->daemon);
         assert_int_equal(socktally_wait(s->f->reader, PATIENCE_USEC), SOCKTALLY_CHANGED);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 2);
-        assert_int_equal(info_of(s).freshness, SOCKTALLY_FRESH);
+        assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_FRESH);
 }
 
 /* One that waits does so until a time that does not come. */
@@ -366,7 +359,7 @@ static void a_refresh_never_waits_for_a_daemon(void **state) {
         while (fake_daemon_hellos(&s->daemon) == 0) /* it takes its time to read */
                 assert_int_equal(socktally_refresh(s->f->reader), SOCKTALLY_UNCHANGED);
         assert_int_equal(fake_daemon_hellos(&s->daemon), 1);
-        assert_int_equal(info_of(s).freshness, SOCKTALLY_STALE);
+        assert_int_equal(fixture_info(s->f).freshness, SOCKTALLY_STALE);
         alarm(0);
 }
 

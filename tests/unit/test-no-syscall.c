@@ -22,12 +22,24 @@
 
 #define ROUNDS 1000
 
-enum step { STEP_NONE, STEP_CLOCK, STEP_UNCHANGED, STEP_NEW, STEP_LOOKUP, STEP_VALUE, STEP_RATE, STEP_COPY, STEP_DONE };
+enum step {
+        STEP_NONE,
+        STEP_CLOCK,
+        STEP_UNCHANGED,
+        STEP_NEW,
+        STEP_INFO,
+        STEP_LOOKUP,
+        STEP_VALUE,
+        STEP_RATE,
+        STEP_COPY,
+        STEP_DONE
+};
 
 static const char *const step_names[] = {
         [STEP_CLOCK] = "clock_gettime()",
         [STEP_UNCHANGED] = "socktally_refresh() without news",
         [STEP_NEW] = "socktally_refresh() with news",
+        [STEP_INFO] = "socktally_get_info()",
         [STEP_LOOKUP] = "socktally_find_process() and socktally_find_service()",
         [STEP_VALUE] = "socktally_value() and socktally_text() of every column",
         [STEP_RATE] = "socktally_rate()",
@@ -89,6 +101,7 @@ static void take_rates(const struct socktally *reader) {
 
 /* What a monitor does each tick. One round before the filter, so that the C library has done what it does only once. */
 static void tick(struct socktally *reader, void *buffer, size_t size) {
+        struct socktally_info info = { .size = sizeof(info) };
         char text[160];
         size_t row_size;
 
@@ -97,6 +110,8 @@ static void tick(struct socktally *reader, void *buffer, size_t size) {
         EXPECT(socktally_refresh(reader) > 0);
         board->step = STEP_UNCHANGED;
         EXPECT(socktally_refresh(reader) == SOCKTALLY_UNCHANGED);
+        board->step = STEP_INFO;
+        EXPECT(socktally_get_info(reader, &info) == 0 && info.freshness == SOCKTALLY_FRESH);
         board->step = STEP_LOOKUP;
         look_up(reader);
         board->step = STEP_VALUE;

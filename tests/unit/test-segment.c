@@ -48,8 +48,7 @@ static void every_column_of_every_table_comes_out_as_it_went_in(void **state) {
         struct socktally_row row;
 
         fixture_publish(f, 4);
-        assert_int_equal(fixture_open(f), 0);
-        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        fixture_take(f);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 const struct schema_table *table = stly_schema_table(t);
 
@@ -103,8 +102,7 @@ static void a_fill_that_is_never_published_leaves_the_published_slot_alone(void 
                 fixture_fill(f, 32);
                 memset(f->fill.processes, 0xff, 32 * sizeof(*f->fill.processes));
         }
-        assert_int_equal(fixture_open(f), 0);
-        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        fixture_take(f);
         assert_int_equal(socktally_count(f->reader, SOCKTALLY_TABLE_PROCESSES), 3);
         assert_int_equal(socktally_column(f->reader, SOCKTALLY_TABLE_PROCESSES, "tcp_rx_bytes", &column), 0);
         assert_int_equal(socktally_find_process(f->reader, FIXTURE_PID + 2, 20, &row), SOCKTALLY_VALUE);
@@ -178,8 +176,7 @@ static void numbering_goes_on_where_a_predecessor_was(void **state) {
         segment_set_sequence(f->segment, 41);
         fixture_publish(f, 1);
         assert_int_equal(segment_sequence(f->segment), 42);
-        assert_int_equal(fixture_open(f), 0);
-        assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);
+        fixture_take(f);
         assert_int_equal(socktally_get_info(f->reader, &info), 0);
         assert_int_equal(info.sequence, 42);
         for (int i = 0; i < 10; i++) {

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
-#include <json-c/json.h>
 
+#include "tests/unit/json.h"
 #include "tests/unit/tool-stage.h"
 
 static struct said said;
@@ -42,25 +42,16 @@ static bool is_brief(void) {
         return end && (end[1] == '\0' || strcmp(end + 1, "Try 'socktally --help'.\n") == 0);
 }
 
-static struct json_object *get(struct json_object *object, const char *key) {
-        struct json_object *value;
-
-        if (!json_object_object_get_ex(object, key, &value))
-                fail_msg("there is no key %s in %s", key, json_object_to_json_string(object));
-        return value;
-}
-
 static struct json_object *parse(struct stage *stage, const char *command) {
         struct json_object *object;
 
         DONE(stage, command, "--json");
-        object = json_tokener_parse(said.out);
-        assert_non_null(object);
-        assert_int_equal(json_object_get_int64(get(object, "sequence")), stage->script->sequence);
-        assert_true(json_object_get_int64(get(object, "time_ns")) > 0);
-        assert_int_equal(json_object_get_int64(get(object, "interval_ns")),
+        object = json_parse(said.out);
+        assert_int_equal(json_object_get_int64(json_get(object, "sequence")), stage->script->sequence);
+        assert_true(json_object_get_int64(json_get(object, "time_ns")) > 0);
+        assert_int_equal(json_object_get_int64(json_get(object, "interval_ns")),
                          stage->script->settings.interval_usec * 1000);
-        assert_null(get(object, "view"));
+        assert_null(json_get(object, "view"));
         return object;
 }
 
@@ -81,22 +72,22 @@ static void modules_are_json_with_null_for_never_and_nothing(void **state) {
 
         stage->script->expires[0] = 1800000000000000;
         object = parse(stage, "modules");
-        rows = get(object, "modules");
+        rows = json_get(object, "modules");
         assert_int_equal(json_object_array_length(rows), 2);
         tcp = json_object_array_get_idx(rows, 0);
         udp = json_object_array_get_idx(rows, 1);
-        assert_string_equal(json_object_get_string(get(tcp, "name")), "tcp");
-        assert_true(json_object_get_boolean(get(tcp, "enabled")));
-        assert_string_equal(json_object_get_string(get(tcp, "state")), "running");
-        assert_string_equal(json_object_get_string(get(tcp, "method")), "tracepoint");
-        assert_int_equal(json_object_get_int64(get(tcp, "expires_usec")), 1800000000000000);
-        assert_int_equal(json_object_get_int64(get(tcp, "events")), 1000);
-        assert_int_equal(json_object_get_int64(get(tcp, "misses")), 3);
-        assert_int_equal(json_object_get_int64(get(tcp, "ns_per_event")), 42);
-        assert_null(get(tcp, "reason"));
-        assert_false(json_object_get_boolean(get(udp, "enabled")));
-        assert_null(get(udp, "method"));
-        assert_null(get(udp, "expires_usec"));
+        assert_string_equal(json_object_get_string(json_get(tcp, "name")), "tcp");
+        assert_true(json_object_get_boolean(json_get(tcp, "enabled")));
+        assert_string_equal(json_object_get_string(json_get(tcp, "state")), "running");
+        assert_string_equal(json_object_get_string(json_get(tcp, "method")), "tracepoint");
+        assert_int_equal(json_object_get_int64(json_get(tcp, "expires_usec")), 1800000000000000);
+        assert_int_equal(json_object_get_int64(json_get(tcp, "events")), 1000);
+        assert_int_equal(json_object_get_int64(json_get(tcp, "misses")), 3);
+        assert_int_equal(json_object_get_int64(json_get(tcp, "ns_per_event")), 42);
+        assert_null(json_get(tcp, "reason"));
+        assert_false(json_object_get_boolean(json_get(udp, "enabled")));
+        assert_null(json_get(udp, "method"));
+        assert_null(json_get(udp, "expires_usec"));
         json_object_put(object);
 }
 
@@ -108,10 +99,10 @@ static void what_the_kernel_did_not_measure_is_unknown(void **state) {
         DONE(stage, "modules");
         tool_stage_expect(said.out, "tcp    yes     running tracepoint never        -      3        - -\n");
         object = parse(stage, "modules");
-        tcp = json_object_array_get_idx(get(object, "modules"), 0);
-        assert_null(get(tcp, "events"));
-        assert_null(get(tcp, "ns_per_event"));
-        assert_int_equal(json_object_get_int64(get(tcp, "misses")), 3);
+        tcp = json_object_array_get_idx(json_get(object, "modules"), 0);
+        assert_null(json_get(tcp, "events"));
+        assert_null(json_get(tcp, "ns_per_event"));
+        assert_int_equal(json_object_get_int64(json_get(tcp, "misses")), 3);
         json_object_put(object);
 }
 
@@ -124,14 +115,14 @@ static void tables_are_listed_with_their_use(void **state) {
                                       "processes   10   20    16384  16 1048576          5\n"
                                       "services    10   20     1024  16 1048576          5\n");
         object = parse(stage, "tables");
-        row = json_object_array_get_idx(get(object, "tables"), 1);
-        assert_string_equal(json_object_get_string(get(row, "name")), "services");
-        assert_int_equal(json_object_get_int(get(row, "used")), 10);
-        assert_int_equal(json_object_get_int(get(row, "peak")), 20);
-        assert_int_equal(json_object_get_int(get(row, "capacity")), 1024);
-        assert_int_equal(json_object_get_int(get(row, "capacity_min")), 16);
-        assert_int_equal(json_object_get_int(get(row, "capacity_max")), 1048576);
-        assert_int_equal(json_object_get_int(get(row, "overflowed")), 5);
+        row = json_object_array_get_idx(json_get(object, "tables"), 1);
+        assert_string_equal(json_object_get_string(json_get(row, "name")), "services");
+        assert_int_equal(json_object_get_int(json_get(row, "used")), 10);
+        assert_int_equal(json_object_get_int(json_get(row, "peak")), 20);
+        assert_int_equal(json_object_get_int(json_get(row, "capacity")), 1024);
+        assert_int_equal(json_object_get_int(json_get(row, "capacity_min")), 16);
+        assert_int_equal(json_object_get_int(json_get(row, "capacity_max")), 1048576);
+        assert_int_equal(json_object_get_int(json_get(row, "overflowed")), 5);
         json_object_put(object);
 }
 
@@ -141,10 +132,10 @@ static void settings_tell_where_they_came_from(void **state) {
 
         DONE(stage, "set", "LoadMode", "passive");
         object = parse(stage, "settings");
-        row = json_object_array_get_idx(get(object, "settings"), SETTING_LOAD_MODE);
-        assert_string_equal(json_object_get_string(get(row, "key")), "LoadMode");
-        assert_string_equal(json_object_get_string(get(row, "value")), "passive");
-        assert_string_equal(json_object_get_string(get(row, "source")), "run time");
+        row = json_object_array_get_idx(json_get(object, "settings"), SETTING_LOAD_MODE);
+        assert_string_equal(json_object_get_string(json_get(row, "key")), "LoadMode");
+        assert_string_equal(json_object_get_string(json_get(row, "value")), "passive");
+        assert_string_equal(json_object_get_string(json_get(row, "source")), "run time");
         json_object_put(object);
         DONE(stage, "settings");
         tool_stage_expect(said.out, "LoadMode     passive run time\n");

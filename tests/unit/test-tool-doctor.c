@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <json-c/json.h>
 
+#include "tests/unit/json.h"
 #include "tests/unit/tool-fixture.h"
 #include "tests/unit/tool-stage.h"
 
@@ -98,7 +98,7 @@ static void a_healthy_system_has_no_problem(void **state) {
 
 static void every_check_is_in_the_json(void **state) {
         struct stage *stage = *state;
-        struct json_object *object, *checks, *check, *value;
+        struct json_object *object, *checks, *check;
         char *before = put_daemon(stage, "attach-method\\ttracepoint\\tyes\\t\\n");
         size_t n = 0;
 
@@ -107,20 +107,15 @@ static void every_check_is_in_the_json(void **state) {
                 n++;
         SAY(stage, &said, "doctor", "--json");
         assert_int_equal(said.status, 1); /* nothing is published */
-        object = json_tokener_parse(said.out);
-        assert_non_null(object);
-        assert_true(json_object_object_get_ex(object, "sequence", &value));
-        assert_int_equal(json_object_get_int64(value), stage->script->sequence);
-        assert_true(json_object_object_get_ex(object, "checks", &checks));
+        object = json_parse(said.out);
+        assert_int_equal(json_object_get_int64(json_get(object, "sequence")), stage->script->sequence);
+        checks = json_get(object, "checks");
         assert_int_equal(json_object_array_length(checks), n - 1);
         check = json_object_array_get_idx(checks, 0);
-        assert_true(json_object_object_get_ex(check, "level", &value));
-        assert_string_equal(json_object_get_string(value), "ok");
-        assert_true(json_object_object_get_ex(check, "check", &value));
-        assert_string_equal(json_object_get_string(value), "daemon");
-        assert_true(json_object_object_get_ex(check, "text", &value));
-        assert_true(json_object_object_get_ex(check, "advice", &value));
-        assert_null(value);
+        assert_string_equal(json_object_get_string(json_get(check, "level")), "ok");
+        assert_string_equal(json_object_get_string(json_get(check, "check")), "daemon");
+        (void) json_get(check, "text");
+        assert_null(json_get(check, "advice"));
         json_object_put(object);
         take_daemon_away(stage, before);
 }

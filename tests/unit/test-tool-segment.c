@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* socktally segment dump and verify: sound files, and copies of them with one thing wrong. */
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <cmocka.h>
 
 #include "libclient/frame.h"
+#include "tests/unit/json.h"
 #include "tests/unit/tool-fixture.h"
 
 struct bytes {
@@ -218,14 +218,6 @@ static void dump_prints_header_slots_columns_and_rows(void **state) {
         fixture_done(&fixture);
 }
 
-static struct json_object *get(struct json_object *object, const char *key) {
-        struct json_object *value = NULL;
-
-        if (!json_object_object_get_ex(object, key, &value))
-                fail_msg("the key %s is missing", key);
-        return value;
-}
-
 static void dump_as_json_has_every_row_with_its_numbers(void **state) {
         struct fixture fixture;
         struct outcome outcome;
@@ -235,22 +227,21 @@ static void dump_as_json_has_every_row_with_its_numbers(void **state) {
         fixture_start(&fixture, true);
         RUN(&fixture, &outcome, "segment", "dump", "--json", fixture_path(&fixture, "full"));
         assert_int_equal(outcome.status, 0);
-        dump = json_tokener_parse(outcome.out);
-        assert_non_null(dump);
-        assert_int_equal(json_object_get_uint64(get(get(dump, "header"), "writer_pid")), getpid());
-        tables = get(dump, "tables");
+        dump = json_parse(outcome.out);
+        assert_int_equal(json_object_get_uint64(json_get(json_get(dump, "header"), "writer_pid")), getpid());
+        tables = json_get(dump, "tables");
         assert_int_equal(json_object_array_length(tables), 3);
         for (size_t t = 0; t < 3; t++) {
                 struct json_object *table = json_object_array_get_idx(tables, t);
-                uint32_t id = (uint32_t)json_object_get_uint64(get(table, "id"));
+                uint32_t id = (uint32_t)json_object_get_uint64(json_get(table, "id"));
 
-                rows = get(table, "rows");
-                sequence = json_object_get_uint64(get(json_object_array_get_idx(rows, 0), "changed"));
+                rows = json_get(table, "rows");
+                sequence = json_object_get_uint64(json_get(json_object_array_get_idx(rows, 0), "changed"));
                 for (size_t i = 0; i < json_object_array_length(rows); i++)
                         assert_int_equal(
-                                json_object_get_uint64(get(json_object_array_get_idx(rows, i), "udp_tx_bytes")),
+                                json_object_get_uint64(json_get(json_object_array_get_idx(rows, i), "udp_tx_bytes")),
                                 fixture_counter(id, i, SOCKTALLY_METRIC_udp_tx_bytes, sequence));
-                assert_null(get(json_object_array_get_idx(rows, 0), "tcp_rtt_us"));
+                assert_null(json_get(json_object_array_get_idx(rows, 0), "tcp_rtt_us"));
         }
         (void)json_object_put(dump);
         outcome_done(&outcome);

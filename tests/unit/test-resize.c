@@ -12,28 +12,7 @@
 
 #include "daemon/totals/counters.h"
 #include "libclient/socktally.h"
-#include "tests/unit/scene.h"
-
-#define METRIC SOCKTALLY_METRIC_tcp_tx_bytes
-#define SECOND SCENE_SECOND
-#define MAX_PIDS 20000
-#define N_UNITS 40
-
-struct stage {
-        struct scene scene;
-        struct totals *totals;
-        struct totals *twin; /* NULL, or one that lives through the same but always keeps services */
-        struct totals_result result;
-        uint64_t sequence;
-        uint64_t seen_processes[MAX_PIDS], seen_services[N_UNITS + 1]; /* largest ever */
-        bool is_gone[MAX_PIDS];
-        uint64_t n_asked;
-};
-
-static void identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                     struct unit *ret_unit) {
-        scene_identify(&((struct stage *) userdata)->scene, key, row, ret_unit);
-}
+#include "tests/unit/totals-stage.h"
 
 static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         struct stage *stage = userdata;
@@ -45,69 +24,16 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         return !stage->is_gone[pid];
 }
 
-static struct totals_config config_of(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        return (struct totals_config) {
-                .max_processes = max_processes + N_PROCESS_SPECIALS,
-                .max_services = max_services + N_SERVICE_SPECIALS,
-                .identity = identify,
-                .is_alive = is_alive,
-                .userdata = stage,
-        };
-}
-
-static void open_tables(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_twin) {
-        struct totals_config config = config_of(stage, max_processes, max_services);
-
-        assert_int_equal(totals_new(&stage->totals, &config), 0);
-        if (has_twin)
-                assert_int_equal(totals_new(&stage->twin, &config), 0);
-}
-
 static int setup(void **state) {
-        struct stage *stage = calloc(1, sizeof *stage);
-
-        scene_init(&stage->scene);
-        *state = stage;
+        totals_setup(state);
+        ((struct stage *) *state)->config.is_alive = is_alive;
         return 0;
-}
-
-static int teardown(void **state) {
-        struct stage *stage = *state;
-
-        totals_free(stage->totals);
-        totals_free(stage->twin);
-        scene_done(&stage->scene);
-        free(stage);
-        return 0;
-}
-
-static void check_sums(const struct totals_result *r) {
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
-                uint64_t processes = 0, services = 0;
-
-                if (counter_is_gauge(m))
-                        continue;
-                for (uint32_t i = 0; i < r->n_slots; i++)
-                        processes += r->processes[i].is_used ? r->processes[i].counters[m] : 0;
-                for (uint32_t i = 0; i < r->n_services; i++)
-                        services += r->services[i].counters[m];
-                assert_int_equal(processes, r->host->counters[m]);
-                if (r->has_services)
-                        assert_int_equal(services, r->host->counters[m]);
-        }
-}
-
-static void check_backwards(uint64_t *seen, uint64_t value) {
-        assert_true(value >= *seen);
-        *seen = value;
 }
 
 /* Gauges come with the next sample. */
 static void check_twin(const struct stage *stage) {
         struct totals_result twin;
 
-        if (!stage->twin || !stage->result.has_services)
-                return;
         totals_get(stage->twin, &twin);
         assert_int_equal(stage->result.n_services, twin.n_services);
         for (uint32_t i = 0; i < twin.n_services; i++) {
@@ -119,65 +45,38 @@ static void check_twin(const struct stage *stage) {
         }
 }
 
-static void check(struct stage *stage) {
-        const struct totals_result *r = &stage->result;
-        uint64_t n_used = 0, n_members = 0;
+/* No service that was ever seen is seen again with less. */
+static void check_services(struct stage *stage) {
+        const struct layout_service_row *rows = stage->result.services;
 
-        totals_get(stage->totals, &stage->result);
-        check_sums(r);
-        for (uint32_t i = 0; i < r->n_slots; i++) {
-                n_used += r->processes[i].is_used;
-                if (r->processes[i].is_used && r->processes[i].kind == SOCKTALLY_ROW_PROCESS)
-                        check_backwards(&stage->seen_processes[r->processes[i].pid], r->processes[i].counters[METRIC]);
+        if (!stage->result.has_services)
+                return;
+        for (uint32_t i = N_SERVICE_SPECIALS; i < stage->result.n_services; i++) {
+                uint64_t *seen = &stage->seen_services[strtoul(rows[i].service + 5, NULL, 10)];
+
+                assert_true(rows[i].counters[METRIC] >= *seen);
+                *seen = rows[i].counters[METRIC];
         }
-        assert_int_equal(n_used, r->n_processes);
-        for (uint32_t i = 0; i < r->n_services; i++) {
-                n_members += r->services[i].processes;
-                if (r->services[i].kind == SOCKTALLY_ROW_SERVICE && r->has_services)
-                        check_backwards(&stage->seen_services[strtoul(r->services[i].service + 5, NULL, 10)],
-                                        r->services[i].counters[METRIC]);
-        }
-        assert_int_equal(n_members, r->n_processes - N_PROCESS_SPECIALS);
-        assert_int_equal(r->host->processes, r->n_processes - N_PROCESS_SPECIALS);
-        assert_int_equal(r->host->services, r->has_services ? r->n_services - N_SERVICE_SPECIALS : 0);
-        check_twin(stage);
+        if (stage->twin)
+                check_twin(stage);
 }
 
 static void step(struct stage *stage) {
-        totals_update(stage->totals, &stage->scene.sample, ++stage->sequence);
-        if (stage->twin)
-                totals_update(stage->twin, &stage->scene.sample, stage->sequence);
-        check(stage);
+        stage_update(stage);
+        check_services(stage);
         scene_next(&stage->scene, SECOND);
 }
 
 static void resize(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        assert_int_equal(totals_resize(stage->totals, max_processes + N_PROCESS_SPECIALS,
-                                          max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
+        uint32_t n_processes = max_processes + N_PROCESS_SPECIALS, n_services = max_services + N_SERVICE_SPECIALS;
+
+        assert_int_equal(totals_resize(stage->totals, n_processes, n_services, stage->sequence + 1), 0);
         if (stage->twin)
-                assert_int_equal(totals_resize(stage->twin, max_processes + N_PROCESS_SPECIALS,
-                                                  max_services + N_SERVICE_SPECIALS, stage->sequence + 1), 0);
+                assert_int_equal(totals_resize(stage->twin, n_processes, n_services, stage->sequence + 1), 0);
         check(stage);
-        assert_true(stage->result.n_processes <= max_processes + N_PROCESS_SPECIALS);
-        assert_true(stage->result.n_services <= max_services + N_SERVICE_SPECIALS);
-}
-
-static const struct process *find(const struct stage *stage, uint32_t pid) {
-        for (uint32_t i = N_PROCESS_SPECIALS; i < stage->result.n_slots; i++)
-                if (stage->result.processes[i].is_used && stage->result.processes[i].pid == pid)
-                        return &stage->result.processes[i];
-        return NULL;
-}
-
-static uint64_t bytes_of(const struct stage *stage, uint32_t pid) {
-        const struct process *process = find(stage, pid);
-
-        assert_non_null(process);
-        return process->counters[METRIC];
-}
-
-static uint64_t overflow_bytes(const struct stage *stage) {
-        return stage->result.processes[PROCESS_OVERFLOW].counters[METRIC];
+        check_services(stage);
+        assert_true(stage->result.n_processes <= n_processes);
+        assert_true(stage->result.n_services <= n_services);
 }
 
 static void last_row(struct stage *stage, uint32_t pid, uint64_t cgroup, int64_t bytes) {
@@ -187,35 +86,35 @@ static void last_row(struct stage *stage, uint32_t pid, uint64_t cgroup, int64_t
 static void a_row_that_ends_and_begins_anew_in_one_sample_goes_on(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         scene_row(&stage->scene, 7, 1, 100);
         step(stage);
         last_row(stage, 7, 1, 110);
         scene_row(&stage->scene, 7, 1, 5);
         step(stage);
-        assert_int_equal(bytes_of(stage, 7), 115);
+        assert_int_equal(process_bytes(stage, 7), 115);
         scene_row(&stage->scene, 7, 1, 3); /* the other way round: what began is seen with the next sample */
         last_row(stage, 7, 1, 6);
         step(stage);
-        assert_int_equal(bytes_of(stage, 7), 116);
+        assert_int_equal(process_bytes(stage, 7), 116);
         scene_row(&stage->scene, 7, 1, 4);
         step(stage);
-        assert_int_equal(bytes_of(stage, 7), 120);
+        assert_int_equal(process_bytes(stage, 7), 120);
         assert_int_equal(stage->n_asked, 1); /* only while the kernel had no row of it */
 }
 
 static void a_process_that_the_kernel_has_no_row_of_stays_until_it_is_gone(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         last_row(stage, 7, 1, 100);
         for (unsigned i = 0; i < 50; i++)
                 step(stage);
-        assert_int_equal(bytes_of(stage, 7), 100);
+        assert_int_equal(process_bytes(stage, 7), 100);
         assert_false(find(stage, 7)->is_queued);
         scene_row(&stage->scene, 7, 1, 1);
         step(stage);
-        assert_int_equal(bytes_of(stage, 7), 101);
+        assert_int_equal(process_bytes(stage, 7), 101);
         last_row(stage, 7, 1, 1);
         step(stage);
         stage->is_gone[7] = true;
@@ -224,7 +123,7 @@ static void a_process_that_the_kernel_has_no_row_of_stays_until_it_is_gone(void 
         for (unsigned i = 0; i < 12; i++)
                 step(stage);
         assert_null(find(stage, 7));
-        assert_int_equal(stage->result.processes[PROCESS_EXITED].counters[METRIC], 101);
+        assert_int_equal(special_bytes(stage, PROCESS_EXITED), 101);
 }
 
 /* Its end shows in no row, and nobody can be asked: another PID namespace has it. */
@@ -238,21 +137,21 @@ static void last_row_without_pid(struct stage *stage, uint32_t pid, int64_t byte
 static void a_process_without_a_visible_pid_is_given_up_after_a_while(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         last_row_without_pid(stage, 7, 100);
         last_row_without_pid(stage, 8, 50);
         for (unsigned i = 0; i < AGGREGATE_UNSEEN_NS / SECOND; i++)
                 step(stage);
-        assert_int_equal(bytes_of(stage, 8), 50);
+        assert_int_equal(process_bytes(stage, 8), 50);
         assert_false(find(stage, 8)->is_queued);
         last_row_without_pid(stage, 8, 1); /* it lives: the time begins anew */
         step(stage);
-        assert_int_equal(bytes_of(stage, 8), 51);
+        assert_int_equal(process_bytes(stage, 8), 51);
         assert_true(find(stage, 7)->is_queued);
         for (unsigned i = 0; i < 12; i++)
                 step(stage);
         assert_null(find(stage, 7));
-        assert_int_equal(stage->result.processes[PROCESS_EXITED].counters[METRIC], 100);
+        assert_int_equal(special_bytes(stage, PROCESS_EXITED), 100);
         for (unsigned i = 0; i < AGGREGATE_UNSEEN_NS / SECOND; i++)
                 step(stage);
         assert_null(find(stage, 8));
@@ -262,7 +161,7 @@ static void a_process_without_a_visible_pid_is_given_up_after_a_while(void **sta
 static void a_process_without_a_visible_pid_makes_room_sooner(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         for (uint32_t pid = 1; pid <= 10; pid++)
                 last_row_without_pid(stage, pid, 10);
         step(stage);
@@ -275,14 +174,14 @@ static void a_process_without_a_visible_pid_makes_room_sooner(void **state) {
                 scene_row(&stage->scene, pid, 1, 1);
         step(stage);
         for (uint32_t pid = 11; pid <= 20; pid++)
-                assert_int_equal(bytes_of(stage, pid), 1);
-        assert_int_equal(overflow_bytes(stage), 0);
+                assert_int_equal(process_bytes(stage, pid), 1);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 0);
 }
 
 static void with_less_room_the_quietest_go_to_overflow_and_stay_there(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         for (uint32_t pid = 1; pid <= 10; pid++)
                 scene_row(&stage->scene, pid, 1, pid);
         step(stage);
@@ -290,9 +189,9 @@ static void with_less_room_the_quietest_go_to_overflow_and_stay_there(void **sta
         scene_row(&stage->scene, 9, 1, 90);
         step(stage);
         resize(stage, 2, 10);
-        assert_int_equal(bytes_of(stage, 3), 30);
-        assert_int_equal(bytes_of(stage, 9), 90);
-        assert_int_equal(overflow_bytes(stage), 55 - 3 - 9);
+        assert_int_equal(process_bytes(stage, 3), 30);
+        assert_int_equal(process_bytes(stage, 9), 90);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 55 - 3 - 9);
         assert_int_equal(stage->result.rows_overflowed, 8);
         assert_int_equal(stage->result.peak_processes, 10 + N_PROCESS_SPECIALS);
         resize(stage, 20, 10);
@@ -301,35 +200,36 @@ static void with_less_room_the_quietest_go_to_overflow_and_stay_there(void **sta
         scene_row(&stage->scene, 11, 2, 11);
         step(stage);
         assert_null(find(stage, 1));
-        assert_int_equal(bytes_of(stage, 11), 11);
-        assert_int_equal(overflow_bytes(stage), 55 - 3 - 9 + 99 + 100);
+        assert_int_equal(process_bytes(stage, 11), 11);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 55 - 3 - 9 + 99 + 100);
         last_row(stage, 1, 1, 101);
         scene_row(&stage->scene, 1, 1, 9);
         step(stage);
         assert_null(find(stage, 1));
-        assert_int_equal(overflow_bytes(stage), 55 - 3 - 9 + 100 + 100 + 9);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 55 - 3 - 9 + 100 + 100 + 9);
 }
 
 static void a_process_that_never_had_a_row_gets_one_when_there_is_room(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 2, 10, true);
+        stage_open(stage, 2, 10);
+        assert_int_equal(totals_new(&stage->twin, &stage->config), 0);
         for (uint32_t pid = 1; pid <= 4; pid++)
                 scene_row(&stage->scene, pid, 1, 10);
         step(stage);
         assert_null(find(stage, 3));
-        assert_int_equal(overflow_bytes(stage), 20);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 20);
         for (uint32_t pid = 1; pid <= 4; pid++)
                 scene_row(&stage->scene, pid, 1, 11);
         step(stage);
-        assert_int_equal(overflow_bytes(stage), 22);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 22);
         resize(stage, 4, 10);
         for (uint32_t pid = 1; pid <= 4; pid++)
                 scene_row(&stage->scene, pid, 1, 15);
         step(stage);
-        assert_int_equal(overflow_bytes(stage), 22); /* what it got before stays there */
-        assert_int_equal(bytes_of(stage, 3), 4);
-        assert_int_equal(bytes_of(stage, 4), 4);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 22); /* what it got before stays there */
+        assert_int_equal(process_bytes(stage, 3), 4);
+        assert_int_equal(process_bytes(stage, 4), 4);
         for (uint32_t pid = 1; pid <= 4; pid++)
                 last_row(stage, pid, 1, 16);
         step(stage);
@@ -344,7 +244,7 @@ static void what_has_ended_makes_room_first(void **state) {
         struct stage *stage = *state;
         struct sample_row *row;
 
-        open_tables(stage, 10, 10, false);
+        stage_open(stage, 10, 10);
         scene_row(&stage->scene, 1, 1, 1);
         row = scene_row(&stage->scene, 2, 1, 2);
         row->row.exited = 1;
@@ -353,15 +253,15 @@ static void what_has_ended_makes_room_first(void **state) {
         step(stage);
         resize(stage, 2, 10);
         assert_null(find(stage, 2));
-        assert_int_equal(stage->result.processes[PROCESS_EXITED].counters[METRIC], 2);
-        assert_int_equal(overflow_bytes(stage), 0);
+        assert_int_equal(special_bytes(stage, PROCESS_EXITED), 2);
+        assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 0);
         assert_int_equal(stage->result.rows_overflowed, 0);
 }
 
 static void closed_services_do_not_come_again(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 20, 20, false);
+        stage_open(stage, 20, 20);
         for (uint32_t i = 1; i <= 10; i++)
                 scene_row(&stage->scene, i, i, 10 + i);
         step(stage);
@@ -381,49 +281,28 @@ static void closed_services_do_not_come_again(void **state) {
         assert_int_equal(stage->result.n_services, 4 + N_SERVICE_SPECIALS);
 }
 
-static uint64_t unit_bytes(const struct stage *stage, const char *name) {
-        for (uint32_t i = N_SERVICE_SPECIALS; i < stage->result.n_services; i++)
-                if (strcmp(stage->result.services[i].service, name) == 0)
-                        return stage->result.services[i].counters[METRIC];
-        fail_msg("there is no %s", name);
-        return 0;
-}
-
-/* As by a process that ends and one that begins. */
-static void keep_and_restore(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        struct totals_config config = config_of(stage, max_processes, max_services);
-        FILE *file = tmpfile();
-
-        assert_non_null(file);
-        assert_int_equal(totals_keep(stage->totals, file), 0);
-        totals_free(stage->totals);
-        rewind(file);
-        assert_int_equal(totals_restore(&stage->totals, &config, file), 0);
-        fclose(file);
-}
-
 /* Its process is not shown any more; what the kernel still counts for it is the unit's, in the next process too. */
 static void a_unit_that_a_kernel_row_feeds_keeps_its_row(void **state) {
         struct stage *stage = *state;
 
-        open_tables(stage, 100, 1, false);
+        stage_open(stage, 100, 1);
         for (unsigned i = 0; i < 14; i++) {
                 scene_row(&stage->scene, 7, 2, 100)->row.exited = 1;
                 step(stage);
         }
         assert_int_equal(stage->result.services[N_SERVICE_SPECIALS].processes, 0);
-        keep_and_restore(stage, 100, 1);
+        stage_restart(stage, 100, 1, true);
         scene_row(&stage->scene, 8, 4, 1);
         scene_row(&stage->scene, 7, 2, 110)->row.exited = 1;
         step(stage);
-        assert_int_equal(unit_bytes(stage, "unit-2.service"), 110);
+        assert_int_equal(service_bytes(stage, "unit-2.service"), 110);
         assert_int_equal(stage->result.services_overflowed, 1);
         scene_row(&stage->scene, 7, 2, 111)->row.exited = 1;
         stage->scene.rows[0].is_last = true;
         step(stage);
         scene_row(&stage->scene, 9, 6, 5);
         step(stage);
-        assert_int_equal(unit_bytes(stage, "unit-6.service"), 5);
+        assert_int_equal(service_bytes(stage, "unit-6.service"), 5);
         assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 111 + 1);
 }
 
@@ -477,7 +356,9 @@ static void run_for_long(struct stage *stage, bool has_twin) {
         uint64_t exact = 0;
 
         srand(20240502);
-        open_tables(stage, 100, 20, has_twin);
+        stage_open(stage, 100, 20);
+        if (has_twin)
+                assert_int_equal(totals_new(&stage->twin, &stage->config), 0);
         for (unsigned i = 0; i < 2000; i++) {
                 bool is_replaced = rand() % 10 == 0;
 
@@ -512,9 +393,10 @@ static void services_that_were_not_kept_have_all_that_was_moved_when_they_are_ke
         run_for_long(stage, true);
         totals_set_services(stage->totals, true, stage->sequence + 1);
         check(stage);
+        check_services(stage);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, totals_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

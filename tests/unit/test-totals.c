@@ -12,105 +12,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/totals/counters.h"
 #include "libclient/socktally.h"
-#include "tests/unit/scene.h"
-
-#define METRIC SOCKTALLY_METRIC_tcp_tx_bytes /* the first: scene rows count it once per byte */
-#define SECOND SCENE_SECOND
-
-struct stage {
-        struct scene scene;
-        struct totals *totals;
-        struct totals_result result;
-        struct layout_host_row last_host;
-        uint64_t sequence;
-};
-
-static void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        struct totals_config config = {
-                .max_processes = max_processes,
-                .max_services = max_services,
-                .identity = scene_identify,
-                .userdata = &stage->scene,
-        };
-
-        assert_int_equal(totals_new(&stage->totals, &config), 0);
-}
-
-static int setup(void **state) {
-        struct stage *stage = calloc(1, sizeof *stage);
-
-        scene_init(&stage->scene);
-        *state = stage;
-        return 0;
-}
-
-static int teardown(void **state) {
-        struct stage *stage = *state;
-
-        totals_free(stage->totals);
-        scene_done(&stage->scene);
-        free(stage);
-        return 0;
-}
-
-/* The invariant. */
-static void check_sums(struct stage *stage) {
-        const struct totals_result *r = &stage->result;
-
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
-                uint64_t processes = 0, services = 0;
-
-                if (counter_is_gauge(m))
-                        continue;
-                for (uint32_t i = 0; i < r->n_slots; i++)
-                        processes += r->processes[i].is_used ? r->processes[i].counters[m] : 0;
-                for (uint32_t i = 0; i < r->n_services; i++)
-                        services += r->services[i].counters[m];
-                assert_int_equal(processes, r->host->counters[m]);
-                assert_int_equal(services, r->host->counters[m]);
-                assert_true(r->host->counters[m] >= stage->last_host.counters[m]);
-        }
-        stage->last_host = *r->host;
-}
-
-static void step(struct stage *stage) {
-        totals_update(stage->totals, &stage->scene.sample, ++stage->sequence);
-        totals_get(stage->totals, &stage->result);
-        check_sums(stage);
-}
-
-static const struct process *find(const struct stage *stage, uint32_t pid) {
-        const struct process *found = NULL;
-
-        for (uint32_t i = 0; i < stage->result.n_slots; i++)
-                if (stage->result.processes[i].is_used && stage->result.processes[i].pid == pid &&
-                    stage->result.processes[i].kind == SOCKTALLY_ROW_PROCESS) {
-                        assert_null(found);
-                        found = &stage->result.processes[i];
-                }
-        return found;
-}
-
-static uint64_t process_bytes(const struct stage *stage, uint32_t pid) {
-        const struct process *process = find(stage, pid);
-
-        assert_non_null(process);
-        return process->counters[METRIC];
-}
-
-static uint64_t special_bytes(const struct stage *stage, uint32_t number) {
-        return stage->result.processes[number].counters[METRIC];
-}
-
-static const struct layout_service_row *find_service(const struct stage *stage, const char *name) {
-        for (uint32_t i = 0; i < stage->result.n_services; i++)
-                if (stage->result.services[i].kind == SOCKTALLY_ROW_SERVICE &&
-                    strcmp(stage->result.services[i].service, name) == 0)
-                        return &stage->result.services[i];
-        return NULL;
-}
+#include "tests/unit/totals-stage.h"
 
 static void the_special_rows_are_there_before_any_traffic(void **state) {
         static const uint32_t kinds[] = { SOCKTALLY_ROW_KERNEL, SOCKTALLY_ROW_OVERFLOW, SOCKTALLY_ROW_EXITED };
@@ -118,7 +21,7 @@ static void the_special_rows_are_there_before_any_traffic(void **state) {
         struct stage *stage = *state;
 
         stage_open(stage, 100, 100);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.n_processes, N_PROCESS_SPECIALS);
         for (unsigned i = 0; i < N_PROCESS_SPECIALS; i++) {
                 assert_int_equal(stage->result.processes[i].kind, kinds[i]);
@@ -137,14 +40,14 @@ static void rows_of_several_cgroups_are_one_process_and_several_services(void **
         scene_row(&stage->scene, 7, 1, 100);
         scene_row(&stage->scene, 7, 2, 30);
         scene_row(&stage->scene, 8, 2, 5);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(process_bytes(stage, 7), 130);
-        assert_int_equal(find_service(stage, "unit-1.service")->counters[METRIC], 100);
-        assert_int_equal(find_service(stage, "unit-2.service")->counters[METRIC], 35);
+        assert_int_equal(service_bytes(stage, "unit-1.service"), 100);
+        assert_int_equal(service_bytes(stage, "unit-2.service"), 35);
         assert_int_equal(stage->result.host->processes, 2);
         assert_int_equal(stage->result.host->services, 2);
         assert_int_equal(stage->scene.n_identified, 3);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->scene.n_identified, 3); /* a known row is not looked up again */
 }
 
@@ -155,9 +58,9 @@ static void the_kernels_special_rows_land_in_both_tables(void **state) {
         scene_special(&stage->scene, SPECIAL_KERNEL, 10);
         scene_special(&stage->scene, SPECIAL_OVERFLOW, 20);
         scene_special(&stage->scene, SPECIAL_EXITED, 40);
-        step(stage);
+        stage_update(stage);
         scene_special(&stage->scene, SPECIAL_EXITED, 41);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 10);
         assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 20);
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 41);
@@ -174,7 +77,7 @@ static void a_row_that_dips_stands_still_until_it_has_caught_up(void **state) {
         for (unsigned i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
                 scene_next(&stage->scene, SECOND);
                 scene_row(&stage->scene, 7, 1, bytes[i]);
-                step(stage);
+                stage_update(stage);
                 assert_int_equal(process_bytes(stage, 7), shown[i]);
         }
 }
@@ -187,13 +90,13 @@ static void changed_is_the_publication_in_which_a_counter_moved(void **state) {
                 scene_next(&stage->scene, SECOND);
                 scene_row(&stage->scene, 7, 1, 10 * (i / 3));
                 scene_row(&stage->scene, 8, 1, i + 1);
-                step(stage);
+                stage_update(stage);
         }
         assert_int_equal(find(stage, 7)->changed, 4);
         assert_int_equal(find(stage, 8)->changed, 6);
         assert_int_equal(find_service(stage, "unit-1.service")->changed, 6);
         scene_next(&stage->scene, SECOND);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->changed, 6);
 }
 
@@ -209,19 +112,19 @@ static void a_process_that_ended_is_shown_for_three_publications_and_ten_seconds
 
         stage_open(stage, 100, 100);
         end(stage, 7, 500); /* it lived shorter than an interval */
-        step(stage);
+        stage_update(stage);
         for (unsigned i = 0; i < 9; i++) {
                 assert_int_equal(process_bytes(stage, 7), 500);
                 assert_true(find(stage, 7)->is_queued);
                 scene_next(&stage->scene, SECOND);
-                step(stage);
+                stage_update(stage);
         }
         assert_int_equal(process_bytes(stage, 7), 500);
         scene_next(&stage->scene, SECOND);
-        step(stage);
+        stage_update(stage);
         assert_null(find(stage, 7));
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 500);
-        assert_int_equal(find_service(stage, "unit-1.service")->counters[METRIC], 500);
+        assert_int_equal(service_bytes(stage, "unit-1.service"), 500);
         assert_int_equal(find_service(stage, "unit-1.service")->processes, 0);
 }
 
@@ -231,11 +134,11 @@ static void long_intervals_show_it_three_times_all_the_same(void **state) {
         stage_open(stage, 100, 100);
         end(stage, 7, 500);
         for (unsigned i = 0; i < 3; i++) {
-                step(stage);
+                stage_update(stage);
                 assert_non_null(find(stage, 7));
                 scene_next(&stage->scene, 60 * SECOND);
         }
-        step(stage);
+        stage_update(stage);
         assert_null(find(stage, 7));
 }
 
@@ -246,13 +149,13 @@ static void a_row_the_kernel_keeps_after_the_end_goes_on_counting(void **state) 
         for (unsigned i = 0; i < 30; i++) {
                 scene_next(&stage->scene, SECOND);
                 scene_row(&stage->scene, 7, 1, i < 25 ? 100 : 101)->row.exited = 1;
-                step(stage);
+                stage_update(stage);
         }
         assert_null(find(stage, 7));
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 101);
         scene_next(&stage->scene, SECOND);
         end(stage, 7, 103);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 103);
 }
 
@@ -263,7 +166,7 @@ static void an_exited_process_that_still_moves_data_stays(void **state) {
         for (unsigned i = 0; i < 30; i++) {
                 scene_next(&stage->scene, SECOND);
                 scene_row(&stage->scene, 7, 1, i + 1)->row.exited = 1;
-                step(stage);
+                stage_update(stage);
         }
         assert_int_equal(process_bytes(stage, 7), 30);
 }
@@ -273,7 +176,7 @@ static void the_same_pid_with_another_start_is_another_process(void **state) {
 
         stage_open(stage, 100, 100);
         end(stage, 7, 100);
-        step(stage);
+        stage_update(stage);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 7, 1, 3)->key.start_time++;
         totals_update(stage->totals, &stage->scene.sample, ++stage->sequence);
@@ -285,32 +188,32 @@ static void the_same_pid_with_another_start_is_another_process(void **state) {
 static void a_full_table_shows_the_rest_as_overflow_and_counts_it(void **state) {
         struct stage *stage = *state;
 
-        stage_open(stage, N_PROCESS_SPECIALS + 4, N_SERVICE_SPECIALS + 2);
+        stage_open(stage, 4, 2);
         for (uint32_t pid = 1; pid <= 10; pid++)
                 scene_row(&stage->scene, pid, pid, 10);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->processes, 4);
         assert_int_equal(stage->result.rows_overflowed, 6);
         assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 60);
         assert_int_equal(stage->result.host->services, 2);
         assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 80);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.rows_overflowed, 6);
 }
 
 static void under_pressure_those_that_ended_first_go_first(void **state) {
         struct stage *stage = *state;
 
-        stage_open(stage, N_PROCESS_SPECIALS + 5, 100);
+        stage_open(stage, 5, 100);
         for (uint32_t pid = 1; pid <= 5; pid++) {
                 scene_next(&stage->scene, SECOND / 10);
                 end(stage, pid, 10);
-                step(stage);
+                stage_update(stage);
         }
         /* More than three quarters of 8 are used: of 3 specials and 5 rows, 6 may stay. */
         assert_null(find(stage, 1));
         scene_next(&stage->scene, SECOND / 10);
-        step(stage);
+        stage_update(stage);
         assert_null(find(stage, 2));
         assert_non_null(find(stage, 3));
         assert_non_null(find(stage, 5));
@@ -319,16 +222,16 @@ static void under_pressure_those_that_ended_first_go_first(void **state) {
 static void those_that_came_and_ended_at_once_are_shown_at_least_once(void **state) {
         struct stage *stage = *state;
 
-        stage_open(stage, N_PROCESS_SPECIALS + 5, 100);
+        stage_open(stage, 5, 100);
         for (uint32_t pid = 1; pid <= 5; pid++)
                 end(stage, pid, 10);
-        step(stage);
+        stage_update(stage);
         for (uint32_t pid = 1; pid <= 5; pid++)
                 assert_int_equal(process_bytes(stage, pid), 10);
         scene_next(&stage->scene, SECOND / 10);
         for (uint32_t pid = 6; pid <= 8; pid++)
                 end(stage, pid, 10);
-        step(stage);
+        stage_update(stage);
         for (uint32_t pid = 6; pid <= 8; pid++)
                 assert_int_equal(process_bytes(stage, pid), 10);
 }
@@ -338,20 +241,19 @@ static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void *
 
         stage_open(stage, 100, 100);
         scene_row(&stage->scene, 1, 1, 10);
-        step(stage);
+        stage_update(stage);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 1, 1, 11);
         scene_row(&stage->scene, 2, 2, 20);
         scene_row(&stage->scene, 3, 3, 30);
-        step(stage);
+        stage_update(stage);
         totals_shrink(stage->totals, N_PROCESS_SPECIALS + 2, N_SERVICE_SPECIALS + 1, stage->sequence);
-        totals_get(stage->totals, &stage->result);
-        check_sums(stage);
+        check(stage);
         assert_int_equal(process_bytes(stage, 1), 11);
         assert_int_equal(stage->result.host->processes, 2);
         assert_int_equal(stage->result.n_services, N_SERVICE_SPECIALS + 1);
         assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 50);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->processes, 2); /* they stay where they are */
 }
 
@@ -359,12 +261,12 @@ static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void *
 static void rows_that_vanish_without_a_word_do_not_stay_for_ever(void **state) {
         struct stage *stage = *state;
 
-        stage_open(stage, N_PROCESS_SPECIALS + 50, 100);
+        stage_open(stage, 50, 100);
         for (uint32_t i = 0; i < 200; i++) {
                 scene_next(&stage->scene, SECOND);
                 for (uint32_t j = 0; j < 10; j++)
                         scene_row(&stage->scene, 1 + i * 10 + j, 1, 1);
-                step(stage);
+                stage_update(stage);
         }
         assert_int_equal(stage->result.host->counters[METRIC], 2000);
         assert_true(special_bytes(stage, PROCESS_EXITED) > 0);
@@ -378,20 +280,20 @@ static void names_are_cleaned_and_follow_exec(void **state) {
         stage_open(stage, 100, 100);
         row = scene_row(&stage->scene, 7, 1, 1);
         memcpy(row->row.comm, "\033[2Jevil\xff\xff\xff\xff\xff\xff\xff\xff", sizeof row->row.comm);
-        step(stage);
+        stage_update(stage);
         assert_string_equal(find(stage, 7)->comm, "?[2Jevil???????");
         scene_next(&stage->scene, SECOND);
         row = scene_row(&stage->scene, 7, 1, 2);
         strcpy(row->row.comm, "good");
         row->row.uid = 33;
-        step(stage);
+        stage_update(stage);
         assert_string_equal(find(stage, 7)->comm, "good");
         assert_int_equal(find(stage, 7)->uid, 33);
         scene_next(&stage->scene, SECOND);
         row = scene_row(&stage->scene, 7, 1, 2); /* moved nothing since */
         strcpy(row->row.comm, "idle");
         row->row.uid = 34;
-        step(stage);
+        stage_update(stage);
         assert_string_equal(find(stage, 7)->comm, "idle");
         assert_int_equal(find(stage, 7)->uid, 34);
 }
@@ -401,11 +303,11 @@ static void a_process_belongs_to_the_unit_it_moved_data_in_last(void **state) {
 
         stage_open(stage, 100, 100);
         scene_row(&stage->scene, 7, 1, 10);
-        step(stage);
+        stage_update(stage);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 7, 2, 1);
         scene_row(&stage->scene, 7, 1, 10);
-        step(stage);
+        stage_update(stage);
         assert_string_equal(stage->result.services[find(stage, 7)->service].service, "unit-2.service");
         assert_int_equal(find_service(stage, "unit-1.service")->processes, 0);
         assert_int_equal(find_service(stage, "unit-2.service")->processes, 1);
@@ -418,11 +320,11 @@ static void a_gauge_is_the_largest_of_the_living_and_may_fall(void **state) {
         stage_open(stage, 100, 100);
         scene_row(&stage->scene, 7, 1, 1)->row.counters[SOCKTALLY_METRIC_tcp_rtt_us] = 900;
         scene_row(&stage->scene, 8, 1, 1)->row.counters[SOCKTALLY_METRIC_tcp_rtt_us] = 100;
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->counters[SOCKTALLY_METRIC_tcp_rtt_us], 900);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 8, 1, 2)->row.counters[SOCKTALLY_METRIC_tcp_rtt_us] = 100;
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->counters[SOCKTALLY_METRIC_tcp_rtt_us], 100);
         assert_int_equal(find(stage, 7)->counters[SOCKTALLY_METRIC_tcp_rtt_us], 0);
 }
@@ -457,28 +359,6 @@ static void act(struct stage *stage, struct actor *actor, uint32_t *next_pid, ui
         }
 }
 
-/* Through bytes, as by a process that ends and one that begins. */
-static void keep_and_restore(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_rows) {
-        struct totals_config config = {
-                .max_processes = max_processes,
-                .max_services = max_services,
-                .identity = scene_identify,
-                .userdata = &stage->scene,
-        };
-        struct totals *restored;
-        FILE *file = tmpfile();
-
-        assert_non_null(file);
-        assert_int_equal(totals_keep(stage->totals, file), 0);
-        rewind(file);
-        assert_int_equal(totals_restore(&restored, &config, file), 0);
-        if (!has_rows)
-                totals_forget_rows(restored);
-        fclose(file);
-        totals_free(stage->totals);
-        stage->totals = restored;
-}
-
 static void totals_go_on_in_the_next_process(void **state) {
         struct stage *stage = *state;
 
@@ -486,29 +366,29 @@ static void totals_go_on_in_the_next_process(void **state) {
         scene_row(&stage->scene, 7, 1, 100);
         scene_row(&stage->scene, 8, 2, 5);
         scene_special(&stage->scene, SPECIAL_KERNEL, 11);
-        step(stage);
-        keep_and_restore(stage, 100, 100, true);
+        stage_update(stage);
+        stage_restart(stage, 100, 100, true);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 7, 1, 150);
         scene_row(&stage->scene, 9, 2, 1);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(process_bytes(stage, 7), 150);
         assert_int_equal(process_bytes(stage, 8), 5);
-        assert_int_equal(find_service(stage, "unit-2.service")->counters[METRIC], 6);
+        assert_int_equal(service_bytes(stage, "unit-2.service"), 6);
         assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 11);
         /* Where the kernel's rows are gone, they begin at 0. */
-        keep_and_restore(stage, 100, 100, false);
+        stage_restart(stage, 100, 100, false);
         scene_next(&stage->scene, SECOND);
         scene_special(&stage->scene, SPECIAL_KERNEL, 2);
         scene_row(&stage->scene, 7, 1, 3);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(process_bytes(stage, 7), 153);
         assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 13);
         /* What does not fit any more goes to the overflow rows. */
-        keep_and_restore(stage, N_PROCESS_SPECIALS + 1, N_SERVICE_SPECIALS + 1, true);
+        stage_restart(stage, 1, 1, true);
         scene_next(&stage->scene, SECOND);
         scene_row(&stage->scene, 7, 1, 4);
-        step(stage);
+        stage_update(stage);
         assert_int_equal(process_bytes(stage, 7), 154);
         assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 6);
 }
@@ -544,13 +424,12 @@ static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **
                 scene_next(&stage->scene, SECOND / (1 + (uint64_t) rand() % 5));
                 for (unsigned j = 0; j < 200; j++)
                         act(stage, &actors[j], &next_pid, &exact);
-                step(stage);
+                stage_update(stage);
                 if (rand() % 50 == 0)
-                        keep_and_restore(stage, 120, 24, true);
+                        stage_restart(stage, 120, 24, true);
                 if (rand() % 30 == 0) {
                         totals_shrink(stage->totals, 110, 20, stage->sequence);
-                        totals_get(stage->totals, &stage->result);
-                        check_sums(stage);
+                        check(stage);
                 }
         }
         scene_next(&stage->scene, SECOND);
@@ -561,11 +440,11 @@ static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **
                         scene_row(&stage->scene, actors[j].pid, actors[j].cgroup, actors[j].bytes);
                         exact += (uint64_t) actors[j].bytes;
                 }
-        step(stage);
+        stage_update(stage);
         assert_int_equal(stage->result.host->counters[METRIC], exact);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, totals_setup, totals_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/totals/counters.h"
+#include "libclient/socktally.h"
+#include "tests/unit/totals-stage.h"
+
+static void identify(void *userdata, const struct process_key *key, const struct process_row *row,
+                     struct unit *ret_unit) {
+        scene_identify(&((struct stage *) userdata)->scene, key, row, ret_unit);
+}
+
+int totals_setup(void **state) {
+        struct stage *stage = calloc(1, sizeof *stage);
+
+        assert_non_null(stage);
+        scene_init(&stage->scene);
+        stage->config = (struct totals_config) { .identity = identify, .userdata = stage };
+        *state = stage;
+        return 0;
+}
+
+int totals_teardown(void **state) {
+        struct stage *stage = *state;
+
+        totals_free(stage->totals);
+        totals_free(stage->twin);
+        scene_done(&stage->scene);
+        free(stage);
+        return 0;
+}
+
+static void set_room(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+        stage->config.max_processes = max_processes + N_PROCESS_SPECIALS;
+        stage->config.max_services = max_services + N_SERVICE_SPECIALS;
+}
+
+void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
+        set_room(stage, max_processes, max_services);
+        assert_int_equal(totals_new(&stage->totals, &stage->config), 0);
+}
+
+void stage_restart(struct stage *stage, uint32_t max_processes, uint32_t max_services, bool has_rows) {
+        FILE *file = tmpfile();
+
+        assert_non_null(file);
+        assert_int_equal(totals_keep(stage->totals, file), 0);
+        totals_free(stage->totals);
+        rewind(file);
+        set_room(stage, max_processes, max_services);
+        assert_int_equal(totals_restore(&stage->totals, &stage->config, file), 0);
+        fclose(file);
+        if (!has_rows)
+                totals_forget_rows(stage->totals);
+}
+
+void check_sums(struct stage *stage) {
+        const struct totals_result *r = &stage->result;
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                uint64_t processes = 0, services = 0;
+
+                if (counter_is_gauge(m))
+                        continue;
+                for (uint32_t i = 0; i < r->n_slots; i++)
+                        processes += r->processes[i].is_used ? r->processes[i].counters[m] : 0;
+                for (uint32_t i = 0; i < r->n_services; i++)
+                        services += r->services[i].counters[m];
+                assert_int_equal(processes, r->host->counters[m]);
+                if (r->has_services)
+                        assert_int_equal(services, r->host->counters[m]);
+                assert_true(r->host->counters[m] >= stage->last_host.counters[m]);
+        }
+        stage->last_host = *r->host;
+}
+
+void check(struct stage *stage) {
+        const struct totals_result *r = &stage->result;
+        uint64_t n_used = 0, n_members = 0;
+
+        totals_get(stage->totals, &stage->result);
+        check_sums(stage);
+        for (uint32_t i = 0; i < r->n_slots; i++) {
+                n_used += r->processes[i].is_used;
+                if (r->processes[i].is_used && r->processes[i].kind == SOCKTALLY_ROW_PROCESS) {
+                        assert_true(r->processes[i].counters[METRIC] >= stage->seen[r->processes[i].pid]);
+                        stage->seen[r->processes[i].pid] = r->processes[i].counters[METRIC];
+                }
+        }
+        assert_int_equal(n_used, r->n_processes);
+        for (uint32_t i = 0; i < r->n_services; i++)
+                n_members += r->services[i].processes;
+        assert_int_equal(n_members, r->n_processes - N_PROCESS_SPECIALS);
+        assert_int_equal(r->host->processes, r->n_processes - N_PROCESS_SPECIALS);
+        assert_int_equal(r->host->services, r->has_services ? r->n_services - N_SERVICE_SPECIALS : 0);
+}
+
+void stage_update(struct stage *stage) {
+        totals_update(stage->totals, &stage->scene.sample, ++stage->sequence);
+        if (stage->twin)
+                totals_update(stage->twin, &stage->scene.sample, stage->sequence);
+        check(stage);
+}
+
+const struct process *find(const struct stage *stage, uint32_t pid) {
+        const struct process *found = NULL;
+
+        for (uint32_t i = 0; i < stage->result.n_slots; i++)
+                if (stage->result.processes[i].is_used && stage->result.processes[i].pid == pid &&
+                    stage->result.processes[i].kind == SOCKTALLY_ROW_PROCESS) {
+                        assert_null(found);
+                        found = &stage->result.processes[i];
+                }
+        return found;
+}
+
+const struct layout_service_row *find_service(const struct stage *stage, const char *name) {
+        for (uint32_t i = 0; i < stage->result.n_services; i++)
+                if (stage->result.services[i].kind == SOCKTALLY_ROW_SERVICE &&
+                    strcmp(stage->result.services[i].service, name) == 0)
+                        return &stage->result.services[i];
+        return NULL;
+}
+
+uint64_t process_bytes(const struct stage *stage, uint32_t pid) {
+        const struct process *process = find(stage, pid);
+
+        assert_non_null(process);
+        return process->counters[METRIC];
+}
+
+uint64_t special_bytes(const struct stage *stage, uint32_t number) {
+        return stage->result.processes[number].counters[METRIC];
+}
+
+uint64_t service_bytes(const struct stage *stage, const char *name) {
+        const struct layout_service_row *row = find_service(stage, name);
+
+        assert_non_null(row);
+        return row->counters[METRIC];
+}

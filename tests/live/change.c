@@ -10,17 +10,11 @@
  * Needs root. All traffic stays on loopbacks of namespaces that end with the test. Prints TAP.
  */
 #include <errno.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,30 +23,13 @@
 #include "daemon/totals/counters.h"
 #include "libclient/socktally.h"
 #include "tests/live/mover.h"
+#include "tests/live/workers.h"
 
-#define N_WORKERS 4
-#define N_IDLE 120       /* processes with a row that rest */
 #define LARGEST 16384
 #define SERVICES 64
 
-struct worker {
-        pid_t pid;
-        uint64_t moved[SOCKTALLY_N_METRICS];
-        sem_t held, go;
-};
-
-/* In memory that all processes share. */
-struct stage {
-        struct worker workers[N_WORKERS];
-        uint64_t brief_bytes; /* sent by processes that live for one datagram */
-        sem_t brief_wanted, brief_done;
-        bool is_held;
-        bool is_over;
-        char problem[256];
-};
-
 struct play {
-        struct stage *stage;
+        struct workers *workers;
         struct collect *collect;
         const struct sample *sample; /* the last */
         struct totals *totals;
@@ -63,165 +40,7 @@ struct play {
         uint64_t sequence;
         uint64_t seen[N_WORKERS][SOCKTALLY_N_METRICS];
         uint64_t slowest_ns; /* of changes of capacity */
-        pid_t breeder, idle[N_IDLE];
 };
-
-static void pause_if_asked(struct stage *stage, struct worker *worker) {
-        if (!__atomic_load_n(&stage->is_held, __ATOMIC_ACQUIRE))
-                return;
-        sem_post(&worker->held);
-        while (sem_wait(&worker->go) < 0)
-                ;
-}
-
-/* A process that had the collector's links would keep them attached. fd: its own; -1: none. */
-static void leave_links(int fd) {
-        if (fd > 3)
-                close_range(3, (unsigned) fd - 1, 0);
-        close_range(fd < 0 ? 3 : (unsigned) fd + 1, ~0U, 0);
-}
-
-static void send_brief(struct stage *stage) {
-        pid_t pid = need(fork(), "fork");
-        int fd;
-
-        if (pid == 0) {
-                own_network(); /* else the parent would receive it too */
-                fd = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
-                _exit(send(fd, "brief", 5, 0) == 5 ? EXIT_SUCCESS : EXIT_FAILURE);
-        }
-        stage->brief_bytes += 5;
-        while (waitpid(pid, NULL, 0) < 0)
-                ;
-}
-
-/* Their parent holds no connection: in load mode passive one that fork hands on may be a child's for some intervals. */
-static _Noreturn void breed(struct stage *stage) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        leave_links(-1);
-        for (;;) {
-                while (sem_wait(&stage->brief_wanted) < 0)
-                        ;
-                send_brief(stage);
-                sem_post(&stage->brief_done);
-        }
-}
-
-static void ask_for_brief(struct stage *stage) {
-        sem_post(&stage->brief_wanted);
-        while (sem_wait(&stage->brief_done) < 0)
-                ;
-}
-
-static _Noreturn void work(struct stage *stage, struct worker *worker) {
-        int pair[2], udp, raw;
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        leave_links(-1);
-        own_network();
-        tcp_pair(pair);
-        udp = self_socket(SOCK_DGRAM, 0);
-        raw = self_socket(SOCK_RAW, PROTOCOL_EXPERIMENT);
-        srand((unsigned) getpid());
-        for (unsigned i = 1; !__atomic_load_n(&stage->is_over, __ATOMIC_ACQUIRE); i++) {
-                move_stream(worker->moved, pair, 1 + (size_t) rand() % 16384);
-                move_datagram(worker->moved, udp, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_udp_tx_bytes,
-                              SOCKTALLY_METRIC_udp_rx_bytes);
-                move_datagram(worker->moved, raw, 1 + (size_t) rand() % 1000, SOCKTALLY_METRIC_other_tx_bytes,
-                              SOCKTALLY_METRIC_other_rx_bytes);
-                /* A new socket asks for a row, an old one does not. */
-                if (i % 64 == 0 && (worker - stage->workers) % 2 == 0) {
-                        close(pair[0]);
-                        close(pair[1]);
-                        tcp_pair(pair);
-                }
-                if (i % 256 == 0 && worker == stage->workers)
-                        ask_for_brief(stage);
-                pause_if_asked(stage, worker);
-        }
-        _exit(EXIT_SUCCESS);
-}
-
-static _Noreturn void rest(int ready) {
-        int fd;
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        leave_links(ready);
-        own_network();
-        fd = self_socket(SOCK_DGRAM, 0);
-        need((int) send(fd, "idle", 4, 0), "send");
-        need((int) write(ready, "", 1), "write");
-        for (;;)
-                pause();
-}
-
-static void start_players(struct play *play) {
-        struct stage *stage = play->stage;
-        int ready[2];
-        pid_t pid;
-        char byte;
-
-        need(pipe(ready), "pipe");
-        sem_init(&stage->brief_wanted, 1, 0);
-        sem_init(&stage->brief_done, 1, 0);
-        play->breeder = need(fork(), "fork");
-        if (play->breeder == 0)
-                breed(stage);
-        for (unsigned i = 0; i < N_WORKERS; i++) {
-                sem_init(&stage->workers[i].held, 1, 0);
-                sem_init(&stage->workers[i].go, 1, 0);
-                pid = need(fork(), "fork");
-                if (pid == 0)
-                        work(stage, &stage->workers[i]);
-                stage->workers[i].pid = pid;
-        }
-        for (unsigned i = 0; i < N_IDLE; i++) {
-                play->idle[i] = need(fork(), "fork");
-                if (play->idle[i] == 0)
-                        rest(ready[1]);
-        }
-        for (unsigned i = 0; i < N_IDLE; i++)
-                need((int) read(ready[0], &byte, 1), "read");
-        close(ready[0]);
-        close(ready[1]);
-}
-
-static void stop_players(struct play *play) {
-        __atomic_store_n(&play->stage->is_over, true, __ATOMIC_RELEASE);
-        for (unsigned i = 0; i < N_IDLE; i++) {
-                kill(play->idle[i], SIGKILL);
-                (void) waitpid(play->idle[i], NULL, 0);
-        }
-        for (unsigned i = 0; i < N_WORKERS; i++)
-                while (waitpid(play->stage->workers[i].pid, NULL, 0) < 0)
-                        ;
-        kill(play->breeder, SIGKILL); /* no worker waits for it any more */
-        (void) waitpid(play->breeder, NULL, 0); /* the collector may have a child of its own, which waits for it */
-}
-
-/* When this returns every worker rests, and its books are closed. */
-static void hold(struct stage *stage) {
-        __atomic_store_n(&stage->is_held, true, __ATOMIC_RELEASE);
-        for (unsigned i = 0; i < N_WORKERS; i++)
-                while (sem_wait(&stage->workers[i].held) < 0)
-                        ;
-}
-
-static void let_go(struct stage *stage) {
-        __atomic_store_n(&stage->is_held, false, __ATOMIC_RELEASE);
-        for (unsigned i = 0; i < N_WORKERS; i++)
-                sem_post(&stage->workers[i].go);
-}
-
-__attribute__((format(printf, 2, 3))) static void find_fault(struct stage *stage, const char *format, ...) {
-        va_list arguments;
-
-        if (stage->problem[0])
-                return;
-        va_start(arguments, format);
-        vsnprintf(stage->problem, sizeof stage->problem, format, arguments);
-        va_end(arguments);
-}
 
 static const struct process *find_row(const struct play *play, pid_t pid) {
         for (uint32_t i = N_PROCESS_SPECIALS; i < play->result.n_slots; i++)
@@ -237,20 +56,20 @@ static void check_sums(struct play *play) {
                 for (uint32_t i = 0; i < play->result.n_slots && !counter_is_gauge(m); i++)
                         sum += play->result.processes[i].is_used ? play->result.processes[i].counters[m] : 0;
                 if (!counter_is_gauge(m) && sum != play->result.host->counters[m])
-                        find_fault(play->stage, "metric %u: rows add up to %llu, the host row says %llu", m,
-                                   (unsigned long long) sum, (unsigned long long) play->result.host->counters[m]);
+                        workers_complain(play->workers, "metric %u: rows add up to %llu, the host row says %llu", m,
+                                         (unsigned long long) sum, (unsigned long long) play->result.host->counters[m]);
         }
 }
 
 static void check_backwards(struct play *play) {
         for (unsigned i = 0; i < N_WORKERS; i++) {
-                const struct process *row = find_row(play, play->stage->workers[i].pid);
+                const struct process *row = find_row(play, play->workers->workers[i].pid);
 
                 for (unsigned m = 0; row && m < SOCKTALLY_N_METRICS; m++) {
                         if (row->counters[m] < play->seen[i][m])
-                                find_fault(play->stage, "worker %u: metric %u went back to %llu from %llu", i, m,
-                                           (unsigned long long) row->counters[m],
-                                           (unsigned long long) play->seen[i][m]);
+                                workers_complain(play->workers, "worker %u: metric %u went back to %llu from %llu", i,
+                                                 m, (unsigned long long) row->counters[m],
+                                                 (unsigned long long) play->seen[i][m]);
                         play->seen[i][m] = row->counters[m];
                 }
         }
@@ -330,44 +149,43 @@ static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
 
         *play = (struct play) { .capacity = LARGEST, .smallest = smallest, .is_per_core = is_per_core,
                                 .mode = LOAD_ENTRY };
-        play->stage = mmap(NULL, sizeof *play->stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (play->stage == MAP_FAILED || totals_new(&play->totals, &tables) < 0)
+        if (totals_new(&play->totals, &tables) < 0)
                 bail_out("no memory");
         if (collect_start(&play->collect, &config) < 0)
                 bail_out("no memory");
         if (!collect_is_counting(play->collect))
                 bail_out("cannot count: %s", collect_reason(play->collect));
-        start_players(play);
+        play->workers = workers_start(true);
 }
 
 static void close_play(struct play *play) {
-        stop_players(play);
+        workers_stop(play->workers);
         collect_stop(play->collect);
         totals_free(play->totals);
-        munmap(play->stage, sizeof *play->stage);
 }
 
 static void compare(struct play *play, unsigned number, unsigned metric) {
-        const struct worker *worker = &play->stage->workers[number];
+        const struct worker *worker = &play->workers->workers[number];
         const struct process *row = find_row(play, worker->pid);
 
         if (!row)
-                find_fault(play->stage, "worker %u has no row", number);
+                workers_complain(play->workers, "worker %u has no row", number);
         else if (row->counters[metric] != worker->moved[metric])
-                find_fault(play->stage, "worker %u, metric %u: moved %llu, counted %llu", number, metric,
-                           (unsigned long long) worker->moved[metric], (unsigned long long) row->counters[metric]);
+                workers_complain(play->workers, "worker %u, metric %u: moved %llu, counted %llu", number, metric,
+                                 (unsigned long long) worker->moved[metric],
+                                 (unsigned long long) row->counters[metric]);
 }
 
 /* What no process but ours moves is in the host row to the byte, whichever rows it went to. */
 static void compare_host(struct play *play) {
-        uint64_t tx = play->stage->brief_bytes;
+        uint64_t tx = play->workers->brief_bytes + N_RESTING * RESTING_BYTES;
 
         for (unsigned i = 0; i < N_WORKERS; i++)
-                tx += play->stage->workers[i].moved[SOCKTALLY_METRIC_other_tx_bytes];
+                tx += play->workers->workers[i].moved[SOCKTALLY_METRIC_other_tx_bytes];
         if (play->result.host->counters[SOCKTALLY_METRIC_other_tx_bytes] != tx)
-                find_fault(play->stage, "moved %llu bytes by a protocol of our own, the host row says %llu",
-                           (unsigned long long) tx,
-                           (unsigned long long) play->result.host->counters[SOCKTALLY_METRIC_other_tx_bytes]);
+                workers_complain(play->workers, "moved %llu bytes by a protocol of our own, the host row says %llu",
+                                 (unsigned long long) tx,
+                                 (unsigned long long) play->result.host->counters[SOCKTALLY_METRIC_other_tx_bytes]);
 }
 
 static const unsigned compared[] = {
@@ -383,12 +201,12 @@ static void compare_all(struct play *play) {
 }
 
 static void play_changes(struct play *play, unsigned n) {
-        for (unsigned i = 0; i < n && !play->stage->problem[0]; i++) {
+        for (unsigned i = 0; i < n && !play->workers->problem[0]; i++) {
                 change_something(play);
                 if (rand() % 3)
                         look(play);
         }
-        hold(play->stage);
+        workers_hold(play->workers);
         look(play);
         look(play); /* what a ledger waited with has been explained by now */
         compare_host(play);
@@ -397,11 +215,11 @@ static void play_changes(struct play *play, unsigned n) {
 static void report(const struct play *play, const char *sentence) {
         static unsigned number;
 
-        if (play->stage->problem[0])
-                printf("# %s\n", play->stage->problem);
+        if (play->workers->problem[0])
+                printf("# %s\n", play->workers->problem);
         printf("# slowest change of capacity %.1f ms, load mode %s at the end\n", (double) play->slowest_ns / 1e6,
                load_mode_name(play->mode));
-        printf("%sok %u - %s: %s\n", play->stage->problem[0] ? "not " : "", ++number,
+        printf("%sok %u - %s: %s\n", play->workers->problem[0] ? "not " : "", ++number,
                play->is_per_core ? "with maps per core" : "with one table", sentence);
         fflush(stdout);
 }
@@ -423,9 +241,9 @@ static void check_statistics(struct play *play) {
         collect_statistics(play->collect, "tcp", &tcp);
         collect_statistics(play->collect, "udp", &udp);
         if (is_on && (tcp.n_runs == 0 || tcp.time_ns < tcp.n_runs || udp.n_runs == 0))
-                find_fault(play->stage, "programs of tcp: %llu runs, %llu ns; of udp: %llu runs",
-                           (unsigned long long) tcp.n_runs, (unsigned long long) tcp.time_ns,
-                           (unsigned long long) udp.n_runs);
+                workers_complain(play->workers, "programs of tcp: %llu runs, %llu ns; of udp: %llu runs",
+                                 (unsigned long long) tcp.n_runs, (unsigned long long) tcp.time_ns,
+                                 (unsigned long long) udp.n_runs);
         if (is_on)
                 printf("# %llu runs, %llu ns each, %llu missed\n", (unsigned long long) tcp.n_runs,
                        (unsigned long long) (tcp.n_runs ? tcp.time_ns / tcp.n_runs : 0),
@@ -443,8 +261,7 @@ static bool run_with_room(unsigned n, bool is_per_core) {
         compare_all(&play);
         report(&play, "with room for all, every process has what it moved");
         check_statistics(&play);
-        is_well = !play.stage->problem[0];
-        let_go(play.stage);
+        is_well = !play.workers->problem[0];
         close_play(&play);
         return is_well;
 }
@@ -462,34 +279,35 @@ static uint64_t elsewhere(const struct play *play, const struct worker *worker, 
 /* Once there is room again each process counts in a row of the kernel's again. (Which of them the tables of this
  * process show is another matter: a row that was given up is given up for good.) */
 static void grow_back(struct play *play) {
-        const struct worker *workers = play->stage->workers;
+        const struct worker *workers = play->workers->workers;
         uint64_t before[N_WORKERS][N_COMPARED];
 
         set_capacity(play, 1);
         look(play);
         set_capacity(play, LARGEST);
-        let_go(play->stage);
+        workers_let_go(play->workers);
         for (unsigned i = 0; i < 4; i++)
                 look(play);
-        hold(play->stage);
+        workers_hold(play->workers);
         look(play);
         look(play);
         for (unsigned i = 0; i < N_WORKERS; i++)
                 for (unsigned j = 0; j < N_COMPARED; j++)
                         before[i][j] = elsewhere(play, &workers[i], compared[j]);
-        let_go(play->stage);
+        workers_let_go(play->workers);
         for (unsigned i = 0; i < 10; i++)
                 look(play);
-        hold(play->stage);
+        workers_hold(play->workers);
         look(play);
         look(play);
         for (unsigned i = 0; i < N_WORKERS; i++)
                 for (unsigned j = 0; j < N_COMPARED; j++)
                         if (elsewhere(play, &workers[i], compared[j]) != before[i][j])
-                                find_fault(play->stage, "worker %u, metric %u: %llu bytes were counted elsewhere", i,
-                                           compared[j],
-                                           (unsigned long long) (elsewhere(play, &workers[i], compared[j]) -
-                                                                 before[i][j]));
+                                workers_complain(play->workers,
+                                                 "worker %u, metric %u: %llu bytes were counted elsewhere", i,
+                                                 compared[j],
+                                                 (unsigned long long) (elsewhere(play, &workers[i], compared[j]) -
+                                                                       before[i][j]));
         compare_host(play);
 }
 
@@ -500,11 +318,10 @@ static bool run_without_room(unsigned n, bool is_per_core) {
         open_play(&play, 16, is_per_core);
         play_changes(&play, n);
         report(&play, "without room nothing is lost or counted twice");
-        is_well = !play.stage->problem[0];
+        is_well = !play.workers->problem[0];
         grow_back(&play);
         report(&play, "with room again every process counts in a row of its own");
-        is_well &= !play.stage->problem[0];
-        let_go(play.stage);
+        is_well &= !play.workers->problem[0];
         close_play(&play);
         return is_well;
 }

@@ -378,7 +378,7 @@ static void open_play(struct play *play, const struct playbill *bill) {
         snprintf(play->mode, sizeof play->mode, "%s", bill->load_mode);
         play->bus = connect_to(&play->broker);
         wait_for_daemon(play);
-        play->workers = workers_start();
+        play->workers = workers_start(false);
         play->observer = observer_open(play->service.directory, play->workers);
         if (!play->observer)
                 bail_out("the daemon", "gives no segment");

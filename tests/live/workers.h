@@ -24,15 +24,19 @@ struct worker {
 
 struct workers {
         struct worker workers[N_WORKERS];
-        pid_t resting[N_RESTING];
-        bool is_held, is_over;
+        pid_t resting[N_RESTING], breeder;
+        uint64_t brief_bytes; /* sent by processes that live for one datagram */
+        sem_t brief_wanted, brief_done;
+        bool is_held;
         char problem[320]; /* the first thing that anybody found wrong */
 };
 
-/* Ends the program when the machine does not allow it. */
-struct workers *workers_start(void);
+/* Ends the program when the machine does not allow it. has_brief: the first worker lets others come, each of which
+ * lives for one datagram. */
+struct workers *workers_start(bool has_brief);
 /* When this returns every worker rests, and its books are closed. */
 void workers_hold(struct workers *workers);
+void workers_let_go(struct workers *workers);
 void workers_stop(struct workers *workers);
 void workers_complain(struct workers *workers, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

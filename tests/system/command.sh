@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # The cases of the command's control line under a real bus and a real polkit. Sourced by test-system.sh, after
-# control.sh, whose words it uses.
+# control.sh and polkit.sh, whose words it uses.
 
 setting() { # KEY [NAME]: its value, or its source
         inside socktally settings --json | jq -r --arg key "$1" --arg name "${2:-value}" '.settings[] | select(.key == $key)[$name]'

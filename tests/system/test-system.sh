@@ -29,6 +29,8 @@ ready=$builddir/tests/system/ready
 . "$srcdir/tests/system/cases.sh"
 # shellcheck source=tests/system/control.sh
 . "$srcdir/tests/system/control.sh"
+# shellcheck source=tests/system/polkit.sh
+. "$srcdir/tests/system/polkit.sh"
 # shellcheck source=tests/system/command.sh
 . "$srcdir/tests/system/command.sh"
 # shellcheck source=tests/system/boot.sh

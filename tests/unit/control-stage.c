@@ -111,3 +111,23 @@ void assert_row(struct stage *stage, const char *key, const char *value, const c
                 assert_string_equal(row.source, source);
 }
 
+void refresh(struct stage *stage) {
+        struct socktally_options options = { .size = sizeof options, .view = SOCKTALLY_VIEW_FULL };
+        char path[256];
+
+        if (!stage->reader) {
+                snprintf(path, sizeof path, "%s", tree_path(stage->tree, "run/full"));
+                options.file_path = path;
+                assert_int_equal(socktally_open(&stage->reader, &options), 0);
+        }
+        assert_true(socktally_refresh(stage->reader) >= 0);
+}
+
+int read_bytes(struct stage *stage, enum socktally_table table, uint32_t number, uint64_t *ret_bytes) {
+        struct socktally_column column;
+        struct socktally_row row;
+
+        assert_int_equal(socktally_row(stage->reader, table, number, &row), 0);
+        assert_int_equal(socktally_column(stage->reader, table, "tcp_tx_bytes", &column), 0);
+        return socktally_value(&row, &column, ret_bytes);
+}

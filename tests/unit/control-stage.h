@@ -33,4 +33,8 @@ void assert_error(struct stage *stage, int r, enum control_failure failure, cons
 struct control_settings_row row_of(struct stage *stage, const char *key);
 void assert_row(struct stage *stage, const char *key, const char *value, const char *source);
 
+/* What readers see: the stage's reader takes the newest publication. */
+void refresh(struct stage *stage);
+int read_bytes(struct stage *stage, enum socktally_table table, uint32_t number, uint64_t *ret_bytes);
+
 #endif

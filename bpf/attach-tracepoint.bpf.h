@@ -11,8 +11,6 @@
 static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
         __u64 word = switches; /* once: a change between two looks would be two answers */
 
-        if (!is_inet(sk)) /* the tracepoints fire for all families, most of all for AF_UNIX */
-                return 0;
         if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, TX, word, copy))
                 return 0;
         return on_call(sk, ret, TX, ret, CALLER_ANY);
@@ -22,8 +20,6 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
         __u32 n = ret;
         __u64 word = switches;
 
-        if (!is_inet(sk))
-                return 0;
         if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, RX, word, copy))
                 return 0;
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {

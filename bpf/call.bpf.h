@@ -292,7 +292,7 @@ static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct c
 static __always_inline bool is_inet(const struct sock *sk) {
         __u16 family = sk->__sk_common.skc_family;
 
-        return (family & ~(AF_INET ^ AF_INET6)) == AF_INET; /* one comparison for both: 2 and 10 */
+        return family == AF_INET || family == AF_INET6;
 }
 
 /* Is a call looked at, whatever is switched off? MPTCP's bytes are known from its calls alone. */
@@ -337,7 +337,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
             l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
                 count(l, dir, ret, n, is_later_piece(task, dir));
                 return 0;
-        } else if (l || caller == CALLER_ANY || is_inet(sk)) {
+        } else if (l || is_inet(sk)) {
                 struct call call = {
                         .n = n,
                         .ret = ret,

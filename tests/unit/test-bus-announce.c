@@ -97,6 +97,22 @@ static void what_the_daemon_changes_itself_is_announced_once(void **state) {
         assert_string_equal(names, "Readers | Capacity | ");
 }
 
+/* What takes the daemon system calls is for who reads it: once here, with the value that is announced. */
+static void what_nobody_reads_is_not_looked_at(void **state) {
+        struct stage *stage = *state;
+        char names[1024] = "";
+        uint32_t before;
+
+        listen_to(stage, names);
+        before = stage->script->n_costly;
+        stage->script->readers = 3;
+        stage_touch(stage);
+        wait_for_names(stage, names, "Readers");
+        assert_true(stage->script->n_costly <= before + 1);
+        drain(stage);
+        assert_true(stage->script->n_costly > before);
+}
+
 static int take_incarnation(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         return sd_bus_message_read(message, "t", userdata);
 }
@@ -121,11 +137,12 @@ static void a_new_segment_is_announced(void **state) {
 int main(void) {
         static const struct CMUnitTest cases[] = {
                 CASE(what_the_daemon_changes_itself_is_announced_once),
+                CASE(what_nobody_reads_is_not_looked_at),
                 CASE(a_new_segment_is_announced),
                 /* These need root. */
                 CASE(a_change_is_announced_before_its_caller_hears),
                 CASE(what_did_not_change_is_not_announced),
         };
 
-        return stage_run(cases, sizeof cases / sizeof cases[0], 2);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 3);
 }

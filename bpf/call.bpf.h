@@ -192,9 +192,9 @@ static __always_inline void overflow_call(struct call *call) {
         charge_call(call);
 }
 
-/* Two passes old, a look at its open files is older than any call of the owner that is still running. */
+/* No pass of late has found the socket among its owner's open files. */
 static __always_inline bool has_let_go(const struct ledger *l) {
-        return cfg_scan_is_whole && pass_number - l->owner_pass > 2;
+        return cfg_scan_is_whole && pass_number - l->owner_pass > GRACE_PASSES;
 }
 
 /* Has this owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone does not

@@ -228,7 +228,8 @@ static __always_inline bool is_kind_off(__u32 kind) {
 /* Could anybody but the owner have closed it? The current task alone proves nothing: whoever walks open files holds
  * each for a moment and may drop the last reference. */
 static __always_inline bool is_used_by_others(const struct ledger *l) {
-        return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= 3;
+        /* One more than that for the pass that runs. */
+        return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= GRACE_PASSES + 1;
 }
 
 /* A listener of MPTCP makes its children as the kernel's, until they are accepted. Under the lock. */

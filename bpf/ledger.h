@@ -13,6 +13,11 @@
 
 #define LEDGER_COMM_SIZE 16
 
+/* A pass looks at one file after the other, so what it did not meet may have come just behind it, and a call that it
+ * did not see end may have begun before it. Whole passes, since something was last met, that prove it gone: one that
+ * was under way then, and one that began later. */
+#define GRACE_PASSES 2
+
 /* Who a row belongs to. A PID alone may be used again; a process that moves to another cgroup gets a second row. */
 struct process_key {
         __u32 tgid;       /* PID in the initial PID namespace */

@@ -252,7 +252,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
         key = key_of(task);
         row = find_row(&key);
         if (row) {
-                row->seen_pass = pass_number; /* the row stays for two more passes */
+                row->seen_pass = pass_number; /* the row stays for GRACE_PASSES more */
                 row->exited = 1;
         }
         return 0;

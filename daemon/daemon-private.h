@@ -35,6 +35,7 @@ struct daemon {
         const char *directory;
         bool has_made_directory, has_made_socket;
         gid_t gid;
+        const struct collect_operations *counting;
         struct collect *collect;
         struct identity *identity;
         struct totals *totals;

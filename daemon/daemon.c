@@ -133,7 +133,7 @@ static bool adopt(struct daemon *d, const struct collect_config *config) {
 
         if (!d->keep.has_kernel)
                 return false;
-        r = collect_adopt(&d->collect, config, &d->keep.kernel, d->keep.objects.fds, d->keep.objects.numbers,
+        r = d->counting->adopt(&d->collect, config, &d->keep.kernel, d->keep.objects.fds, d->keep.objects.numbers,
                           d->keep.objects.n);
         d->is_adopted = r >= 0;
         if (r >= 0)
@@ -160,14 +160,14 @@ static int start_collect(struct daemon *d) {
 
         if (adopt(d, &config))
                 return 0;
-        r = collect_start(&d->collect, &config);
+        r = d->counting->start(&d->collect, &config);
         if (r < 0)
                 log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
-        else if (collect_is_counting(d->collect))
+        else if (d->counting->is_counting(d->collect))
                 control_modules_log(d);
         else
                 log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
-                         collect_reason(d->collect));
+                         d->counting->reason(d->collect));
         return r;
 }
 
@@ -315,7 +315,7 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
-        if (d->is_managed && keeper_new(&d->keeper, &d->keep) < 0)
+        if (d->is_managed && keeper_new(&d->keeper, &d->keep, d->counting) < 0)
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
         r = start_tables(d);
         if (r >= 0)
@@ -334,12 +334,14 @@ static int start(struct daemon *d, const struct options *options) {
         return r;
 }
 
-int daemon_new(struct daemon **ret_daemon, const struct options *options) {
+int daemon_new(struct daemon **ret_daemon, const struct options *options,
+               const struct collect_operations *counting) {
         struct daemon *d = calloc(1, sizeof *d);
         int r;
 
         if (!d)
                 return -ENOMEM;
+        d->counting = counting;
         r = start(d, options);
         if (r < 0) {
                 daemon_free(d);
@@ -407,7 +409,7 @@ struct daemon *daemon_free(struct daemon *d) {
         publish_free(d->publish);
         totals_free(d->totals);
         identity_free(d->identity);
-        collect_stop(d->collect);
+        d->counting->stop(d->collect);
         keep_close(&d->keep);
         keeper_free(d->keeper);
         sd_event_unref(d->event);

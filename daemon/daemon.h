@@ -4,10 +4,13 @@
 /* The whole daemon: one thread, one loop. It owns everything that the other files make. */
 #include "daemon/control/options.h"
 
+struct collect_operations;
 struct daemon;
 
-/* Reads the configuration, starts counting, publishes once. On error the reason was logged and nothing is left. */
-int daemon_new(struct daemon **ret_daemon, const struct options *options);
+/* Reads the configuration, starts counting, publishes once. counting: &collect_operations but in tests. On error the
+ * reason was logged and nothing is left. */
+int daemon_new(struct daemon **ret_daemon, const struct options *options,
+               const struct collect_operations *counting);
 /* Tells the service manager that all is ready and runs until a signal ends it. */
 int daemon_run(struct daemon *daemon);
 struct daemon *daemon_free(struct daemon *daemon);

@@ -83,10 +83,10 @@ static void show_status(struct daemon *d) {
         char status[sizeof d->status], span[64];
         size_t n_readers = readers_granted(d->readers);
 
-        collect_report(d->collect, MODULE_TCP, &report);
+        d->counting->report(d->collect, MODULE_TCP, &report);
         timespan_format(span, sizeof span, d->interval_usec);
-        if (d->is_healthy && !collect_is_counting(d->collect))
-                snprintf(status, sizeof status, "Counting nothing: %s", collect_reason(d->collect));
+        if (d->is_healthy && !d->counting->is_counting(d->collect))
+                snprintf(status, sizeof status, "Counting nothing: %s", d->counting->reason(d->collect));
         else if (d->is_healthy)
                 snprintf(status, sizeof status, "Counting by %s in %s mode, publishing every %s to %zu reader%s.",
                          attach_method_name(report.method), load_mode_name(d->settings.load_mode), span, n_readers,
@@ -113,15 +113,15 @@ int daemon_run_interval(struct daemon *d) {
 
         choose_interval(d);
         identity_follow(d->identity);
-        r = collect_read(d->collect, &sample);
+        r = d->counting->read(d->collect, &sample);
         log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0) {
                 d->health = sample->health;
                 r = publish_sample(d, sample);
                 if (keep_totals(d) >= 0)
-                        collect_saved(d->collect);
+                        d->counting->saved(d->collect);
         }
-        collect_end_change(d->collect);
+        d->counting->end_change(d->collect);
         d->is_healthy = r >= 0;
         if (r < 0 && d->interval_usec > RETRY_USEC)
                 d->interval_usec = RETRY_USEC;

@@ -90,6 +90,7 @@ void keep_close(struct keep *keep) {
 }
 
 struct keeper {
+        const struct collect_operations *counting;
         FILE *files[KEEP_FILES];
         bool is_stored[KEEP_FILES]; /* the manager has it */
         size_t next;                /* the file that is written next; the other one is in force */
@@ -109,11 +110,12 @@ static FILE *new_file(void) {
 }
 
 /* The files go on being used, so that what is in force stays so until there is something newer. */
-int keeper_new(struct keeper **ret_keeper, const struct keep *keep) {
+int keeper_new(struct keeper **ret_keeper, const struct keep *keep, const struct collect_operations *counting) {
         struct keeper *keeper = calloc(1, sizeof *keeper);
 
         if (!keeper)
                 return -ENOMEM;
+        keeper->counting = counting;
         for (size_t i = 0; i < KEEP_FILES; i++) {
                 int fd = i < keep->n_files ? dup(fileno(keep->files[i])) : -1;
 
@@ -179,7 +181,7 @@ static void store_kernel(struct keeper *keeper, struct collect *collect) {
 
         keeper->front.has_kernel = false;
         wanted->n = 0;
-        n = collect_keep(collect, &keeper->front.kernel, wanted->fds, wanted->numbers, KEEP_OBJECTS);
+        n = keeper->counting->keep(collect, &keeper->front.kernel, wanted->fds, wanted->numbers, KEEP_OBJECTS);
         if (n <= 0)
                 return;
         wanted->n = (size_t) n;
@@ -192,7 +194,7 @@ static void store_kernel(struct keeper *keeper, struct collect *collect) {
 /* What is in force tells of it no more. Links that the collector has dropped are waited for by a child of its own,
  * until the manager, too, has let go of them. */
 static void remove_others(struct keeper *keeper, struct collect *collect) {
-        int change = collect_change_fd(collect);
+        int change = keeper->counting->change_fd(collect);
         struct keep_objects *stored = &keeper->stored;
         size_t n = 0;
 
@@ -244,7 +246,7 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct tot
 
         if (!keeper)
                 return 0;
-        is_change = keeper->generation != collect_generation(collect);
+        is_change = keeper->generation != keeper->counting->generation(collect);
         if (is_change)
                 store_kernel(keeper, collect);
         keeper->front.sequence = sequence;
@@ -258,6 +260,6 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct tot
         if (is_change)
                 remove_others(keeper, collect);
         if (keeper->front.has_kernel)
-                keeper->generation = collect_generation(collect);
+                keeper->generation = keeper->counting->generation(collect);
         return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "daemon/collect/store.h"
+#include "daemon/collect/operations.h"
 
 struct totals;
 struct identity;
@@ -45,8 +45,8 @@ void keep_close(struct keep *keep);
 /* For the next daemon. All others may be called with NULL: then nothing is kept. */
 struct keeper;
 
-/* Goes on with the files of the daemon before. */
-int keeper_new(struct keeper **ret_keeper, const struct keep *keep);
+/* Goes on with the files of the daemon before. counting: of the collectors that will be kept. */
+int keeper_new(struct keeper **ret_keeper, const struct keep *keep, const struct collect_operations *counting);
 struct keeper *keeper_free(struct keeper *keeper);
 /* Keeps what there is. On error what was kept before stays. */
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,

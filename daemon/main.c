@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/collect/operations.h"
 #include "daemon/control/check.h"
 #include "daemon/daemon.h"
 
@@ -27,7 +28,7 @@ int main(int argc, char *argv[]) {
         /* Otherwise one large message of a stranger teaches malloc() to keep as much for good. */
         (void) mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
         (void) mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
-        r = daemon_new(&daemon, &options);
+        r = daemon_new(&daemon, &options, &collect_operations);
         if (r >= 0)
                 r = daemon_run(daemon);
         daemon_free(daemon);

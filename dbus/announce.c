@@ -19,21 +19,21 @@ static const void *member(const struct object *object, size_t place) {
         return (const char *) &object->record + place;
 }
 
-void text_string(struct object *object, size_t place, char *ret_text, size_t size) {
+void announce_text_string(struct object *object, size_t place, char *ret_text, size_t size) {
         const char *text = *(const char *const *) member(object, place);
 
         snprintf(ret_text, size, "%s", text ? text : "");
 }
 
-void text_u32(struct object *object, size_t place, char *ret_text, size_t size) {
+void announce_text_u32(struct object *object, size_t place, char *ret_text, size_t size) {
         snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *) member(object, place));
 }
 
-void text_u64(struct object *object, size_t place, char *ret_text, size_t size) {
+void announce_text_u64(struct object *object, size_t place, char *ret_text, size_t size) {
         snprintf(ret_text, size, "%" PRIu64, *(const uint64_t *) member(object, place));
 }
 
-void text_flag(struct object *object, size_t place, char *ret_text, size_t size) {
+void announce_text_flag(struct object *object, size_t place, char *ret_text, size_t size) {
         snprintf(ret_text, size, "%d", *(const bool *) member(object, place));
 }
 

@@ -59,10 +59,10 @@ void announce(struct bus *bus, unsigned what);
 int announce_nothing_of_now(struct bus *bus);
 int announce_start(struct bus *bus);
 /* Texts of members of the record: as on the bus; flag: of a C bool. */
-void text_string(struct object *object, size_t place, char *ret_text, size_t size);
-void text_u32(struct object *object, size_t place, char *ret_text, size_t size);
-void text_u64(struct object *object, size_t place, char *ret_text, size_t size);
-void text_flag(struct object *object, size_t place, char *ret_text, size_t size);
+void announce_text_string(struct object *object, size_t place, char *ret_text, size_t size);
+void announce_text_u32(struct object *object, size_t place, char *ret_text, size_t size);
+void announce_text_u64(struct object *object, size_t place, char *ret_text, size_t size);
+void announce_text_flag(struct object *object, size_t place, char *ret_text, size_t size);
 
 /* log-control.c */
 int log_control_add(struct bus *bus);

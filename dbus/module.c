@@ -78,11 +78,11 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "Enabled", text_flag, offsetof(struct control_module, is_enabled) },
-        { "State", text_string, offsetof(struct control_module, state) },
-        { "Reason", text_string, offsetof(struct control_module, reason) },
-        { "AttachMethod", text_string, offsetof(struct control_module, method) },
-        { "ExpiresUSec", text_u64, offsetof(struct control_module, expires_usec) },
+        { "Enabled", announce_text_flag, offsetof(struct control_module, is_enabled) },
+        { "State", announce_text_string, offsetof(struct control_module, state) },
+        { "Reason", announce_text_string, offsetof(struct control_module, reason) },
+        { "AttachMethod", announce_text_string, offsetof(struct control_module, method) },
+        { "ExpiresUSec", announce_text_u64, offsetof(struct control_module, expires_usec) },
 };
 
 const struct kind module_kind = {

@@ -60,7 +60,7 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "Capacity", text_u32, offsetof(struct control_table, capacity) },
+        { "Capacity", announce_text_u32, offsetof(struct control_table, capacity) },
 };
 
 const struct kind table_kind = {

@@ -159,10 +159,10 @@ static void settings_text(struct object *object, size_t place, char *ret_text, s
 
 static const struct watched watched[] = {
         { "Settings", settings_text, 0 },
-        { "CurrentIntervalUSec", text_u64, offsetof(struct control_facts, interval_usec) },
+        { "CurrentIntervalUSec", announce_text_u64, offsetof(struct control_facts, interval_usec) },
         { "EffectiveMethods", methods_text, 0 },
-        { "Readers", text_u32, offsetof(struct control_facts, readers) },
-        { "Incarnation", text_u64, offsetof(struct control_facts, incarnation) },
+        { "Readers", announce_text_u32, offsetof(struct control_facts, readers) },
+        { "Incarnation", announce_text_u64, offsetof(struct control_facts, incarnation) },
 };
 
 #define N(array) (sizeof array / sizeof array[0])

@@ -26,7 +26,7 @@ static uint32_t passes_since(const struct collect *collect, const struct process
 
 /* seen_pass can be that of the pass which comes next: the process has just exited. */
 static bool is_over(const struct collect *collect, const struct process_row *row) {
-        return row->exited && (int32_t) passes_since(collect, row) >= 2;
+        return row->exited && (int32_t) passes_since(collect, row) >= GRACE_PASSES;
 }
 
 static void note_over(struct collect *collect, const struct sample_row *row) {
@@ -116,7 +116,7 @@ static void check_exits(struct collect *collect, uint32_t n) {
                 struct sample_row *row = &collect->rows[collect->next_check++ % n];
 
                 if (row->is_last || row->row.exited || row->row.pid != row->key.tgid ||
-                    (int32_t) passes_since(collect, &row->row) < 2)
+                    (int32_t) passes_since(collect, &row->row) < GRACE_PASSES)
                         continue;
                 if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
                         continue;

@@ -36,12 +36,12 @@ static int resize_processes(struct daemon *d, const struct settings *wanted, cha
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
         int r;
 
-        r = collect_set_max_processes(d->collect, wanted->max_processes, reason, size);
+        r = d->counting->set_max_processes(d->collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
         r = totals_resize(d->totals, n_processes, n_services, publish_next(d->publish));
         if (r < 0) {
-                if (collect_set_max_processes(d->collect, d->settings.max_processes, reason, size) < 0)
+                if (d->counting->set_max_processes(d->collect, d->settings.max_processes, reason, size) < 0)
                         log_line(LOG_ERR, "Cannot give the process table its old size back: %s", reason);
                 reason[0] = '\0';
                 return r;
@@ -62,7 +62,7 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
 }
 
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        return collect_set_load_mode(d->collect, wanted->load_mode, reason, size);
+        return d->counting->set_load_mode(d->collect, wanted->load_mode, reason, size);
 }
 
 static int refuse_until_start(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {

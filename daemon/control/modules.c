@@ -25,7 +25,7 @@ int control_module(void *daemon, size_t number, struct control_module *ret_modul
         if (number >= N_MODULES)
                 return -ENOENT;
         report = &d->modules[number].report;
-        collect_report(d->collect, number, report);
+        d->counting->report(d->collect, number, report);
         is_running = d->modules[number].is_enabled && report->is_running;
         *ret_module = (struct control_module) {
                 .name = module_name(number),
@@ -42,7 +42,7 @@ void control_module_statistics(void *daemon, size_t number, struct control_modul
         const struct daemon *d = daemon;
         struct collect_statistics statistics;
 
-        collect_statistics(d->collect, module_name(number), &statistics);
+        d->counting->statistics(d->collect, module_name(number), &statistics);
         module->events = statistics.n_runs;
         module->misses = statistics.n_misses;
         module->ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0;
@@ -54,7 +54,7 @@ static int switch_module(struct daemon *d, size_t number, bool is_on, struct con
 
         if (d->modules[number].is_enabled == is_on)
                 return 0;
-        r = collect_set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
+        r = d->counting->set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
         if (r < 0)
                 return control_fail(ret_error, control_failure_of(r), r,
                                     "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
@@ -219,7 +219,7 @@ void control_modules_log(struct daemon *d) {
         bool is_shared = true;
 
         for (size_t i = 0; i < N_MODULES; i++) {
-                collect_report(d->collect, i, &reports[i]);
+                d->counting->report(d->collect, i, &reports[i]);
                 is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
         }
         for (size_t i = 0; i < (is_shared ? 1 : N_MODULES); i++) {

@@ -51,7 +51,7 @@ static void memory(void *daemon, struct control_facts *facts) {
         const struct daemon *d = daemon;
         uint64_t maps, per_socket;
 
-        collect_memory(d->collect, &maps, &per_socket);
+        d->counting->memory(d->collect, &maps, &per_socket);
         facts->kernel_memory = maps + per_socket * d->health.sockets_tracked;
 }
 

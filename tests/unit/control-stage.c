@@ -54,7 +54,7 @@ struct stage *control_start(void **state, const char *option) {
         snprintf(stage->directory, sizeof stage->directory, "--runtime-directory=%s", tree_path(stage->tree, "run"));
         snprintf(stage->config, sizeof stage->config, "--config=%s", tree_file(stage->tree, "empty.conf", ""));
         assert_int_equal(options_parse(option ? 4 : 3, argv, &options, message, sizeof message), OPTIONS_RUN);
-        assert_int_equal(daemon_new(&stage->daemon, &options), 0);
+        assert_int_equal(daemon_new(&stage->daemon, &options, &script_operations), 0);
         stage->daemon->directories = stage->directories;
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
         return stage;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Implements daemon/collect/collector.h whole: the linker then has no reason to take the real one. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "daemon/collect/store.h"
 
 #include "tests/unit/script-collect.h"
 
@@ -24,37 +21,7 @@ void script_use(struct script *used) {
         script = used;
 }
 
-const char *load_mode_name(enum load_mode mode) {
-        static const char *const names[] = { "passive", "entry", "return" };
-
-        return names[mode];
-}
-
-int load_mode_parse(const char *name, enum load_mode *ret_mode) {
-        for (int i = 0; i < N_LOAD_MODES; i++)
-                if (strcmp(load_mode_name(i), name) == 0) {
-                        *ret_mode = i;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-const char *attach_method_name(enum attach_method method) {
-        static const char *const names[] = { "auto", "tracepoint", "trampoline", "probe", "legacy" };
-
-        return names[method];
-}
-
-int attach_method_parse(const char *name, enum attach_method *ret_method) {
-        for (int i = 0; i < N_ATTACH_METHODS; i++)
-                if (strcmp(attach_method_name(i), name) == 0) {
-                        *ret_method = i;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-int collect_start(struct collect **ret_collect, const struct collect_config *config) {
+static int start(struct collect **ret_collect, const struct collect_config *config) {
         bool is_counting = !script->reason;
         int error = atomic_load(&script->start_error);
         struct collect *collect;
@@ -75,36 +42,36 @@ int collect_start(struct collect **ret_collect, const struct collect_config *con
         return 0;
 }
 
-bool collect_is_counting(const struct collect *collect) {
+static bool is_counting(const struct collect *collect) {
         return !script->reason;
 }
 
-const char *collect_reason(const struct collect *collect) {
+static const char *reason(const struct collect *collect) {
         return script->reason ? script->reason : "";
 }
 
-int collect_change_fd(const struct collect *collect) {
+static int change_fd(const struct collect *collect) {
         return -1;
 }
 
-void collect_end_change(struct collect *collect) {
+static void end_change(struct collect *collect) {
 }
 
-int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
+static int keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
                  size_t max) {
         return -EBUSY;
 }
 
-uint64_t collect_generation(const struct collect *collect) {
+static uint64_t generation(const struct collect *collect) {
         return 1;
 }
 
-int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
+static int adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
                   const int *fds, const uint64_t *numbers, size_t n_fds) {
         return -ESTALE;
 }
 
-struct collect *collect_stop(struct collect *collect) {
+static struct collect *stop(struct collect *collect) {
         if (collect)
                 atomic_store(&script->is_stopped, true);
         free(collect);
@@ -136,10 +103,10 @@ static int change(char *ret_reason, size_t size) {
         return error;
 }
 
-void collect_saved(struct collect *collect) {
+static void saved(struct collect *collect) {
 }
 
-int collect_read(struct collect *collect, const struct sample **ret_sample) {
+static int read_sample(struct collect *collect, const struct sample **ret_sample) {
         int error = atomic_load(&script->read_error);
         struct timespec now;
 
@@ -158,7 +125,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
 }
 
 /* As the kernel does it: what the old table counted comes once more, as last rows, and the new one begins at 0. */
-int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
+static int set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
         int r = change(ret_reason, size);
 
         if (r < 0 || n == script->config.max_processes)
@@ -170,7 +137,7 @@ int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_rea
         return 0;
 }
 
-int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
+static int set_load_mode(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size) {
         int r = change(ret_reason, size);
 
         if (r >= 0)
@@ -178,7 +145,7 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
         return r;
 }
 
-int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+static int set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
         int r = change(ret_reason, size);
 
         if (r >= 0)
@@ -186,16 +153,36 @@ int collect_set_module(struct collect *collect, const char *module, bool is_on, 
         return r;
 }
 
-void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics) {
+static void statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics) {
         *ret_statistics = (struct collect_statistics) { 0 };
         if (strcmp(module, "tcp") == 0)
                 *ret_statistics = (struct collect_statistics) { .n_runs = 10, .time_ns = 425, .n_misses = 3 };
 }
 
-void collect_report(const struct collect *collect, size_t module, struct collect_report *ret_report) {
+static void report(const struct collect *collect, size_t module, struct collect_report *ret_report) {
         *ret_report = collect->reports[module];
 }
 
-void collect_memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {
+static void memory(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket) {
         *ret_maps = *ret_per_socket = 0;
 }
+
+const struct collect_operations script_operations = {
+        .start = start,
+        .adopt = adopt,
+        .stop = stop,
+        .is_counting = is_counting,
+        .reason = reason,
+        .set_load_mode = set_load_mode,
+        .set_max_processes = set_max_processes,
+        .set_module = set_module,
+        .change_fd = change_fd,
+        .end_change = end_change,
+        .read = read_sample,
+        .saved = saved,
+        .statistics = statistics,
+        .report = report,
+        .memory = memory,
+        .generation = generation,
+        .keep = keep,
+};

@@ -2,12 +2,12 @@
 #ifndef SOCKTALLY_TESTS_SCRIPT_COLLECT_H
 #define SOCKTALLY_TESTS_SCRIPT_COLLECT_H
 /*
- * A collector without a kernel behind it, in the place of daemon/collect/collector.c: what it says is in memory that a
- * test and the daemon's process share, so that a test can change it while the daemon runs.
+ * A collector without a kernel behind it: what it says is in memory that a test and the daemon's process share, so that
+ * a test can change it while the daemon runs.
  */
 #include <stdatomic.h>
 
-#include "daemon/collect/collector.h"
+#include "daemon/collect/operations.h"
 
 #define SCRIPT_MAX_ROWS 64
 
@@ -25,5 +25,7 @@ struct script {
 
 /* Before daemon_new(), in the process that calls it. */
 void script_use(struct script *script);
+
+extern const struct collect_operations script_operations;
 
 #endif

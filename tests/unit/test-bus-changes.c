@@ -58,7 +58,7 @@ static int run_daemon(const char *address, struct stage_script *unused) {
         script_use(&script);
         r = options_parse(5, argv, &options, message, sizeof message);
         if (r >= 0)
-                r = daemon_new(&daemon, &options);
+                r = daemon_new(&daemon, &options, &script_operations);
         if (r >= 0)
                 r = daemon_run(daemon);
         daemon_free(daemon);

@@ -93,7 +93,7 @@ static int run_daemon(struct stage *stage, const char *interval, const char *idl
         script_use(stage->script);
         r = options_parse(interval ? 5 : 4, argv, &options, message, sizeof message);
         if (r >= 0)
-                r = daemon_new(&daemon, &options);
+                r = daemon_new(&daemon, &options, &script_operations);
         if (r >= 0)
                 r = daemon_run(daemon);
         daemon_free(daemon);

@@ -61,16 +61,16 @@ ssize_t pwrite(int fd, const void *memory, size_t size, off_t offset) {
 static uint64_t generation, numbers[4];
 static int n_numbers;
 
-uint64_t collect_generation(const struct collect *collect) {
+static uint64_t kernel_generation(const struct collect *collect) {
         return generation;
 }
 
-int collect_change_fd(const struct collect *collect) {
+static int kernel_change_fd(const struct collect *collect) {
         return -1;
 }
 
-int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
-                 size_t max) {
+static int kernel_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
+                       size_t max) {
         *ret_kept = (struct collect_kept) { .build = generation };
         for (int i = 0; i < n_numbers; i++) {
                 ret_fds[i] = STDIN_FILENO;
@@ -78,6 +78,12 @@ int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *re
         }
         return n_numbers ? n_numbers : -EBUSY;
 }
+
+static const struct collect_operations counting = {
+        .generation = kernel_generation,
+        .change_fd = kernel_change_fd,
+        .keep = kernel_keep,
+};
 
 struct manager {
         int socket;
@@ -164,7 +170,7 @@ static bool run_daemon(struct manager *m, int64_t from, int64_t to, unsigned kil
         int status;
 
         if (pid == 0) {
-                if (keeper_new(&keeper, &m->keep) < 0 || totals_new(&totals, &m->config) < 0)
+                if (keeper_new(&keeper, &m->keep, &counting) < 0 || totals_new(&totals, &m->config) < 0)
                         _exit(EXIT_FAILURE);
                 for (int64_t i = from; i <= to; i++) {
                         writes_left = i == to ? killed_at : 0;
@@ -240,7 +246,7 @@ static void objects_are_stored_before_and_removed_after_they_are_in_force(void *
         struct totals *totals;
         struct keeper *keeper;
 
-        assert_int_equal(keeper_new(&keeper, &m->keep), 0);
+        assert_int_equal(keeper_new(&keeper, &m->keep, &counting), 0);
         assert_int_equal(totals_new(&totals, &m->config), 0);
         numbers[0] = 1;
         numbers[1] = UINT64_C(0x20000000a);
@@ -258,7 +264,7 @@ static void objects_are_stored_before_and_removed_after_they_are_in_force(void *
         assert_int_equal(m->keep.kernel.build, generation);
         keeper_free(keeper);
         /* The next daemon has other ones, and removes what it was passed when its own are in force. */
-        assert_int_equal(keeper_new(&keeper, &m->keep), 0);
+        assert_int_equal(keeper_new(&keeper, &m->keep, &counting), 0);
         n_numbers = 0;
         save(m, keeper, totals, 4);
         assert_int_equal(kept_bytes(m), 4);

@@ -97,6 +97,8 @@ int control_module_disable(void *daemon, size_t number, struct control_error *re
 /* These, and no others, are on for good. All or nothing. */
 int control_modules_set(struct daemon *daemon, uint32_t modules, struct control_error *ret_error);
 void control_modules_start(struct daemon *daemon);
+/* Those that are on now, as bits. */
+uint32_t control_modules_enabled(const struct daemon *daemon);
 void control_modules_stop(struct daemon *daemon);
 /* What runs, by which method and why. */
 void control_modules_log(struct daemon *daemon);

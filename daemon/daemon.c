@@ -152,8 +152,7 @@ static int start_collect(struct daemon *d) {
                 .max_processes = d->settings.max_processes,
                 .max_sockets = d->settings.max_sockets,
                 .is_per_core = d->settings.is_per_core,
-                .is_tcp_off = !d->modules[MODULE_TCP].is_enabled,
-                .is_udp_off = !d->modules[MODULE_UDP].is_enabled,
+                .modules = control_modules_enabled(d),
                 .debug = d->settings.log_level == LOG_DEBUG,
         };
         int r;

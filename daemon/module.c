@@ -19,7 +19,7 @@ const char *module_name(size_t number) {
 static int find(const char *name, size_t length, uint32_t *modules) {
         for (size_t i = 0; i < N_MODULES; i++)
                 if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0) {
-                        *modules |= UINT32_C(1) << i;
+                        *modules |= MODULE(i);
                         return 0;
                 }
         return -EINVAL;
@@ -52,6 +52,6 @@ void modules_format(uint32_t modules, char *text, size_t size) {
 
         snprintf(text, size, "none");
         for (size_t i = 0; i < N_MODULES && n < size; i++)
-                if (modules & UINT32_C(1) << i)
+                if (modules & MODULE(i))
                         n += (size_t) snprintf(text + n, size - n, "%s%s", n ? " " : "", names[i]);
 }

@@ -7,6 +7,10 @@
 
 enum { MODULE_TCP, MODULE_UDP, N_MODULES };
 
+/* Sets of modules are bits. */
+#define MODULE(number) (UINT32_C(1) << (number))
+#define EVERY_MODULE (MODULE(N_MODULES) - 1)
+
 #define MODULES_ALL "tcp udp" /* in the order of their numbers */
 
 const char *module_name(size_t number);

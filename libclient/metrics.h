@@ -6,39 +6,39 @@
  * table are all made from this list. Append only: the first argument is the permanent field id, and the order is the
  * order in memory.
  *
- *   X(id, name, kind, unit, module, help)
+ *   X(id, name, kind, unit, module, mode, help)
  *
- * kind: COUNTER only grows; GAUGE is a current value.
+ * kind: COUNTER only grows; GAUGE is a current value. mode: the least load mode in which it is known.
  */
 #define SOCKTALLY_METRICS(X)                                                                                           \
-        X(1, tcp_tx_bytes, COUNTER, "bytes", tcp, "TCP payload written by the process")                                \
-        X(2, tcp_rx_bytes, COUNTER, "bytes", tcp, "TCP payload read by the process")                                   \
-        X(3, tcp_tx_calls, COUNTER, "calls", tcp, "calls that send on a TCP socket")                                   \
-        X(4, tcp_rx_calls, COUNTER, "calls", tcp, "calls that receive on a TCP socket")                                \
-        X(5, tcp_tx_errors, COUNTER, "calls", tcp, "sending calls on TCP sockets that failed")                         \
-        X(6, tcp_rx_errors, COUNTER, "calls", tcp, "receiving calls on TCP sockets that failed")                       \
-        X(7, tcp_closes, COUNTER, "connections", tcp, "established TCP connections closed by their owner")             \
-        X(8, tcp_retransmits, COUNTER, "segments", tcp, "TCP segments sent again")                                     \
-        X(9, tcp_connects_v4, COUNTER, "connections", connect, "outbound TCP connections over IPv4")                   \
-        X(10, tcp_connects_v6, COUNTER, "connections", connect, "outbound TCP connections over IPv6")                  \
-        X(11, tcp_accepts_v4, COUNTER, "connections", connect, "accepted TCP connections over IPv4")                   \
-        X(12, tcp_accepts_v6, COUNTER, "connections", connect, "accepted TCP connections over IPv6")                   \
-        X(13, tcp_connect_failures, COUNTER, "connections", connect, "outbound TCP connections that failed")           \
-        X(14, tcp_resets_sent, COUNTER, "segments", quality, "TCP resets sent")                                        \
-        X(15, tcp_resets_received, COUNTER, "segments", quality, "TCP resets received")                                \
-        X(16, tcp_rtt_us, GAUGE, "microseconds", quality, "smoothed round trip time of the busiest connection")        \
-        X(17, udp_tx_bytes, COUNTER, "bytes", udp, "UDP payload sent by the process")                                  \
-        X(18, udp_rx_bytes, COUNTER, "bytes", udp, "UDP payload received by the process")                              \
-        X(19, udp_tx_calls, COUNTER, "calls", udp, "calls that send on a UDP socket")                                  \
-        X(20, udp_rx_calls, COUNTER, "calls", udp, "calls that receive on a UDP socket")                               \
-        X(21, udp_tx_errors, COUNTER, "calls", udp, "sending calls on UDP sockets that failed")                        \
-        X(22, udp_rx_errors, COUNTER, "calls", udp, "receiving calls on UDP sockets that failed")                      \
-        X(23, udp_rx_drops, COUNTER, "datagrams", udp, "datagrams the kernel dropped at a UDP socket")                 \
-        X(24, other_tx_bytes, COUNTER, "bytes", udp, "payload sent on raw, ICMP and other inet sockets")               \
-        X(25, other_rx_bytes, COUNTER, "bytes", udp, "payload received on raw, ICMP and other inet sockets")
+        X(1, tcp_tx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload written by the process")                       \
+        X(2, tcp_rx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload read by the process")                          \
+        X(3, tcp_tx_calls, COUNTER, "calls", tcp, ENTRY, "calls that send on a TCP socket")                            \
+        X(4, tcp_rx_calls, COUNTER, "calls", tcp, ENTRY, "calls that receive on a TCP socket")                         \
+        X(5, tcp_tx_errors, COUNTER, "calls", tcp, RETURN, "sending calls on TCP sockets that failed")                 \
+        X(6, tcp_rx_errors, COUNTER, "calls", tcp, RETURN, "receiving calls on TCP sockets that failed")               \
+        X(7, tcp_closes, COUNTER, "connections", tcp, PASSIVE, "established TCP connections closed by their owner")    \
+        X(8, tcp_retransmits, COUNTER, "segments", tcp, PASSIVE, "TCP segments sent again")                            \
+        X(9, tcp_connects_v4, COUNTER, "connections", connect, PASSIVE, "outbound TCP connections over IPv4")          \
+        X(10, tcp_connects_v6, COUNTER, "connections", connect, PASSIVE, "outbound TCP connections over IPv6")         \
+        X(11, tcp_accepts_v4, COUNTER, "connections", connect, PASSIVE, "accepted TCP connections over IPv4")          \
+        X(12, tcp_accepts_v6, COUNTER, "connections", connect, PASSIVE, "accepted TCP connections over IPv6")          \
+        X(13, tcp_connect_failures, COUNTER, "connections", connect, PASSIVE, "outbound TCP connections that failed")  \
+        X(14, tcp_resets_sent, COUNTER, "segments", quality, PASSIVE, "TCP resets sent")                               \
+        X(15, tcp_resets_received, COUNTER, "segments", quality, PASSIVE, "TCP resets received")                       \
+        X(16, tcp_rtt_us, GAUGE, "microseconds", quality, PASSIVE, "smoothed round trip of the busiest connection")    \
+        X(17, udp_tx_bytes, COUNTER, "bytes", udp, PASSIVE, "UDP payload sent by the process")                         \
+        X(18, udp_rx_bytes, COUNTER, "bytes", udp, PASSIVE, "UDP payload received by the process")                     \
+        X(19, udp_tx_calls, COUNTER, "calls", udp, PASSIVE, "calls that send on a UDP socket")                         \
+        X(20, udp_rx_calls, COUNTER, "calls", udp, PASSIVE, "calls that receive on a UDP socket")                      \
+        X(21, udp_tx_errors, COUNTER, "calls", udp, RETURN, "sending calls on UDP sockets that failed")                \
+        X(22, udp_rx_errors, COUNTER, "calls", udp, RETURN, "receiving calls on UDP sockets that failed")              \
+        X(23, udp_rx_drops, COUNTER, "datagrams", udp, PASSIVE, "datagrams the kernel dropped at a UDP socket")        \
+        X(24, other_tx_bytes, COUNTER, "bytes", udp, PASSIVE, "payload sent on raw, ICMP and other inet sockets")      \
+        X(25, other_rx_bytes, COUNTER, "bytes", udp, PASSIVE, "payload received on raw, ICMP and other inet sockets")
 
 enum socktally_metric {
-#define X(id, name, kind, unit, module, help) SOCKTALLY_METRIC_##name,
+#define X(id, name, kind, unit, module, mode, help) SOCKTALLY_METRIC_##name,
         SOCKTALLY_METRICS(X)
 #undef X
         SOCKTALLY_N_METRICS

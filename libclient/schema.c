@@ -20,7 +20,7 @@ static_assert((int) LAYOUT_TABLE_HOST == SOCKTALLY_TABLE_HOST &&
                       (int) LAYOUT_TABLE_PROCESSES == SOCKTALLY_TABLE_PROCESSES,
               "the library's table numbers are the segment's table ids");
 
-#define METRIC(id, name, kind, unit, module, help)                                                                     \
+#define METRIC(id, name, kind, unit, module, mode, help)                                                               \
         { id, SOCKTALLY_##kind, 8 * SOCKTALLY_METRIC_##name, 8, #name, unit, help },
 #define FIELD(id, type, row, member, unit, help)                                                                       \
         {                                                                                                              \

@@ -35,14 +35,14 @@ static const struct field fields[] = {
         { "drops", "DROPS", SHOWS_NUMBER, UNIT_COUNT, false, BIT(udp_rx_drops) },
         { "connects", "CONN", SHOWS_NUMBER, UNIT_COUNT, false, BIT(tcp_connects_v4) | BIT(tcp_connects_v6) },
         { "accepts", "ACCEPT", SHOWS_NUMBER, UNIT_COUNT, false, BIT(tcp_accepts_v4) | BIT(tcp_accepts_v6) },
-#define X(id, metric, kind, unit, module, help)                                                                        \
+#define X(id, metric, kind, unit, module, mode, help)                                                                  \
         { #metric, #metric, SHOWS_NUMBER, UNIT_OF(unit), IS_##kind, BIT(metric) },
         SOCKTALLY_METRICS(X)
 #undef X
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
-#define METRIC_NAME(id, metric, kind, unit, module, help) "," #metric
+#define METRIC_NAME(id, metric, kind, unit, module, mode, help) "," #metric
 static const struct {
         const char *name, *list;
 } sets[] = {

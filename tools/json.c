@@ -7,7 +7,7 @@
 #include "tools/source.h"
 
 static const char *const metric_names[] = {
-#define X(id, name, kind, unit, module, help) #name,
+#define X(id, name, kind, unit, module, mode, help) #name,
         SOCKTALLY_METRICS(X)
 #undef X
 };

@@ -12,7 +12,7 @@
 #include "tools/listing.h"
 
 static const char *const metric_names[] = {
-#define X(id, name, kind, unit, module, help) #name,
+#define X(id, name, kind, unit, module, mode, help) #name,
         SOCKTALLY_METRICS(X)
 #undef X
 };

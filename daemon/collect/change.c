@@ -16,7 +16,7 @@ static int reconfigure(struct collect *collect, const struct collect_config *con
         if (r < 0)
                 return r;
         collect->config = *config;
-        if (config->is_udp_off && collect->attached & SET(SET_UDP_COPIES))
+        if (!(config->modules & MODULE(MODULE_UDP)) && collect->attached & SET(SET_UDP_COPIES))
                 copies_end(collect);
         collect_apply(collect);
         collect_detach_sets(collect, collect->attached & SETS_CALLS & ~wanted);
@@ -53,24 +53,20 @@ static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
 }
 
 /* A pass before the switch: what was moved until now is charged when the module goes off, dropped when it comes on. */
-int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+int collect_set_module(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size) {
         struct collect_config config = collect->config;
-        bool *is_off = strcmp(module, "tcp") == 0 ? &config.is_tcp_off :
-                       strcmp(module, "udp") == 0 ? &config.is_udp_off : NULL;
         int r;
 
-        if (!is_off)
-                return collect_say(ret_reason, size, -ENOENT, module, "");
-        if (*is_off == !is_on)
+        config.modules = is_on ? config.modules | MODULE(module) : config.modules & ~MODULE(module);
+        if (config.modules == collect->config.modules)
                 return 0;
-        *is_off = !is_on;
         if (!collect->skeleton) {
                 collect->config = config;
                 return 0;
         }
         r = collect_fold(collect);
         if (r == 0 && is_on)
-                r = find_unknown_sockets(collect, is_off == &config.is_tcp_off);
+                r = find_unknown_sockets(collect, module == MODULE_TCP);
         if (r < 0)
                 return collect_say(ret_reason, size, r, "cannot walk the sockets", "");
         return reconfigure(collect, &config, ret_reason, size);

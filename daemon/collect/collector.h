@@ -17,7 +17,7 @@ struct collect_config {
         uint32_t max_processes; /* rows of the process table */
         uint32_t max_sockets;   /* sockets that get a ledger */
         bool is_per_core;       /* each CPU has counters of its own for each process */
-        bool is_tcp_off, is_udp_off; /* modules; udp includes the other protocols */
+        uint32_t modules;       /* those that are on, as bits; udp includes the other protocols */
         bool debug;             /* print what libbpf says */
 };
 
@@ -47,7 +47,7 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
  * tables wait to be read. */
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
 /* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
-int collect_set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
+int collect_set_module(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size);
 
 /* After a change: a descriptor to send to whoever else has what it dropped, with the word to let go; -1: there is none.
  * It stays the collector's, until collect_end_change(). */
@@ -62,7 +62,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample);
 struct collect_statistics {
         uint64_t n_runs, time_ns, n_misses;
 };
-void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics);
+void collect_statistics(const struct collect *collect, size_t module, struct collect_statistics *ret_statistics);
 
 /* What the last sample told is safe, wherever it is kept: rows of processes that are over leave the kernel. The next
  * sample tells them once more, as the last rows. Without this call the kernel keeps them. */

@@ -74,14 +74,35 @@ unsigned collect_sets_of(enum attach_method method) {
         return sets | SET(SET_INET_RELEASE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS);
 }
 
+uint32_t collect_modules_of(enum hook_set set) {
+        switch (set) {
+        case SET_TCP_LIFE:
+        case SET_TCP_CALLS:
+        case SET_MPTCP_CALLS: return MODULE(MODULE_TCP);
+        case SET_UDP_CALLS:
+        case SET_UDP_COPIES: return MODULE(MODULE_UDP);
+        case SET_PROCESS:
+        case SET_SOCK_CREATE:
+        case SET_SOCK_RELEASE:
+        case SET_INET_RELEASE:
+        case SET_TRACEPOINT:
+        case SET_COPIES:
+        case SET_FILES:
+        case SET_TCP_WALK:
+        case SET_UDP_WALK:
+        case N_HOOK_SETS: break;
+        }
+        return EVERY_MODULE;
+}
+
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config) {
         unsigned sets = collect_sets_of(method);
 
-        if (config->is_tcp_off)
-                sets &= ~(SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS));
+        for (enum hook_set set = 0; set < N_HOOK_SETS; set++)
+                if (SET(set) & SETS_CALLS && collect_modules_of(set) != EVERY_MODULE &&
+                    !(collect_modules_of(set) & config->modules))
+                        sets &= ~SET(set);
         if (config->load_mode == LOAD_PASSIVE)
                 sets &= ~SET(SET_TCP_CALLS);
-        if (config->is_udp_off)
-                sets &= ~SET(SET_UDP_CALLS);
         return sets;
 }

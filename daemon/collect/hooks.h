@@ -47,6 +47,8 @@ struct hook {
 size_t collect_hook_table(const struct hook **ret_hooks);
 /* The sets that one method uses: loaded at the start, whether they are attached or not. */
 unsigned collect_sets_of(enum attach_method method);
+/* The modules that a set serves, as bits. */
+uint32_t collect_modules_of(enum hook_set set);
 /* Which of those have something to do with this configuration. */
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config);
 #endif

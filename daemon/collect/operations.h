@@ -16,12 +16,12 @@ struct collect_operations {
         const char *(*reason)(const struct collect *collect);
         int (*set_load_mode)(struct collect *collect, enum load_mode mode, char *ret_reason, size_t size);
         int (*set_max_processes)(struct collect *collect, uint32_t n, char *ret_reason, size_t size);
-        int (*set_module)(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size);
+        int (*set_module)(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size);
         int (*change_fd)(const struct collect *collect);
         void (*end_change)(struct collect *collect);
         int (*read)(struct collect *collect, const struct sample **ret_sample);
         void (*saved)(struct collect *collect);
-        void (*statistics)(const struct collect *collect, const char *module,
+        void (*statistics)(const struct collect *collect, size_t module,
                            struct collect_statistics *ret_statistics);
         void (*report)(const struct collect *collect, size_t module, struct collect_report *ret_report);
         void (*memory)(const struct collect *collect, uint64_t *ret_maps, uint64_t *ret_per_socket);

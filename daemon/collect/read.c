@@ -69,44 +69,45 @@ static int read_specials(struct collect *collect) {
         return 0;
 }
 
+#define MODULE_OF_tcp MODULE_TCP
+#define MODULE_OF_udp MODULE_UDP
+#define MODULE_OF_connect N_MODULES /* this version does not have these */
+#define MODULE_OF_quality N_MODULES
+
+static const struct {
+        size_t module;
+        enum load_mode mode; /* the least in which it is known */
+} metrics[SOCKTALLY_N_METRICS] = {
+#define X(id, name, kind, unit, module, mode, help) { MODULE_OF_##module, LOAD_##mode },
+        SOCKTALLY_METRICS(X)
+#undef X
+};
+
+/* What no other hook tells. */
+static uint64_t lacking_metrics(const struct collect *collect) {
+        uint64_t lacking = 0;
+
+        if (!(collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE))))
+                lacking |= UINT64_C(1) << SOCKTALLY_METRIC_tcp_closes;
+        if (!(collect->attached & SET(SET_SOCK_CREATE)))
+                lacking |= UINT64_C(1) << SOCKTALLY_METRIC_udp_rx_drops;
+        return lacking;
+}
+
 static uint64_t known_metrics(const struct collect *collect) {
         enum load_mode mode = collect_mode(collect);
         uint64_t known = 0;
 
         if (collect->is_silenced)
                 return 0;
-#define KNOWN(name) known |= UINT64_C(1) << SOCKTALLY_METRIC_##name
-        if (!collect->config.is_tcp_off && !collect->missing[MODULE_TCP][0]) {
-                KNOWN(tcp_tx_bytes);
-                KNOWN(tcp_rx_bytes);
-                if (collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE)))
-                        KNOWN(tcp_closes);
-                KNOWN(tcp_retransmits);
-                if (mode != LOAD_PASSIVE) {
-                        KNOWN(tcp_tx_calls);
-                        KNOWN(tcp_rx_calls);
-                }
-                if (mode == LOAD_RETURN) {
-                        KNOWN(tcp_tx_errors);
-                        KNOWN(tcp_rx_errors);
-                }
+        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++) {
+                size_t module = metrics[i].module;
+
+                if (module < N_MODULES && collect->config.modules & MODULE(module) && !collect->missing[module][0] &&
+                    mode >= metrics[i].mode)
+                        known |= UINT64_C(1) << i;
         }
-        if (!collect->config.is_udp_off && !collect->missing[MODULE_UDP][0]) {
-                KNOWN(udp_tx_bytes);
-                KNOWN(udp_rx_bytes);
-                KNOWN(udp_tx_calls);
-                KNOWN(udp_rx_calls);
-                if (collect->attached & SET(SET_SOCK_CREATE))
-                        KNOWN(udp_rx_drops);
-                KNOWN(other_tx_bytes);
-                KNOWN(other_rx_bytes);
-                if (mode == LOAD_RETURN) {
-                        KNOWN(udp_tx_errors);
-                        KNOWN(udp_rx_errors);
-                }
-        }
-#undef KNOWN
-        return known;
+        return known & ~lacking_metrics(collect);
 }
 
 /* A look at some rows that no exit was seen for. A PID that is free again has closed all its files. Not from inside a

@@ -4,21 +4,17 @@
  * counts runs and time only while somebody asked for it (kernel.bpf_stats_enabled, or bpf_enable_stats(3)).
  */
 #include <errno.h>
-#include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "daemon/collect/collector-private.h"
 
 /* The walks are the collector's own passes, no events. */
-static bool serves(const struct hook *hook, const char *module) {
-        unsigned tcp = SET(SET_TCP_LIFE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS);
-        unsigned udp = SET(SET_UDP_CALLS) | SET(SET_UDP_COPIES);
-
-        return !(SET(hook->set) & (SETS_WALKS | (strcmp(module, "tcp") == 0 ? udp : tcp)));
+static bool serves(const struct hook *hook, size_t module) {
+        return !(SET(hook->set) & SETS_WALKS) && collect_modules_of(hook->set) & MODULE(module);
 }
 
-void collect_statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics) {
+void collect_statistics(const struct collect *collect, size_t module, struct collect_statistics *ret_statistics) {
         struct collect_statistics sum = { 0 };
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);

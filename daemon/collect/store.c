@@ -219,7 +219,7 @@ static void take_state(struct collect *collect, const struct collect_kept *kept)
 static bool is_same_config(const struct collect_config *a, const struct collect_config *b) {
         return a->load_mode == b->load_mode && a->attach_method == b->attach_method &&
                a->max_processes == b->max_processes && a->max_sockets == b->max_sockets &&
-               a->is_per_core == b->is_per_core && a->is_tcp_off == b->is_tcp_off && a->is_udp_off == b->is_udp_off;
+               a->is_per_core == b->is_per_core && a->modules == b->modules;
 }
 
 /* The hooks run all the time; what is made here are the collector's own walks. */

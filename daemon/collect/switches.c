@@ -11,18 +11,19 @@ enum load_mode collect_mode(const struct collect *collect) {
 
 void collect_apply(struct collect *collect) {
         const struct collect_config *config = &collect->config;
-        bool sees_calls = !config->is_tcp_off && collect_mode(collect) != LOAD_PASSIVE;
+        bool has_tcp = config->modules & MODULE(MODULE_TCP), has_udp = config->modules & MODULE(MODULE_UDP);
+        bool sees_calls = has_tcp && collect_mode(collect) != LOAD_PASSIVE;
         uint64_t switches = 0;
 
-        if (!config->is_tcp_off)
+        if (has_tcp)
                 switches |= SWITCH_TCP;
-        if (!config->is_udp_off)
+        if (has_udp)
                 switches |= SWITCH_UDP;
         if (sees_calls)
                 switches |= SWITCH_TCP_CALLS;
         if (config->load_mode == LOAD_RETURN)
                 switches |= SWITCH_ERRORS;
-        if (!sees_calls || config->is_udp_off)
+        if (!sees_calls || !has_udp)
                 switches |= SWITCH_PARTIAL;
         if (config->is_per_core)
                 switches |= SWITCH_PER_CORE;

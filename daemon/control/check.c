@@ -30,6 +30,7 @@ static int try_method(enum attach_method method, const struct settings *settings
         struct collect_config config = {
                 .load_mode = settings->load_mode,
                 .attach_method = method,
+                .modules = EVERY_MODULE,
                 .max_processes = SETTINGS_ROWS_MIN,
                 .max_sockets = SETTINGS_ROWS_MIN,
                 .debug = debug,

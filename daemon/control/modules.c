@@ -42,7 +42,7 @@ void control_module_statistics(void *daemon, size_t number, struct control_modul
         const struct daemon *d = daemon;
         struct collect_statistics statistics;
 
-        d->counting->statistics(d->collect, module_name(number), &statistics);
+        d->counting->statistics(d->collect, number, &statistics);
         module->events = statistics.n_runs;
         module->misses = statistics.n_misses;
         module->ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0;
@@ -54,7 +54,7 @@ static int switch_module(struct daemon *d, size_t number, bool is_on, struct con
 
         if (d->modules[number].is_enabled == is_on)
                 return 0;
-        r = d->counting->set_module(d->collect, module_name(number), is_on, reason, sizeof reason);
+        r = d->counting->set_module(d->collect, number, is_on, reason, sizeof reason);
         if (r < 0)
                 return control_fail(ret_error, control_failure_of(r), r,
                                     "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
@@ -70,7 +70,7 @@ static void forget_end(struct module_state *module) {
 
 /* Which modules are on for good is a setting; this one was changed by way of the module. */
 static void keep(struct daemon *d, size_t number, bool is_on) {
-        uint32_t bit = UINT32_C(1) << number, modules = d->settings.modules;
+        uint32_t bit = MODULE(number), modules = d->settings.modules;
         char value[SETTINGS_VALUE_SIZE];
 
         modules = is_on ? modules | bit : modules & ~bit;
@@ -187,7 +187,7 @@ int control_modules_set(struct daemon *d, uint32_t modules, struct control_error
         for (size_t i = 0; i < N_MODULES; i++)
                 was_enabled[i] = d->modules[i].is_enabled;
         for (size_t i = 0; i < N_MODULES && r >= 0; i++)
-                r = switch_module(d, i, modules & UINT32_C(1) << i, ret_error);
+                r = switch_module(d, i, modules & MODULE(i), ret_error);
         for (size_t i = 0; i < N_MODULES; i++)
                 if (r < 0)
                         (void) switch_module(d, i, was_enabled[i], &ignored);
@@ -200,8 +200,17 @@ void control_modules_start(struct daemon *d) {
         for (size_t i = 0; i < N_MODULES; i++)
                 d->modules[i] = (struct module_state) {
                         .daemon = d,
-                        .is_enabled = d->settings.modules & UINT32_C(1) << i,
+                        .is_enabled = d->settings.modules & MODULE(i),
                 };
+}
+
+uint32_t control_modules_enabled(const struct daemon *d) {
+        uint32_t modules = 0;
+
+        for (size_t i = 0; i < N_MODULES; i++)
+                if (d->modules[i].is_enabled)
+                        modules |= MODULE(i);
+        return modules;
 }
 
 void control_modules_stop(struct daemon *d) {

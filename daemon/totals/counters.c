@@ -5,7 +5,7 @@
 #define COUNTER false
 #define GAUGE true
 static const bool is_gauge[SOCKTALLY_N_METRICS] = {
-#define X(id, name, kind, unit, module, help) kind,
+#define X(id, name, kind, unit, module, mode, help) kind,
         SOCKTALLY_METRICS(X)
 #undef X
 };

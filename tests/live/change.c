@@ -136,6 +136,7 @@ static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {
 static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
         struct collect_config config = {
                 .load_mode = LOAD_ENTRY,
+                .modules = EVERY_MODULE,
                 .max_processes = LARGEST,
                 .max_sockets = 65536,
                 .is_per_core = is_per_core,
@@ -238,8 +239,8 @@ static void check_statistics(struct play *play) {
         struct collect_statistics tcp, udp;
         bool is_on = has_statistics();
 
-        collect_statistics(play->collect, "tcp", &tcp);
-        collect_statistics(play->collect, "udp", &udp);
+        collect_statistics(play->collect, MODULE_TCP, &tcp);
+        collect_statistics(play->collect, MODULE_UDP, &udp);
         if (is_on && (tcp.n_runs == 0 || tcp.time_ns < tcp.n_runs || udp.n_runs == 0))
                 workers_complain(play->workers, "programs of tcp: %llu runs, %llu ns; of udp: %llu runs",
                                  (unsigned long long) tcp.n_runs, (unsigned long long) tcp.time_ns,

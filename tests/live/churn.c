@@ -141,7 +141,12 @@ static bool is_right(const struct sums *sums, const struct books *books) {
 }
 
 static bool try_mode(enum load_mode mode, unsigned int seconds) {
-        struct collect_config config = { .load_mode = mode, .max_processes = 16384, .max_sockets = 262144 };
+        struct collect_config config = {
+                .load_mode = mode,
+                .modules = EVERY_MODULE,
+                .max_processes = 16384,
+                .max_sockets = 262144,
+        };
         struct books *books = mmap(NULL, sizeof(*books), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         struct sums now, final = { 0 };
         unsigned int folds = 0, left = N_WORKERS;

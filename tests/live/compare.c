@@ -33,7 +33,7 @@ struct findings {
 
 const char *metric_name(enum socktally_metric metric) {
         static const char *const names[] = {
-#define X(id, name, kind, unit, module, help) #name,
+#define X(id, name, kind, unit, module, mode, help) #name,
                 SOCKTALLY_METRICS(X)
 #undef X
         };

@@ -92,7 +92,12 @@ static bool is_right(const struct sample *sample, pid_t pid, uint64_t overflow_b
 }
 
 static bool run(enum load_mode mode) {
-        struct collect_config config = { .load_mode = mode, .max_processes = 4096, .max_sockets = 0 };
+        struct collect_config config = {
+                .load_mode = mode,
+                .modules = EVERY_MODULE,
+                .max_processes = 4096,
+                .max_sockets = 0,
+        };
         struct collect *collect;
         const struct sample *sample;
         uint64_t bytes, unknown;

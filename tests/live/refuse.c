@@ -115,24 +115,24 @@ static int change_mode(struct play *play) {
 }
 
 /* Nothing is moved meanwhile. */
-static int switch_module(struct play *play, const char *module) {
+static int switch_module(struct play *play, size_t module) {
         int off = collect_set_module(play->collect, module, false, NULL, 0);
         int on = collect_set_module(play->collect, module, true, NULL, 0);
 
         if (on < 0) { /* it has to succeed once the kernel does not refuse any more */
                 fault_set(NULL);
                 if (collect_set_module(play->collect, module, true, NULL, 0) < 0)
-                        bail_out("module %s cannot be switched on again", module);
+                        bail_out("module %s cannot be switched on again", module_name(module));
         }
         return off < 0 ? off : on;
 }
 
 static int switch_tcp(struct play *play) {
-        return switch_module(play, "tcp");
+        return switch_module(play, MODULE_TCP);
 }
 
 static int switch_udp(struct play *play) {
-        return switch_module(play, "udp");
+        return switch_module(play, MODULE_UDP);
 }
 
 static const struct action {
@@ -221,6 +221,7 @@ static void refuse_each(struct play *play, const struct action *action) {
 static void open_play(struct play *play, bool is_per_core) {
         struct collect_config config = {
                 .load_mode = LOAD_ENTRY,
+                .modules = EVERY_MODULE,
                 .max_processes = ROWS,
                 .max_sockets = 4096,
                 .is_per_core = is_per_core,

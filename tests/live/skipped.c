@@ -228,6 +228,7 @@ static void play_skipped(struct play *play, unsigned n_steps) {
 int main(int argc, char **argv) {
         struct collect_config config = {
                 .load_mode = LOAD_ENTRY,
+                .modules = EVERY_MODULE,
                 .attach_method = ATTACH_AUTO,
                 .max_processes = 1024,
                 .max_sockets = 1024,

@@ -187,12 +187,12 @@ static bool compare(const struct stage *stage, struct collect *collect, pid_t pi
 }
 
 /* As the daemon does it: a publication follows. */
-static void set_module(struct collect *collect, const char *module, bool is_on) {
+static void set_module(struct collect *collect, size_t module, bool is_on) {
         char reason[COLLECT_REASON_SIZE];
         const struct sample *sample;
 
         if (collect_set_module(collect, module, is_on, reason, sizeof reason) < 0)
-                bail_out("module %s: %s", module, reason);
+                bail_out("module %s: %s", module_name(module), reason);
         need(collect_read(collect, &sample), "collect_read");
 }
 
@@ -201,7 +201,7 @@ static void wait_for_work(struct stage *stage) {
                 ;
 }
 
-static bool play(struct stage *stage, struct collect *collect, const char *module) {
+static bool play(struct stage *stage, struct collect *collect, size_t module) {
         bool is_well;
         pid_t pid = need(fork(), "fork");
 
@@ -228,7 +228,7 @@ static bool play(struct stage *stage, struct collect *collect, const char *modul
         return is_well;
 }
 
-static bool play_unseen(struct stage *stage, struct collect *collect, const char *module, bool has_early) {
+static bool play_unseen(struct stage *stage, struct collect *collect, size_t module, bool has_early) {
         bool is_well;
         pid_t pid;
 
@@ -249,8 +249,13 @@ static bool play_unseen(struct stage *stage, struct collect *collect, const char
         return is_well;
 }
 
-static bool run(enum load_mode mode, const char *module) {
-        struct collect_config config = { .load_mode = mode, .max_processes = 4096, .max_sockets = 65536 };
+static bool run(enum load_mode mode, size_t module) {
+        struct collect_config config = {
+                .load_mode = mode,
+                .modules = EVERY_MODULE,
+                .max_processes = 4096,
+                .max_sockets = 65536,
+        };
         struct stage *stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         struct collect *collect;
         bool is_well;
@@ -261,7 +266,7 @@ static bool run(enum load_mode mode, const char *module) {
                 bail_out("cannot count: %s", collect_reason(collect));
         sem_init(&stage->worked, 1, 0);
         sem_init(&stage->go, 1, 0);
-        stage->is_tcp = strcmp(module, "tcp") == 0;
+        stage->is_tcp = module == MODULE_TCP;
         is_well = play(stage, collect, module);
         is_well = play_unseen(stage, collect, module, true) && is_well;
         is_well = play_unseen(stage, collect, module, false) && is_well;
@@ -271,14 +276,13 @@ static bool run(enum load_mode mode, const char *module) {
 }
 
 static bool run_mode(enum load_mode mode, int *n_cases) {
-        static const char *const modules[] = { "tcp", "udp" };
         bool is_well = true;
 
-        for (int i = 0; i < 2; i++) {
-                bool is_good = run(mode, modules[i]);
+        for (size_t i = 0; i < N_MODULES; i++) {
+                bool is_good = run(mode, i);
 
                 printf("%sok %d - what moved while %s was off is nobody's, in load mode %s\n", is_good ? "" : "not ",
-                       ++*n_cases, modules[i], load_mode_name(mode));
+                       ++*n_cases, module_name(i), load_mode_name(mode));
                 is_well = is_well && is_good;
         }
         return is_well;

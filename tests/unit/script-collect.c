@@ -115,7 +115,7 @@ static int read_sample(struct collect *collect, const struct sample **ret_sample
                 return error;
         clock_gettime(CLOCK_BOOTTIME, &now);
         collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-        collect->sample.known = script->config.is_tcp_off || script->reason ? 0 : 1;
+        collect->sample.known = script->config.modules & MODULE(MODULE_TCP) && !script->reason;
         for (int dir = 0; dir < 2; dir++)
                 collect->sample.missed[dir] = atomic_load(&script->missed[dir]);
         collect->sample.rows = collect->rows;
@@ -145,17 +145,18 @@ static int set_load_mode(struct collect *collect, enum load_mode mode, char *ret
         return r;
 }
 
-static int set_module(struct collect *collect, const char *module, bool is_on, char *ret_reason, size_t size) {
+static int set_module(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size) {
         int r = change(ret_reason, size);
 
         if (r >= 0)
-                *(strcmp(module, "tcp") == 0 ? &script->config.is_tcp_off : &script->config.is_udp_off) = !is_on;
+                script->config.modules = is_on ? script->config.modules | MODULE(module) :
+                                                 script->config.modules & ~MODULE(module);
         return r;
 }
 
-static void statistics(const struct collect *collect, const char *module, struct collect_statistics *ret_statistics) {
+static void statistics(const struct collect *collect, size_t module, struct collect_statistics *ret_statistics) {
         *ret_statistics = (struct collect_statistics) { 0 };
-        if (strcmp(module, "tcp") == 0)
+        if (module == MODULE_TCP)
                 *ret_statistics = (struct collect_statistics) { .n_runs = 10, .time_ns = 425, .n_misses = 3 };
 }
 

@@ -89,7 +89,7 @@ static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
         assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 1, &stage->error), 0);
         while (stage->daemon->modules[MODULE_TCP].is_enabled)
                 assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
-        assert_true(stage->script.config.is_tcp_off);
+        assert_int_equal(stage->script.config.modules, MODULE(MODULE_UDP));
         assert_int_equal(stage->ops->module(stage->daemon, MODULE_TCP, &module), 0);
         assert_int_equal(module.expires_usec, 0);
         assert_row(stage, "Modules", "udp", "run time"); /* it was not on for good */

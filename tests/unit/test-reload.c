@@ -27,7 +27,7 @@ static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void *
         assert_row(stage, "Modules", "tcp", ":4");
         assert_int_equal(stage->script.config.load_mode, LOAD_ENTRY);
         assert_int_equal(stage->script.config.max_processes, 100);
-        assert_true(stage->script.config.is_udp_off);
+        assert_int_equal(stage->script.config.modules, MODULE(MODULE_TCP));
         assert_int_equal(stage->script.n_changes, 4);
         assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
         assert_int_equal(stage->script.n_changes, 4); /* nothing differs */

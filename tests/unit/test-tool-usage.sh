@@ -100,7 +100,7 @@ for option in $("$command" --help | grep -oE -e '--[a-z-]+' | sort -u); do
         grep -qF -e "${option//-/\\-}" "$top/man/socktally.1" || { echo "# $option is not in socktally(1)"; status=1; }
 done
 report $status 'the manual documents every option of the usage'
-sed -nE 's/^ *X\([0-9]+, (\w+), \w+, "([^"]+)", \w+, "([^"]+)"\).*/\1|\2|\3/p' "$top/libclient/metrics.h" >"$directory/metrics"
+sed -nE 's/^ *X\([0-9]+, (\w+), \w+, "([^"]+)", \w+, \w+, "([^"]+)"\).*/\1|\2|\3/p' "$top/libclient/metrics.h" >"$directory/metrics"
 [ -s "$directory/metrics" ] && diff "$directory/metrics" <(grep -xFf "$directory/metrics" "$top/man/socktally.1") >/dev/null
 report $? 'the manual documents every counter in the order and the words of metrics.h'
 

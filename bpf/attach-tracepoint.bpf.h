@@ -11,7 +11,7 @@
 static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
         __u64 word = switches; /* once: a change between two looks would be two answers */
 
-        if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, TX, word, copy))
+        if ((copy > 1 || word & SWITCH_NEEDS_CHECK) && !is_counted(sk, TX, word, copy))
                 return 0;
         return on_call(sk, ret, TX, ret, CALLER_ANY);
 }
@@ -20,7 +20,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
         __u32 n = ret;
         __u64 word = switches;
 
-        if ((copy > 1 || word & SWITCH_SELDOM) && !is_counted(sk, RX, word, copy))
+        if ((copy > 1 || word & SWITCH_NEEDS_CHECK) && !is_counted(sk, RX, word, copy))
                 return 0;
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))

@@ -7,7 +7,8 @@
  * takes the slow path, under the ledger's lock.
  *
  * Ownership only ever moves where no call of the old owner can still be adding: from nobody to the first process that
- * moves data, and away from a process that has exited. A second living process makes the socket shared instead.
+ * moves data, and away from a process that has exited or holds the socket no more (has_let_go()). A second living
+ * process makes the socket shared instead.
  */
 #include "bpf/birth.bpf.h"
 #include "bpf/copies.bpf.h"
@@ -147,7 +148,7 @@ static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n,
 /* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's
  * row. c gets what the old owner must be charged when ownership moves. Calculated where it can be: each branch
  * doubles what the verifier has to walk behind it. */
-static __always_inline bool settle_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
+static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
                                         struct charge *c, struct occasion *why) {
         __u64 is_mine, is_owner_gone, is_unclaimed, is_refused;
         __u32 dir = call->dir & 1;
@@ -224,7 +225,7 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 call->is_owner_gone = is_owner_gone(l, &call->seen, &call->me);
                 call->birth = birth_of(sk);
                 bpf_spin_lock(&l->lock);
-                is_done = settle_call(sk, tp, l, call, &c, why);
+                is_done = place_call(sk, tp, l, call, &c, why);
                 bpf_spin_unlock(&l->lock);
                 if (!is_nothing(&c))
                         give(owner_row(&c.owner, c.flags), &c);
@@ -237,7 +238,7 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
         charge_call(call);
 }
 
-static __always_inline int settle(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
+static __always_inline int place(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
         struct occasion why = { .drops = call->drops };
         struct tcp_sock *tp = NULL;
         __u8 state;
@@ -265,14 +266,14 @@ static __always_inline int settle(struct sock *sk, struct ledger *l, struct call
 }
 
 /* Apart, as the verifier would walk each combination of one with the other. */
-static __noinline int settle_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
+static __noinline int place_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = KIND_TCP;
-        return settle(sk, l, call, true);
+        return place(sk, l, call, true);
 }
 
-static __noinline int settle_other_call(struct sock *sk, struct ledger *l, struct call *call) {
+static __noinline int place_other_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = kind_of(sk);
-        return settle(sk, l, call, false);
+        return place(sk, l, call, false);
 }
 
 /* What a hook knows of the sockets that pass it. */
@@ -285,8 +286,8 @@ static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct c
         call->drops = caller == CALLER_TCP ? 0 : drops_of(sk);
         call->has_row = make_callers_row(call);
         if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
-                return settle_tcp_call(sk, l, call);
-        return settle_other_call(sk, l, call);
+                return place_tcp_call(sk, l, call);
+        return place_other_call(sk, l, call);
 }
 
 static __always_inline bool is_inet(const struct sock *sk) {
@@ -314,8 +315,8 @@ static __always_inline bool is_later_piece(const struct task_struct *task, __u32
         return dir == TX && pipe && pipe->tail;
 }
 
-/* Is a call counted here that is one of the seldom ones for which a switch is set? All copies of a program say the
- * same of a call that is not wanted, so none needs a mark for it. */
+/* Is the socket's protocol switched on, and is it this copy's turn? All copies of a program say the same of a call that
+ * is not wanted, so none leaves a mark for it. */
 static __always_inline bool is_counted(const struct sock *sk, __u32 dir, __u64 word, __u32 copy) {
         return is_wanted(sk, word) && claims(dir, word, copy, 1);
 }

@@ -15,6 +15,14 @@
  * before, so no earlier copy has run in this call. When the second and the third copy are both skipped, the next call
  * has no such proof, and is lost if the first is skipped again.
  *
+ * By trampoline, in the order in which they run, 3 being the original:
+ *
+ *            number 1                 number 2                            number 3
+ *   OFF      nothing                  nothing                             counts, reads no mark
+ *   COPIES   counts, writes 1         of this epoch's marks alone:        counts unless the mark is 1 or 2 of any
+ *                                     counts if it is 2 or 3, writes 2    epoch; writes 3
+ *   LEAVING  writes 3                 nothing                             as in COPIES
+ *
  * Copies come and go while calls run: OFF, then COPIES with a new epoch, then LEAVING with the same epoch, and either
  * OFF after a long time or COPIES again. The marks tell the epoch in which they were made. By tracepoint no step can
  * count a call twice or not at all, as the original is number 1 and always counts. By trampoline number 1 counts in

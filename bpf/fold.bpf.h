@@ -3,7 +3,7 @@
 #define SOCKTALLY_BPF_FOLD_H
 /*
  * A fold takes what a ledger holds and charges it to the row of its owner: when the owner changes, when the socket
- * closes or dies, and when the iterator walks all sockets each interval. take() runs under the ledger's lock, give()
+ * closes or dies, and when the collector walks all sockets each interval. take() runs under the ledger's lock, give()
  * after it. Each counter is taken by an atomic exchange, so a call that adds at the same time is charged now or next
  * time, never twice and never lost.
  *
@@ -55,8 +55,9 @@ static __always_inline __u32 drops_of(const struct sock *sk) {
         return drops;
 }
 
-/* How much of what no finished call explains to charge now. Too much charged before is always given back. */
-static __always_inline __s64 release(const struct ledger *l, __s64 unexplained, const struct occasion *why) {
+/* How many of the bytes that no finished call explains to charge now: all, or none while they may be of another
+ * process's call that is still running. Fewer than none were charged too early, and are always given back. */
+static __always_inline __s64 due(const struct ledger *l, __s64 unexplained, const struct occasion *why) {
         bool may_wait = why->may_be_shared || l->state == LEDGER_SHARED;
 
         if (unexplained > 0 && may_wait && !why->is_final && switches & SWITCH_TCP)
@@ -98,7 +99,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
         unexplained -= unseen_fin(sk, tp, l, total, unexplained);
         if (unexplained == -1 && !why->is_final && is_fin_queued(sk->__sk_common.skc_state))
                 unexplained = 0; /* the FIN itself, which is not queued yet: tcp_written() is too early */
-        c->bytes[TX] += release(l, unexplained, why);
+        c->bytes[TX] += due(l, unexplained, why);
         l->base[TX] += c->bytes[TX];
 
         c->bytes[RX] = exchange(&l->bytes[RX]);
@@ -109,7 +110,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
                 if (total < l->base[RX] + c->bytes[RX])
                         total = l->base[RX] + c->bytes[RX];
         }
-        c->bytes[RX] += release(l, total - l->base[RX] - c->bytes[RX], why);
+        c->bytes[RX] += due(l, total - l->base[RX] - c->bytes[RX], why);
         l->base[RX] += c->bytes[RX];
 }
 

@@ -66,8 +66,9 @@ enum ledger_switch {
         SWITCH_LEAVING = 1 << 9,   /* beside it: the copies are about to go, and count no more */
 };
 
-/* What a program that counts calls asks for first. */
-#define SWITCH_SELDOM (SWITCH_PARTIAL | SWITCH_COPIES)
+/* With one of these a call may have to be ignored, as something is off or copies run. With none the original counts
+ * each call that it sees, without further questions. */
+#define SWITCH_NEEDS_CHECK (SWITCH_PARTIAL | SWITCH_COPIES)
 
 /* The upper half of the switches: a number that is new each time SWITCH_COPIES is set. */
 #define SWITCH_EPOCH_SHIFT 32
@@ -77,7 +78,7 @@ struct ledger_health {
         __u64 sockets_tracked;    /* sockets that have a ledger now */
         __u64 sockets_overflowed; /* calls and sockets charged to the overflow row: over the cap of tracked sockets */
         __u64 rows_overflowed;    /* times that a process row could not be made: table full */
-        __u64 passes;             /* fold passes begun */
+        __u64 passes;             /* rounds of folding begun, those that failed and those of changes, too */
         __u64 pad[4];
 };
 

@@ -9,7 +9,7 @@
  * Who may write what in a ledger:
  *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
  *   fast_tgid              stored under the lock, read without it by every call;
- *   folded_pass            by the walks, which run one at a time;
+ *   folded_round            by the walks, which run one at a time;
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"
@@ -59,7 +59,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 folded_pass; /* the last try of a pass that folded it: a socket can be met more than once in each */
+        __u32 folded_round; /* health.passes when it was last folded: a walk can meet a socket more than once */
         __u32 looked;      /* low half of what had come and gone when a walk first met seq_key as it is ... */
         __u32 looked_msec; /* ... and when that was; 0: none did */
 };

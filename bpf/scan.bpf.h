@@ -209,7 +209,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         struct occasion why = { .drops = drops_of(sk) };
         bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind);
 
-        if (l->folded_pass == (__u32) health.passes)
+        if (l->folded_round == (__u32) health.passes)
                 return 0;
         why.is_young = tp && has_past(l) && is_young_file(file);
         has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
@@ -217,7 +217,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         /* The owner's own turn comes in this pass, or somebody else will be the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
                 return 0;
-        l->folded_pass = (__u32) health.passes;
+        l->folded_round = (__u32) health.passes;
         if (!(l->flags & LEDGER_UNCAPPED))
                 pass_sockets++;
         if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys))

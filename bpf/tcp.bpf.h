@@ -121,12 +121,12 @@ static __always_inline __u32 holders(const struct sock *sk) {
 
 #define PATIENCE_MSEC 1000
 
-/* A key is two loads, and without the socket's lock the kernel may move both counters in between; the state of the
- * moment may even last, when a hypervisor stops that CPU. Until a key is sure, nothing is charged by a fold that can be
- * made again. Sure is what is seen twice while nobody holds the socket, or what is still the same after something came
- * or went: whoever was between the two stores then holds the socket no more. Where nothing moves and the lock cannot be
- * seen, or is held for long, what stays the same for a second. Returns whether the keys are sure. Under the ledger's
- * lock. */
+/* A key comes from two loads. Without the socket's lock the kernel may move both counters in between; the state of the
+ * moment may even last, when a hypervisor stops that CPU. A key is sure if nobody held the socket during the look, and
+ * it read the same twice; or if it is what it was in an earlier look and something came or went since: whoever was
+ * between the two stores then holds the socket no more; or if it has been the same for PATIENCE_MSEC, where nothing
+ * moves and the lock cannot be seen or is held for long. Until then nothing is charged by a fold that can be made
+ * again. Returns whether the keys are sure. Under the ledger's lock. */
 static __always_inline bool confirm_keys(const struct sock *sk, struct ledger *l, const struct tcp_sock *tp) {
         __u32 held, before, writer, reader, difference;
 

@@ -33,7 +33,7 @@ struct bus {
         char *address;
         sd_bus *connection;             /* NULL while there is none */
         sd_event_source *changed;       /* end of this turn: announce */
-        sd_event_source *again;         /* connects again */
+        sd_event_source *reconnect;     /* after the bus was lost */
         sd_event_source *sync_timer;
         unsigned what;                  /* for changed */
         struct bus_setting *settings;

@@ -18,7 +18,7 @@
 #include "dbus/setting.h"
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
-#define AGAIN_USEC 1000000
+#define RECONNECT_USEC 1000000
 
 static int connect_to_bus(struct bus *bus);
 
@@ -104,7 +104,7 @@ static void disconnect(struct bus *bus) {
         bus->connection = sd_bus_close_unref(bus->connection);
 }
 
-static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) {
         struct bus *bus = userdata;
         int r;
 
@@ -123,8 +123,9 @@ static int on_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
         if (!is_from_bus(message))
                 return 0;
         log_line(LOG_INFO, "The bus is gone, connecting again when it is back");
-        bus->again = sd_event_source_unref(bus->again);
-        return sd_event_add_time_relative(bus->event, &bus->again, CLOCK_MONOTONIC, AGAIN_USEC, 0, on_again, bus);
+        bus->reconnect = sd_event_source_unref(bus->reconnect);
+        return sd_event_add_time_relative(bus->event, &bus->reconnect, CLOCK_MONOTONIC, RECONNECT_USEC, 0, on_reconnect,
+                                          bus);
 }
 
 static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
@@ -284,7 +285,7 @@ struct bus *bus_free(struct bus *bus) {
         if (!bus)
                 return NULL;
         disconnect(bus);
-        sd_event_source_disable_unref(bus->again);
+        sd_event_source_disable_unref(bus->reconnect);
         sd_event_source_disable_unref(bus->changed);
         for (size_t i = 0; i < bus->n_objects; i++) {
                 for (size_t k = 0; bus->objects[i].announced && k < bus->objects[i].kind->n_watched; k++)

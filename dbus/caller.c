@@ -320,7 +320,8 @@ int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right
 
 void caller_abandon(struct bus *bus) {
         while (bus->requests) {
-                sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(BUS_NAME ".Error.Failed", "The daemon ends");
+                sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(BUS_NAME ".Error.Failed",
+                                                             "The bus is lost, or the daemon ends");
 
                 finish(bus->requests, -EIO, &error);
         }

@@ -80,7 +80,7 @@ int sync_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
 }
 
 void sync_abandon(struct bus *bus) {
-        sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(BUS_NAME ".Error.Failed", "The daemon ends");
+        sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(BUS_NAME ".Error.Failed", "The bus is lost, or the daemon ends");
 
         answer_all(bus, &error, 0);
         bus->sync_timer = sd_event_source_unref(bus->sync_timer);

@@ -149,7 +149,7 @@ check_tour() { # TOP
         [ -f "$1/HACKING.md" ] || return 0
         { grep -oE '\b[a-z][a-z0-9_]+\(\)' "$1/HACKING.md" || true; } | sort -u | while read -r name; do
                 case $name in 'send()' | 'recv()' | 'bpf_printk()') continue ;; esac
-                grep -rqE "\b${name%()}\(" "$1/bpf" "$1/daemon" "$1/libclient" "$1/tools" ||
+                grep -rqE "\b${name%()}\(" "$1/bpf" "$1/daemon" "$1/dbus" "$1/libclient" "$1/tools" ||
                         grep -rqE "\(${name%()}," "$1/bpf" || echo "HACKING.md: there is no function $name"
         done
         { grep -oE '\b(bpf|daemon|libclient|tools|tests|man|data)/[a-zA-Z0-9./_-]*[a-z0-9]' "$1/HACKING.md" || true; } |

@@ -74,7 +74,9 @@ static unsigned sets_of_copies(const struct collect *collect) {
         return collect->method == ATTACH_TRACEPOINT ? SET(SET_COPIES) : SET(SET_UDP_COPIES);
 }
 
-/* What is missed goes on from where it was. That of the moment of the step may be in it twice. */
+/* Copies begin or stop to count. Afterwards another program's counter of skips decides (deciding()): what that differs
+ * by goes into missed_before, so that the published number goes on from where it was. A skip between the two reads may
+ * be in it twice. */
 static void step(struct collect *collect, uint64_t copies) {
         uint64_t former = collect->copies;
         struct misses before, after;

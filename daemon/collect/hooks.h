@@ -29,11 +29,11 @@ enum hook_set {
 
 #define SETS_COPIES (SET(SET_COPIES) | SET(SET_UDP_COPIES))
 
-#define COLLECT_MAX_HOOKS 64
+#define COLLECT_MAX_HOOKS 64 /* programs are bits of a uint64_t in several places */
 
 /* One program, and where it belongs. */
 struct hook {
-        const char *program;
+        const char *program;  /* "send" or "append" in its name: it counts calls that send, else such that receive */
         enum hook_set set;
         const char *function; /* trampolines: the kernel function, looked up in BTF */
         int n_arguments;      /* of that function; ANY_ARGUMENTS: the program takes them as this kernel has them */

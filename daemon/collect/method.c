@@ -20,7 +20,8 @@
 
 /* Inode of the initial PID namespace (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h). */
 #define INITIAL_PIDNS_INODE 0xEFFFFFFCU
-/* What no walk has marked has 0 for the pass in which it was; that must look long ago from the first pass on. */
+/* What no walk has met has 0 for the pass in which it was. Counting begins here, so that 0 is longer ago than
+ * GRACE_PASSES at once. */
 #define FIRST_PASS 16
 
 static void configure(struct collect *collect) {

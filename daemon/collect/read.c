@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One interval: let the iterator fold all sockets, then read the rows in batches. A row is over when its process has
+ * One interval: let the walks fold all sockets, then read the rows in batches. A row is over when its process has
  * exited and two whole passes have met no socket of it: nobody can reach the row any more. It leaves the kernel after
  * it was told in a sample and what that sample told was kept, so whatever happens to the daemon its total is in the
  * kernel or in what is kept.

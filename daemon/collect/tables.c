@@ -34,8 +34,8 @@ int tables_follow(struct collect *collect) {
         return r;
 }
 
-/* What the CPUs counted for a process whose row was made after the exchange is its last in the old table; the row is in
- * the next one. */
+/* A process whose row was made in the next table may have counters of CPUs in this one: these are its last here, and
+ * its name is in the next table. */
 static int read_former(struct collect *collect, uint32_t number, uint32_t *ret_n) {
         const struct former *former = &collect->former[number];
         int next = number + 1 < collect->n_former ? collect->former[number + 1].fd : collect->table_fd;

@@ -48,7 +48,7 @@ static void ignore_problem(void *userdata, const char *line, int error) {
 }
 
 /* Each is allowed, both together are not: the idle interval is then what it would be if nobody had set it. */
-static void settle(struct settings *settings, configuration_report *report, void *userdata) {
+static void resolve_contradiction(struct settings *settings, configuration_report *report, void *userdata) {
         char line[2 * SETTINGS_SOURCE_SIZE + 256], interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
         const struct setting *table;
 
@@ -68,7 +68,7 @@ static void keep_rejected(const struct daemon *d, struct settings *wanted, struc
         for (size_t i = 0; i < N_SETTINGS; i++)
                 if (wanted->rejected & UINT32_C(1) << i)
                         settings_copy(wanted, &d->settings, i);
-        settle(wanted, on_problem, problems);
+        resolve_contradiction(wanted, on_problem, problems);
 }
 
 int reload_read(const struct daemon *d, struct settings *ret_settings, configuration_report *report, void *userdata) {
@@ -80,7 +80,7 @@ int reload_read(const struct daemon *d, struct settings *ret_settings, configura
         else
                 r = configuration_load_file(ret_settings, d->options.config_path, report, userdata);
         options_apply(&d->options, ret_settings);
-        settle(ret_settings, report, userdata);
+        resolve_contradiction(ret_settings, report, userdata);
         return r;
 }
 

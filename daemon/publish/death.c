@@ -42,7 +42,7 @@ static struct robust_list_head *registered(void) {
         return syscall(SYS_get_robust_list, 0, &head, &size) < 0 ? NULL : head;
 }
 
-static int announce(struct robust_list_head *head) {
+static int register_list(struct robust_list_head *head) {
         return syscall(SYS_set_robust_list, head, sizeof(*head)) < 0 ? -errno : 0;
 }
 
@@ -63,7 +63,7 @@ static int list_new(struct death_list **ret_list) {
         list->before = registered();
         list->head.list.next = &list->head.list;
         list->head.futex_offset = page_size();
-        r = announce(&list->head);
+        r = register_list(&list->head);
         if (r < 0) {
                 free(list);
                 return r;
@@ -73,7 +73,7 @@ static int list_new(struct death_list **ret_list) {
 }
 
 static void list_free_if_empty(struct death_list *list) {
-        if (list->head.list.next == &list->head.list && announce(list->before) >= 0)
+        if (list->head.list.next == &list->head.list && register_list(list->before) >= 0)
                 free(list);
 }
 

@@ -23,6 +23,8 @@ bool allowance_excuses(struct allowance *allowance, enum socktally_metric metric
                 return allowance->missed[0] > 0;
         if (allowance->shares_tcp && metric == SOCKTALLY_METRIC_tcp_rx_bytes)
                 return allowance->missed[1] > 0;
+        if (metric == SOCKTALLY_METRIC_other_tx_bytes || metric == SOCKTALLY_METRIC_other_rx_bytes) /* has no calls */
+                return allowance->missed[metric == SOCKTALLY_METRIC_other_rx_bytes] > 0 && seen[metric] < moved[metric];
         for (size_t i = 0; i < sizeof(counted_by_call) / sizeof(*counted_by_call); i++) {
                 enum socktally_metric calls = counted_by_call[i].calls;
                 int dir = counted_by_call[i].dir;

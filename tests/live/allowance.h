@@ -3,8 +3,9 @@
 #define SOCKTALLY_LIVE_ALLOWANCE_H
 /*
  * What rows may lack, because the daemon itself says that the kernel skipped calls: so many calls over all rows, with
- * their errors, and UDP bytes in a row that lacks a UDP call of that direction. Nothing else, and never more than was
- * moved; but where processes share a TCP connection, the bytes of a skipped call are the owner's in the end.
+ * their errors, UDP bytes in a row that lacks a UDP call of that direction, and bytes of other protocols. Nothing else,
+ * and never more than was moved; but where processes share a TCP connection, the bytes of a skipped call are the
+ * owner's in the end.
  */
 #include <stdbool.h>
 #include <stdint.h>

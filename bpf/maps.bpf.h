@@ -9,7 +9,7 @@
  * Who may write what in a ledger:
  *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
  *   fast_tgid              stored under the lock, read without it by every call;
- *   folded_round            by the walks, which run one at a time;
+ *   folded_round           by the walks, which run one at a time;
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"

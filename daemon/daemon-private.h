@@ -2,23 +2,23 @@
 #ifndef SOCKTALLYD_DAEMON_PRIVATE_H
 #define SOCKTALLYD_DAEMON_PRIVATE_H
 /*
- * The daemon's inside, shared by its top level only: daemon.c (assembly), interval.c (one turn), control.c and
- * control-module.c (what the bus asks for), change.c (one setting, as a transaction) and reload.c (files). These are
- * the files that log.
+ * The daemon's inside, shared by those files only that put it together or change it: daemon.c (assembly), interval.c
+ * (one turn), passed.c, and in control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a
+ * transaction) and reload.c (files). These are the files that log.
  */
 #include <systemd/sd-event.h>
 
-#include "daemon/totals/totals.h"
 #include "daemon/control/configuration.h"
 #include "daemon/control/error.h"
 #include "daemon/control/operations.h"
 #include "daemon/daemon.h"
 #include "daemon/identity/identity.h"
 #include "daemon/keep.h"
-#include "daemon/totals/missed.h"
 #include "daemon/module.h"
 #include "daemon/publish/publication.h"
 #include "daemon/publish/readers.h"
+#include "daemon/totals/missed.h"
+#include "daemon/totals/totals.h"
 
 struct module_state {
         struct daemon *daemon;
@@ -80,8 +80,8 @@ void daemon_on_reader(void *userdata);
 /* passed.c. The readers' socket, which is the caller's. */
 int daemon_open_socket(struct daemon *daemon, int *ret_fd);
 
-/* change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in force
- * already is no change: its source stays what it was. */
+/* control/change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in
+ * force already is no change: its source stays what it was. */
 int change_setting(struct daemon *daemon, size_t number, const char *value, const char *source,
                    struct control_error *ret_error);
 /* Does the setting apply only when the daemon starts? */
@@ -89,7 +89,7 @@ bool change_waits_for_start(size_t number);
 /* What settings_set() or its like refused, with what is allowed. Returns error. */
 int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error);
 
-/* control-module.c */
+/* control/modules.c */
 int control_module(void *daemon, size_t number, struct control_module *ret_module);
 void control_module_statistics(void *daemon, size_t number, struct control_module *module);
 int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
@@ -103,7 +103,7 @@ void control_modules_stop(struct daemon *daemon);
 /* What runs, by which method and why. */
 void control_modules_log(struct daemon *daemon);
 
-/* reload.c */
+/* control/reload.c */
 /* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */
 int reload_read(const struct daemon *daemon, struct settings *ret_settings, configuration_report *report,
                 void *userdata);

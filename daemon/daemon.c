@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
-#include "daemon/identity/cgroups.h"
 #include "daemon/control/operations.h"
 #include "daemon/daemon-private.h"
+#include "daemon/identity/cgroups.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
 #include "dbus/bus.h"

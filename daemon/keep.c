@@ -17,9 +17,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/totals/totals.h"
 #include "daemon/identity/identity.h"
 #include "daemon/keep.h"
+#include "daemon/totals/totals.h"
 
 #define STATE "socktally-state"
 #define KERNEL "socktally-kernel"

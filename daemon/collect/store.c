@@ -17,8 +17,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "daemon/collect/store.h"
 #include "daemon/collect/collector-private.h"
+#include "daemon/collect/store.h"
 
 /* Of a map, a program or a link, as its fdinfo tells; 0: it is something else. Numbers of different kinds can be the
  * same, so the kind comes with it. */

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/control/check.h"
 #include "daemon/collect/collector.h"
+#include "daemon/control/check.h"
 #include "daemon/privilege.h"
 #include "daemon/text.h"
 

@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "daemon/clock.h"
+#include "daemon/control/timespan.h"
 #include "daemon/daemon-private.h"
 #include "daemon/log.h"
-#include "daemon/control/timespan.h"
 
 #define RETRY_USEC UINT64_C(1000000)
 

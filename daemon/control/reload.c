@@ -14,8 +14,8 @@
 
 #include "daemon/clock.h"
 #include "daemon/control/configuration.h"
-#include "daemon/daemon-private.h"
 #include "daemon/control/dropin.h"
+#include "daemon/daemon-private.h"
 #include "daemon/log.h"
 
 #define RUNTIME_FILE "90-runtime.conf"

@@ -14,11 +14,11 @@
 #include <strings.h>
 #include <syslog.h>
 
+#include "daemon/control/settings.h"
+#include "daemon/control/timespan.h"
 #include "daemon/log.h"
 #include "daemon/module.h"
-#include "daemon/control/settings.h"
 #include "daemon/text.h"
-#include "daemon/control/timespan.h"
 
 struct setting_kind {
         char type; /* on the bus: t, s or b; 0: it cannot be there */

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "daemon/sample.h"
 #include "daemon/identity/unit.h"
+#include "daemon/sample.h"
 
 struct identity;
 

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/totals/counters.h"
-#include "daemon/totals/missed.h"
 #include "daemon/publish/publication.h"
 #include "daemon/publish/segment.h"
+#include "daemon/totals/counters.h"
+#include "daemon/totals/missed.h"
 #include "libclient/socktally.h"
 
 #define ROWS_MIN 64

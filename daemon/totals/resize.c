@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/totals/totals-private.h"
 #include "daemon/totals/counters.h"
+#include "daemon/totals/totals-private.h"
 
 static void shrink_processes(struct totals *a, uint32_t n) {
         for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots && a->processes.n_used > n; i++)

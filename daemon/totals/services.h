@@ -8,8 +8,8 @@
  * when the table becomes smaller, so the number of a row that is referred to stays good; those below N_SERVICE_SPECIALS
  * are no unit.
  */
-#include "daemon/lookup.h"
 #include "daemon/identity/unit.h"
+#include "daemon/lookup.h"
 #include "libclient/layout.h"
 
 struct service_closed {

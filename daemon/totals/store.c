@@ -132,7 +132,7 @@ static int read_all(struct totals *a, const struct kept *kept, FILE *file) {
         return r;
 }
 
-int totals_restore(struct totals **ret_aggregate, const struct totals_config *config, FILE *file) {
+int totals_restore(struct totals **ret_totals, const struct totals_config *config, FILE *file) {
         struct totals *a;
         struct kept kept;
         int r;
@@ -152,6 +152,6 @@ int totals_restore(struct totals **ret_aggregate, const struct totals_config *co
         }
         totals_set_services(a, !config->is_without_services, kept.sequence);
         a->is_restored = true;
-        *ret_aggregate = a;
+        *ret_totals = a;
         return 0;
 }

@@ -2,9 +2,9 @@
 #ifndef SOCKTALLYD_TOTALS_TOTALS_PRIVATE_H
 #define SOCKTALLYD_TOTALS_TOTALS_PRIVATE_H
 /* The inside of the totals, for the files of this folder only. */
-#include "daemon/totals/totals.h"
-#include "daemon/totals/missed.h"
 #include "daemon/totals/cursors.h"
+#include "daemon/totals/missed.h"
+#include "daemon/totals/totals.h"
 
 struct totals {
         struct totals_config config;

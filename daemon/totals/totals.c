@@ -13,16 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/totals/totals-private.h"
-#include "daemon/totals/counters.h"
 #include "daemon/text.h"
+#include "daemon/totals/counters.h"
+#include "daemon/totals/totals-private.h"
 #include "libclient/socktally.h"
 
 /* Slots that are looked at, and processes that are asked for, in one update. */
 #define ORPHAN_SLOTS 4096
 #define ORPHAN_CHECKS 64
 
-int totals_new(struct totals **ret_aggregate, const struct totals_config *config) {
+int totals_new(struct totals **ret_totals, const struct totals_config *config) {
         struct totals *totals = calloc(1, sizeof *totals);
         int r;
 
@@ -38,7 +38,7 @@ int totals_new(struct totals **ret_aggregate, const struct totals_config *config
                 totals_free(totals);
                 return r;
         }
-        *ret_aggregate = totals;
+        *ret_totals = totals;
         return 0;
 }
 

@@ -8,10 +8,10 @@
  */
 #include <stdio.h>
 
-#include "daemon/totals/processes.h"
-#include "daemon/sample.h"
-#include "daemon/totals/services.h"
 #include "daemon/identity/unit.h"
+#include "daemon/sample.h"
+#include "daemon/totals/processes.h"
+#include "daemon/totals/services.h"
 
 struct totals;
 struct missed;
@@ -56,7 +56,7 @@ struct totals_result {
         const uint64_t *users_merged;  /* of the services' overflow row, what users' units had */
 };
 
-int totals_new(struct totals **ret_aggregate, const struct totals_config *config);
+int totals_new(struct totals **ret_totals, const struct totals_config *config);
 struct totals *totals_free(struct totals *totals);
 
 /* Takes a sample in; sequence is the publication that it is for. Memory that is short delays or merges rows, never
@@ -74,7 +74,7 @@ int totals_resize(struct totals *totals, uint32_t max_processes, uint32_t max_se
 void totals_set_services(struct totals *totals, bool has_services, uint64_t sequence);
 /* The totals as bytes, and totals made of them. -ESTALE: of another program. */
 int totals_keep(const struct totals *totals, FILE *file);
-int totals_restore(struct totals **ret_aggregate, const struct totals_config *config, FILE *file);
+int totals_restore(struct totals **ret_totals, const struct totals_config *config, FILE *file);
 /* The kernel's rows are gone, and what processes move from now on comes with rows that begin at 0. */
 void totals_forget_rows(struct totals *totals);
 void totals_get(const struct totals *totals, struct totals_result *ret_result);

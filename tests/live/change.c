@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/totals/totals.h"
 #include "daemon/collect/collector.h"
 #include "daemon/totals/counters.h"
+#include "daemon/totals/totals.h"
 #include "libclient/socktally.h"
 #include "tests/live/mover.h"
 #include "tests/live/workers.h"

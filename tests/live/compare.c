@@ -127,6 +127,22 @@ static void compare_player(struct findings *findings, const struct watch *watch,
                 note(findings, "\n%s (pid %d) has no row", player->comm, player->pid);
 }
 
+/* Where rows may differ for what the kernel skipped, all of them together still hold no byte that nobody moved. */
+static void compare_shared(struct findings *findings, const struct scene *scene,
+                           const uint64_t sums[SOCKTALLY_N_METRICS]) {
+        static const enum socktally_metric metrics[] = { SOCKTALLY_METRIC_tcp_tx_bytes, SOCKTALLY_METRIC_tcp_rx_bytes };
+
+        for (size_t i = 0; scene->shares_tcp && i < sizeof(metrics) / sizeof(*metrics); i++) {
+                uint64_t moved = 0;
+
+                for (uint32_t k = 0; k < scene->n_players; k++)
+                        moved += scene->players[k].moved[metrics[i]];
+                if (sums[metrics[i]] > moved)
+                        note(findings, "\nall together, %s: moved %llu, daemon says %llu", metric_name(metrics[i]),
+                             (unsigned long long) moved, (unsigned long long) sums[metrics[i]]);
+        }
+}
+
 static void compare_sums(struct findings *findings, const struct scene *scene, uint64_t metrics,
                          const uint64_t sums[SOCKTALLY_N_METRICS]) {
         for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++) {
@@ -190,6 +206,7 @@ static void compare_now(struct scene *scene, struct watch *watch, uint64_t metri
         for (uint32_t i = 0; i < scene->n_players; i++)
                 compare_player(findings, watch, &scene->players[i], metrics, sums);
         compare_sums(findings, scene, metrics, sums);
+        compare_shared(findings, scene, sums);
         compare_missed(findings);
         if (findings->count > 0)
                 mention_special(findings, watch, SOCKTALLY_ROW_OVERFLOW, "overflow");

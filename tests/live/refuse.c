@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/totals/totals.h"
 #include "daemon/collect/collector.h"
+#include "daemon/totals/totals.h"
 #include "tests/live/mover.h"
 #include "tests/unit/fault.h"
 

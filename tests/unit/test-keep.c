@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "daemon/totals/totals-private.h"
 #include "daemon/identity/identity.h"
 #include "daemon/keep.h"
+#include "daemon/totals/totals-private.h"
 
 #include "tests/unit/scene.h"
 

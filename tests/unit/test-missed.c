@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/totals/totals.h"
 #include "daemon/totals/missed.h"
+#include "daemon/totals/totals.h"
 #include "tests/unit/scene.h"
 
 #define MINUTE UINT64_C(60000000)

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * That a connection has no past is known from a note, made when its socket was, also when the kernel skips the hook of
+ * states each time and others' notes stand where this one would: the SYN is no byte, and no byte is the past's.
+ *
+ *     births
+ *
+ * Needs root. Prints TAP.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/collect/collector-private.h"
+#include "tests/live/mover.h"
+
+#define N_PAIRS 500
+#define N_BYTES 10
+#define TAKEN 4 /* one of so many slots is another's */
+
+static _Noreturn void work(void) {
+        uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
+        int fds[2];
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close_range(3, ~0U, 0); /* links among them */
+        own_network();
+        for (int i = 0; i < N_PAIRS; i++) {
+                tcp_pair(fds);
+                move_stream(books, fds, N_BYTES);
+                close(fds[0]);
+                close(fds[1]);
+        }
+        _exit(EXIT_SUCCESS);
+}
+
+static void take_places(struct collect *collect) {
+        __u64 *births = collect->skeleton->bss->births;
+
+        memset(births, 0, sizeof(collect->skeleton->bss->births)); /* others have no say in it */
+        for (size_t i = 0; i < sizeof(collect->skeleton->bss->births) / sizeof(*births); i += TAKEN)
+                births[i] = (i + 1) << 3 | 1;
+        collect->skeleton->data->first_young_inode = 0; /* youth says that there is no past, but not whose the SYN is */
+}
+
+static void skip_states(struct collect *collect) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(hooks[i].program, "on_set_state") == 0) {
+                        close(collect->links[i]);
+                        collect->links[i] = -1;
+                }
+}
+
+static uint64_t bytes_of(const struct sample *sample, pid_t pid, enum socktally_metric metric) {
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < sample->n_rows; i++)
+                if (sample->rows[i].key.tgid == (uint32_t) pid)
+                        bytes += sample->rows[i].row.counters[metric];
+        return bytes;
+}
+
+static bool run(void) {
+        struct collect_config config = {
+                .load_mode = LOAD_ENTRY,
+                .modules = EVERY_MODULE,
+                .max_processes = 4096,
+                .max_sockets = 65536,
+        };
+        const struct sample *sample;
+        struct collect *collect;
+        uint64_t tx, rx;
+        pid_t pid;
+
+        if (collect_start(&collect, &config) < 0)
+                bail_out("no memory");
+        if (!collect_is_counting(collect))
+                bail_out("cannot count: %s", collect_reason(collect));
+        need(collect_read(collect, &sample), "collect_read");
+        take_places(collect);
+        skip_states(collect);
+        pid = need(fork(), "fork");
+        if (pid == 0)
+                work();
+        need(waitpid(pid, NULL, 0), "waitpid");
+        need(collect_read(collect, &sample), "collect_read");
+        tx = bytes_of(sample, pid, SOCKTALLY_METRIC_tcp_tx_bytes);
+        rx = bytes_of(sample, pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        collect_stop(collect);
+        if (tx == N_PAIRS * N_BYTES && rx == N_PAIRS * N_BYTES)
+                return true;
+        printf("# the process has sent %" PRIu64 " bytes and received %" PRIu64 " (%d)\n", tx, rx, N_PAIRS * N_BYTES);
+        return false;
+}
+
+int main(void) {
+        bool is_good;
+
+        if (geteuid() != 0) {
+                printf("1..0 # SKIP only root may load programs into the kernel\n");
+                return EXIT_SUCCESS;
+        }
+        setpgid(0, 0);
+        printf("1..1\n");
+        is_good = run();
+        printf("%sok 1 - connections whose note is not in its first place have no past\n", is_good ? "" : "not ");
+        return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

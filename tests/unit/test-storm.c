@@ -325,9 +325,10 @@ static int live_and_die(const struct scene *scene, uint64_t incarnation, unsigne
         if (bury(scene, incarnation, pid) < 0)
                 return -1;
         outcome->n_own++;
-        /* Without a publication the file has not got its name. */
-        outcome->n_own_odd += has_odd_slot(stays || fate.n_publications > 0 ? scene->segment_path
-                                                                            : scene->temporary_path, incarnation);
+        /* Without a publication the file has not got its name. Who was to make none has made one if it was released
+         * late. */
+        outcome->n_own_odd += has_odd_slot(scene->segment_path, incarnation) ||
+                              has_odd_slot(scene->temporary_path, incarnation);
         return 0;
 }
 

@@ -136,13 +136,31 @@ static __always_inline void own(struct ledger *l, const struct process_key *me) 
         l->fast_tgid = me->tgid;
 }
 
-static __always_inline void count(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
+/* Returns whether it may be the first since the last fold, which takes the bytes after the calls. */
+static __always_inline bool count(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
         else if (ret < 0 && switches & SWITCH_ERRORS)
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
-        if (!is_part)
-                __sync_fetch_and_add(&l->calls[dir & 1], 1);
+        return is_part || !__sync_fetch_and_add(&l->calls[dir & 1], 1);
+}
+
+/* A ledger of this process holds something: the next flush looks at the files of the process. Not static: verified
+ * once. */
+__attribute__((noinline)) int note_active(const struct process_key *key) {
+        struct process_key copy; /* older kernels want keys on the stack */
+        struct process_row *row;
+
+        if (!key)
+                return 0;
+        copy = *key;
+        row = find_row(&copy);
+        if (row && row->noted_round == (__u32) health.passes)
+                return 0;
+        if (row)
+                row->noted_round = (__u32) health.passes;
+        active[__sync_fetch_and_add(&n_active, 1) & (MAX_ACTIVE - 1)] = copy.tgid;
+        return 0;
 }
 
 /* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's
@@ -229,8 +247,10 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 bpf_spin_unlock(&l->lock);
                 if (!is_nothing(&c))
                         give(owner_row(&c.owner, c.flags), &c);
-                if (is_done)
+                if (is_done) {
+                        note_active(&call->me);
                         return;
+                }
         }
         /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
         if (call->is_kernel && tp && l)
@@ -274,6 +294,12 @@ static __noinline int place_tcp_call(struct sock *sk, struct ledger *l, struct c
 static __noinline int place_other_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = kind_of(sk);
         return place(sk, l, call, false);
+}
+
+static __noinline int note_owner(const struct ledger *l) {
+        struct process_key owner = l->owner;
+
+        return note_active(&owner);
 }
 
 /* What a hook knows of the sockets that pass it. */
@@ -336,7 +362,8 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
         if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
             l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
-                count(l, dir, ret, n, is_later_piece(task, dir));
+                if (count(l, dir, ret, n, is_later_piece(task, dir)))
+                        note_owner(l);
                 return 0;
         } else if (l || is_inet(sk)) {
                 struct call call = {

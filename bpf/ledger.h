@@ -18,6 +18,9 @@
  * was under way then, and one that began later. */
 #define GRACE_PASSES 2
 
+/* Room for processes that were active since the last fold; a power of two. Are there more, all are taken for active. */
+#define MAX_ACTIVE 1024
+
 /* Who a row belongs to. A PID alone may be used again; a process that moves to another cgroup gets a second row. */
 struct process_key {
         __u32 tgid;       /* PID in the initial PID namespace */
@@ -37,6 +40,8 @@ struct process_row {
         __u32 exited;                        /* 1 once the last thread is gone */
         __u32 seen_pass;                     /* last fold pass that met a socket of this process */
         __u32 is_process;                    /* 0: one of the special rows */
+        __u32 noted_round;                   /* health.passes when the process was last noted as active */
+        __u32 pad;
 };
 
 /* What one CPU added to a process row, while there are maps per core. */

@@ -155,10 +155,18 @@ bool is_scanned = false;
  * is not counted, whenever they were born. */
 bool is_forgetting_tcp = false, is_forgetting_others = false;
 
+/* Set by the collector for a walk that looks at nothing but what finished calls have added. */
+bool is_flush = false;
+/* Processes with something in a ledger that held nothing since the last fold: a ring, written at n_active. The
+ * collector takes them out and leaves 0. */
+__u32 active[MAX_ACTIVE] = {};
+__u32 n_active = 0;
+
 /* The pass that runs, or comes next: the collector adds one when all walks have reached their end. */
 __u32 pass_number = 0;
 /* Written by the collector before each pass of the walks. */
 __u64 pass_sockets = 0;
+__u64 pass_work = 0; /* what the pass had to look at; in units of what one open file costs */
 __u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
 /* Whose row was marked last, and whose name was looked at last; the iterators run one at a time. */

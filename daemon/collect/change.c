@@ -27,6 +27,7 @@ int collect_set_load_mode(struct collect *collect, enum load_mode mode, char *re
         struct collect_config config = collect->config;
 
         config.load_mode = mode;
+        collect_want_pass(collect);
         if (collect->skeleton)
                 return reconfigure(collect, &config, ret_reason, size);
         collect->config = config;
@@ -60,6 +61,7 @@ int collect_set_module(struct collect *collect, size_t module, bool is_on, char 
         config.modules = is_on ? config.modules | MODULE(module) : config.modules & ~MODULE(module);
         if (config.modules == collect->config.modules)
                 return 0;
+        collect_want_pass(collect);
         if (!collect->skeleton) {
                 collect->config = config;
                 return 0;

@@ -50,13 +50,16 @@ struct collect {
         uint32_t n_over;
         uint32_t n_used; /* rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
+        uint32_t n_exited; /* of these, the process has exited */
+        uint32_t active_end; /* how far the programs' ring of active processes was taken out */
+        bool is_pass_wanted; /* by somebody who wants all to be exact, or as the last one failed */
+        uint64_t next_pass_ns; /* CLOCK_BOOTTIME */
         int64_t least_excess; /* sockets that the last n_excess passes did not meet */
         uint32_t n_excess;
         struct sample sample;
 };
 
-/* links.c. */
-/* One hook, if it has a program and is not attached yet. */
+/* links.c. One hook, if it has a program and is not attached yet. */
 int collect_attach_hook(struct collect *collect, const struct hook *hook, size_t number);
 /* All hooks of some sets that have a program, or none. */
 int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
@@ -64,24 +67,25 @@ void collect_detach_sets(struct collect *collect, unsigned sets);
 /* Is counting by trampolines switched off by the administrator (kernel.ftrace_enabled)? */
 bool collect_is_silenced(const struct collect *collect);
 
-/* walk.c. */
-/* Runs one walk to its end, if its set is attached. */
+/* walk.c. Runs one walk to its end, if its set is attached. */
 int collect_walk(const struct collect *collect, const char *program);
-/* The pass of one interval: finds who holds which socket, and puts what was moved until now into the rows. */
-int collect_pass(struct collect *collect);
-/* Puts what was moved until now into the rows, and finds what has no ledger yet. */
-int collect_fold(const struct collect *collect);
+/* The same for the files of one process, with a link of its own. */
+int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid);
 /* Sockets that are made from now on are known to be younger, most of them. */
 void collect_note_inodes(struct collect *collect);
 
-/* switches.c. */
-/* Tells the programs what the configuration means. */
+/* pass.c. Puts what was moved until now into the rows: all in a pass, what finished calls moved in a flush. The sample
+ * has its time. */
+int collect_settle(struct collect *collect);
+/* Puts what was moved until now into the rows, and finds what has no ledger yet. */
+int collect_fold(const struct collect *collect);
+
+/* switches.c. Tells the programs what the configuration means. */
 void collect_apply(struct collect *collect);
 /* The load mode in force: passive, when no hook sees a call. */
 enum load_mode collect_mode(const struct collect *collect);
 
-/* rows.c. */
-/* Room for a read of n_rows. The old room is given back, and what is over comes along. */
+/* rows.c. Room for a read of n_rows. The old room is given back, and what is over comes along. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
 /* Reads a whole table into the collector's keys and values. */

@@ -54,8 +54,12 @@ int collect_set_module(struct collect *collect, size_t module, bool is_on, char 
 int collect_change_fd(const struct collect *collect);
 void collect_end_change(struct collect *collect);
 
-/* Folds the live sockets into the rows and reads them all. The sample belongs to the collector. */
+/* Folds the live sockets into the rows and reads them all. With very many sockets it folds what finished calls have
+ * moved, and all once in ten seconds, or thirty. The sample belongs to the collector. */
 int collect_read(struct collect *collect, const struct sample **ret_sample);
+
+/* The next read folds all. */
+void collect_want_pass(struct collect *collect);
 
 /* Of the programs that serve a module; what serves several counts for each. Runs and time are 0 unless the kernel was
  * asked to count them. */

@@ -283,6 +283,7 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
 int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_reason, size_t size) {
         if (n == collect->config.max_processes)
                 return 0;
+        collect_want_pass(collect);
         if (collect->skeleton)
                 return replace_tables(collect, n, collect->config.is_per_core, ret_reason, size);
         collect->config.max_processes = n;

@@ -13,6 +13,7 @@ const struct collect_operations collect_operations = {
         .change_fd = collect_change_fd,
         .end_change = collect_end_change,
         .read = collect_read,
+        .want_pass = collect_want_pass,
         .saved = collect_saved,
         .statistics = collect_statistics,
         .report = collect_report,

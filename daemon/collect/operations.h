@@ -20,6 +20,7 @@ struct collect_operations {
         int (*change_fd)(const struct collect *collect);
         void (*end_change)(struct collect *collect);
         int (*read)(struct collect *collect, const struct sample **ret_sample);
+        void (*want_pass)(struct collect *collect);
         void (*saved)(struct collect *collect);
         void (*statistics)(const struct collect *collect, size_t module,
                            struct collect_statistics *ret_statistics);

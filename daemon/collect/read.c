@@ -128,11 +128,12 @@ static void check_exits(struct collect *collect, uint32_t n) {
 
 /* Rows of the present table, behind n_rows others. */
 static uint32_t take_rows(struct collect *collect, uint32_t n_rows, uint32_t n) {
-        collect->n_over = 0;
+        collect->n_over = collect->n_exited = 0;
         for (uint32_t i = 0; i < n; i++) {
                 struct sample_row *row = &collect->rows[n_rows + i];
 
                 *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                collect->n_exited += row->row.exited;
                 if (is_over(collect, &row->row))
                         note_over(collect, row);
         }
@@ -181,7 +182,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         copies_follow(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = clock_ns(CLOCK_BOOTTIME);
-        r = collect_pass(collect);
+        r = collect_settle(collect);
         n_others = tell_over(collect);
         if (r == 0)
                 r = tables_read_former(collect, &n_others);

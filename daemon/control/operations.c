@@ -210,6 +210,7 @@ static int sync_now(void *daemon, uint64_t *ret_sequence, struct control_error *
         struct daemon *d = daemon;
         int r;
 
+        d->counting->want_pass(d->collect);
         r = daemon_run_interval(d);
         if (r < 0)
                 return control_fail(ret_error, CONTROL_FAILED, r, "Cannot publish: %s", strerror(-r));

@@ -5,6 +5,7 @@
  * memory. A bench: it prints a table and does not judge. Needs root; all traffic stays on the loopback, all processes
  * end with it.
  */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,22 +20,23 @@
 #include "tests/live/service.h"
 #include "tests/live/watch.h"
 
-#define INTERVALS 10
+#define INTERVALS 30 /* the longest time between two passes */
 /* What one process holds: a listener is needed for the TCP pairs and counts as a socket too. */
 #define MAX_SOCKETS 4096
-#define MAX_PROCESSES 1000
+#define MAX_PROCESSES 10000
+#define MOVED 100 /* sockets of a process that move, at the most */
 
 struct size {
         unsigned int processes, sockets; /* sockets: of each process, even */
+        unsigned int movers;             /* processes in which sockets move each second, beside none and all; 0: none */
 };
 
-static const struct size sizes[] = { { 2, 100 }, { 100, 100 }, { 1000, 100 } };
+static const struct size sizes[] = { { 2, 100, 0 }, { 100, 100, 10 }, { 1000, 100, 10 } };
 
-/* Pipes between this process and its crowd: each worker reports one byte when its sockets are open; each byte on
- * orders is for one worker, whichever takes it, to move data on all of its sockets once; end of file is the order to
- * leave. */
+/* Pipes between this process and its crowd: each worker reports one byte when its sockets are open. A byte in a
+ * worker's own pipe is the order to move data on its sockets once; end of file is the order to leave. */
 struct crowd {
-        int report[2], orders[2];
+        int report[2], orders[MAX_PROCESSES];
 };
 
 static _Noreturn void die(const char *what) {
@@ -103,18 +105,18 @@ static void open_sockets(unsigned int worker, unsigned int sockets, int *fds) {
         close(listener);
 }
 
-static _Noreturn void work(unsigned int worker, unsigned int sockets, const struct crowd *crowd) {
+static _Noreturn void work(unsigned int worker, unsigned int sockets, int report, int orders) {
+        unsigned int moved = sockets < MOVED ? sockets : MOVED;
         static int fds[MAX_SOCKETS];
         char order;
 
         prctl(PR_SET_NAME, "storm-worker");
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(crowd->orders[1]);
-        close(crowd->report[0]);
         open_sockets(worker, sockets, fds);
-        must((int) write(crowd->report[1], "", 1), "report");
-        while (read(crowd->orders[0], &order, 1) == 1)
-                for (unsigned int i = 0; i < sockets; i += 2)
+        must((int) write(report, "", 1), "report");
+        close(report);
+        while (read(orders, &order, 1) == 1)
+                for (unsigned int i = 0; i < moved; i += 2)
                         move_once(fds[i], fds[i + 1]);
         _exit(0);
 }
@@ -131,20 +133,39 @@ static void await_reports(const struct crowd *crowd, unsigned int n) {
         }
 }
 
+/* A worker keeps the ends of its own two pipes alone. */
+static void start_worker(struct crowd *crowd, unsigned int number, unsigned int sockets) {
+        int orders[2];
+
+        must(pipe(orders), "pipe");
+        if (must(fork(), "fork") == 0) {
+                must(dup2(orders[0], 3), "dup2");
+                must(dup2(crowd->report[1], 4), "dup2");
+                must(close_range(5, ~0U, 0), "close_range");
+                work(number, sockets, 4, 3);
+        }
+        close(orders[0]);
+        crowd->orders[number] = orders[1];
+}
+
 static void start_crowd(struct crowd *crowd, const struct size *size) {
-        must(pipe(crowd->report), "pipe");
-        must(pipe(crowd->orders), "pipe");
+        int pipes[2];
+
+        must(pipe(pipes), "pipe"); /* none of the first five numbers, which a worker gives to its own */
+        for (unsigned int i = 0; i < 2; i++) {
+                crowd->report[i] = must(fcntl(pipes[i], F_DUPFD, 5), "fcntl");
+                close(pipes[i]);
+        }
         fflush(stdout);
         for (unsigned int i = 0; i < size->processes; i++)
-                if (must(fork(), "fork") == 0)
-                        work(i, size->sockets, crowd);
+                start_worker(crowd, i, size->sockets);
         close(crowd->report[1]);
-        close(crowd->orders[0]);
         await_reports(crowd, size->processes);
 }
 
 static void end_crowd(struct crowd *crowd, unsigned int processes) {
-        close(crowd->orders[1]);
+        for (unsigned int i = 0; i < processes; i++)
+                close(crowd->orders[i]);
         close(crowd->report[0]);
         for (unsigned int i = 0; i < processes; i++)
                 wait(NULL);
@@ -187,9 +208,9 @@ static void next_publication(struct watch *watch) {
 
 /* Watches the daemon for some intervals and prints one line of the table. */
 static void measure(const struct service *service, struct watch *watch, const struct size *size, struct crowd *crowd,
-                    bool is_moving) {
+                    unsigned int movers) {
+        unsigned int moved = size->sockets < MOVED ? size->sockets : MOVED;
         uint64_t costs[INTERVALS], sockets, sequence, first, cpu;
-        char orders[MAX_PROCESSES] = "";
         clockid_t clock;
 
         next_publication(watch);
@@ -197,24 +218,25 @@ static void measure(const struct service *service, struct watch *watch, const st
         watch_facts(watch, &costs[0], &sockets, &first);
         cpu = clock_ns(clock);
         for (unsigned int i = 0; i < INTERVALS; i++) {
-                if (is_moving)
-                        must((int) write(crowd->orders[1], orders, size->processes), "orders");
+                for (unsigned int j = 0; j < movers; j++)
+                        must((int) write(crowd->orders[j], "", 1), "order");
                 if (watch_next(watch) < 0)
                         die(watch_problem(watch));
                 watch_facts(watch, &costs[i], &sockets, &sequence);
         }
         cpu = clock_ns(clock) - cpu;
         qsort(costs, INTERVALS, sizeof(*costs), compare_costs);
-        printf("| %u | %u | %s | %llu | %.2f | %.2f | %.2f | %lu | %lu | %lu |\n", size->processes * size->sockets,
-               size->processes, is_moving ? "all" : "none", (unsigned long long) sockets,
-               (double) costs[INTERVALS / 2] / 1e6, (double) costs[INTERVALS - 1] / 1e6,
-               (double) cpu / 1e6 / (double) (sequence - first), memory_kib(service->pid, "RssAnon:"),
-               memory_kib(service->pid, "RssFile:"), memory_kib(service->pid, "RssShmem:"));
+        printf("| %u | %u | %u | %llu | %.2f | %.2f | %.2f | %lu | %lu | %lu |\n", size->processes * size->sockets,
+               size->processes, movers * moved, (unsigned long long) sockets,
+               (double) cpu / 1e6 / (double) (sequence - first), (double) costs[INTERVALS / 2] / 1e6,
+               (double) costs[INTERVALS - 1] / 1e6,
+               memory_kib(service->pid, "RssAnon:"), memory_kib(service->pid, "RssFile:"),
+               memory_kib(service->pid, "RssShmem:"));
         fflush(stdout);
 }
 
 static void storm(const struct playbill *bill, const struct size *size) {
-        const char *const options[] = { "--interval=1s", "--idle-interval=1s", NULL };
+        const char *const options[] = { "--interval=1s", "--idle-interval=1s", "--max-sockets=2000000", NULL };
         struct service service = SERVICE_NULL;
         struct crowd crowd;
         struct watch *watch;
@@ -226,8 +248,11 @@ static void storm(const struct playbill *bill, const struct size *size) {
         }
         must(watch_open(&watch, service.directory), "reading from the daemon");
         start_crowd(&crowd, size);
-        measure(&service, watch, size, &crowd, false);
-        measure(&service, watch, size, &crowd, true);
+        measure(&service, watch, size, &crowd, 0);
+        if (size->movers > 0)
+                measure(&service, watch, size, &crowd, size->movers);
+        if (size->sockets <= MOVED)
+                measure(&service, watch, size, &crowd, size->processes);
         end_crowd(&crowd, size->processes);
         watch_close(watch);
         if (service_stop(&service, problem, sizeof(problem)) < 0)
@@ -243,15 +268,17 @@ int main(int argc, char **argv) {
         struct size chosen = { 0 };
 
         if (argc > 3)
-                chosen = (struct size) { (unsigned int) atoi(argv[2]), (unsigned int) atoi(argv[3]) & ~1u };
+                chosen = (struct size) { (unsigned int) atoi(argv[2]), (unsigned int) atoi(argv[3]) & ~1u,
+                                         argc > 4 ? (unsigned int) atoi(argv[4]) : 0 };
         if (!bill.daemon || geteuid() != 0 || argc == 3 || chosen.processes > MAX_PROCESSES ||
+            chosen.movers > chosen.processes ||
             chosen.sockets > MAX_SOCKETS) {
-                fputs("Usage, as root: storm SOCKTALLYD [PROCESSES SOCKETS-OF-EACH]\n", stderr);
+                fputs("Usage, as root: storm SOCKTALLYD [PROCESSES SOCKETS-OF-EACH [MOVING-PROCESSES]]\n", stderr);
                 return 2;
         }
         setenv("TMPDIR", "/dev/shm", 0);
         printf("| open sockets | processes | sockets that move each second | sockets tracked "
-               "| CPU ms per interval (median) | (worst) | by the kernel's clock (mean) "
+               "| CPU ms per interval (mean, kernel's clock) | (median) | (worst) "
                "| anonymous KiB | file KiB | segment KiB |\n"
                "|---|---|---|---|---|---|---|---|---|---|\n");
         for (size_t i = 0; chosen.processes == 0 && i < sizeof(sizes) / sizeof(*sizes); i++)

@@ -106,6 +106,10 @@ static int change(char *ret_reason, size_t size) {
 static void saved(struct collect *collect) {
 }
 
+static void want_pass(struct collect *collect) {
+        atomic_fetch_add(&script->n_passes_wanted, 1);
+}
+
 static int read_sample(struct collect *collect, const struct sample **ret_sample) {
         int error = atomic_load(&script->read_error);
         struct timespec now;
@@ -180,6 +184,7 @@ const struct collect_operations script_operations = {
         .change_fd = change_fd,
         .end_change = end_change,
         .read = read_sample,
+        .want_pass = want_pass,
         .saved = saved,
         .statistics = statistics,
         .report = report,

@@ -14,7 +14,7 @@
 struct script {
         atomic_int start_error, read_error, change_error;
         atomic_uint n_changes; /* that were accepted */
-        atomic_uint n_reads;
+        atomic_uint n_reads, n_passes_wanted;
         atomic_uint n_rows; /* processes 1 to n, each with bytes times its PID */
         atomic_ulong bytes;
         atomic_ulong missed[2]; /* calls, sending and receiving */

@@ -150,6 +150,14 @@ static uint64_t read_services(struct stage *stage, int *ret_answer) {
         return socktally_count(stage->reader, SOCKTALLY_TABLE_SERVICES);
 }
 
+static void sync_asks_for_all_that_may_be_late(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        assert_int_equal(atomic_load(&stage->script.n_passes_wanted), 0);
+        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(atomic_load(&stage->script.n_passes_wanted), 1);
+}
+
 static void services_that_are_not_kept_are_unknown_and_come_back_whole(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct socktally_column column;
@@ -342,6 +350,7 @@ int main(void) {
                 CASE(an_idle_interval_that_nobody_set_follows_the_interval),
                 CASE(an_interval_that_contradicts_a_set_idle_interval_is_refused),
                 CASE(what_is_so_already_is_no_change),
+                CASE(sync_asks_for_all_that_may_be_late),
                 CASE(services_that_are_not_kept_are_unknown_and_come_back_whole),
                 CASE(the_level_of_the_log_changes_and_is_a_setting),
                 CASE(what_the_kernel_refuses_changes_nothing),

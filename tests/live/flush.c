@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Between two passes a read folds what finished calls have moved, and no more. Processes move data as fast as they can
+ * while the collector reads without a pass, by each way to look at those that were active; when they rest one such read
+ * has all of it. What no call tells waits for a pass, and is in the next read when one is asked for.
+ *
+ *     flush [READS]
+ *
+ * Needs root. Prints TAP.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/collect/collector-private.h"
+#include "tests/live/mover.h"
+#include "tests/live/workers.h"
+
+#define SPLICED 1000
+
+static struct collect *start(void) {
+        struct collect_config config = {
+                .load_mode = LOAD_ENTRY,
+                .modules = EVERY_MODULE,
+                .max_processes = 4096,
+                .max_sockets = 65536,
+        };
+        struct collect *collect;
+
+        if (collect_start(&collect, &config) < 0)
+                bail_out("no memory");
+        if (!collect_is_counting(collect))
+                bail_out("cannot count: %s", collect_reason(collect));
+        return collect;
+}
+
+static const struct sample *read_all(struct collect *collect) {
+        const struct sample *sample;
+
+        collect_want_pass(collect);
+        need(collect_read(collect, &sample), "collect_read");
+        if (sample->pass_time_ns != sample->time_ns)
+                bail_out("a pass was asked for, and none was made");
+        return sample;
+}
+
+static const struct sample *read_flushed(struct collect *collect) {
+        const struct sample *sample;
+
+        collect->next_pass_ns = UINT64_MAX;
+        need(collect_read(collect, &sample), "collect_read");
+        if (sample->pass_time_ns == sample->time_ns)
+                bail_out("a pass was made");
+        return sample;
+}
+
+static uint64_t counter_of(const struct sample *sample, pid_t pid, unsigned metric) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < sample->n_rows; i++)
+                if (sample->rows[i].key.tgid == (uint32_t) pid)
+                        n += sample->rows[i].row.counters[metric];
+        return n;
+}
+
+static void report(bool is_good, const char *sentence) {
+        static unsigned number;
+
+        printf("%sok %u - %s\n", is_good ? "" : "not ", ++number, sentence);
+        fflush(stdout);
+}
+
+static bool is_equal(const struct sample *sample, const struct worker *worker) {
+        bool is_good = true;
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+                uint64_t counted = counter_of(sample, worker->pid, m);
+
+                if (worker->moved[m] == 0 || worker->moved[m] == counted)
+                        continue;
+                printf("# worker %d, metric %u: moved %" PRIu64 ", counted %" PRIu64 "\n", (int) worker->pid, m,
+                       worker->moved[m], counted);
+                is_good = false;
+        }
+        return is_good;
+}
+
+/* The ways to those that were active. */
+enum way { WAY_PROCESSES, WAY_ALL, WAY_REFUSED, WAY_OVERFLOW, N_WAYS };
+
+static const char *const ways[N_WAYS] = {
+        [WAY_PROCESSES] = "the files of each active process alone",
+        [WAY_ALL] = "all files, as many processes were active",
+        [WAY_REFUSED] = "all files, as the kernel refuses walks over one process",
+        [WAY_OVERFLOW] = "all files, as there was no room to note who was active",
+};
+
+static int *program_of_walk(struct collect *collect) {
+        const struct hook *hooks;
+        size_t i, n = collect_hook_table(&hooks);
+
+        for (i = 0; i < n && strcmp(hooks[i].program, "fold_files") != 0; i++)
+                continue;
+        return &collect->programs[i];
+}
+
+static const struct sample *flush_by(struct collect *collect, enum way way) {
+        int *program = program_of_walk(collect), kept = *program;
+        const struct sample *sample;
+
+        if (way == WAY_REFUSED)
+                *program = -1;
+        if (way == WAY_OVERFLOW)
+                __atomic_fetch_add(&collect->skeleton->bss->n_active, MAX_ACTIVE + 1, __ATOMIC_RELAXED);
+        if (way == WAY_ALL)
+                collect->n_used = 0;
+        sample = read_flushed(collect);
+        *program = kept;
+        return sample;
+}
+
+/* *ret_skipped: calls that the kernel ran no program for. */
+static bool play(struct collect *collect, struct workers *workers, enum way way, unsigned n_reads,
+                 uint64_t *ret_skipped) {
+        const struct sample *sample;
+        bool is_good = true;
+
+        for (unsigned round = 0; round < 10 && is_good; round++) {
+                for (unsigned i = 0; i < n_reads / 10; i++)
+                        (void) flush_by(collect, way);
+                workers_hold(workers);
+                sample = flush_by(collect, way);
+                for (unsigned i = 0; i < N_WORKERS; i++)
+                        is_good = is_equal(sample, &workers->workers[i]) && is_good;
+                workers_let_go(workers);
+                *ret_skipped = sample->missed[0] + sample->missed[1];
+        }
+        return is_good || *ret_skipped > 0;
+}
+
+static bool run_ways(unsigned n_reads) {
+        struct collect *collect = start();
+        struct workers *workers;
+        bool is_good = true;
+        char sentence[200];
+
+        (void) read_all(collect);
+        workers = workers_start(false);
+        (void) read_all(collect); /* an active process is one of few: the walk over its files pays */
+        for (unsigned way = 0; way < N_WAYS; way++) {
+                uint64_t skipped = 0;
+                bool is_way_good = play(collect, workers, way, n_reads, &skipped);
+
+                snprintf(sentence, sizeof(sentence), "each call is in the next read: %s%s", ways[way],
+                         skipped > 0 ? " # SKIP the kernel skipped programs" : "");
+                report(is_way_good, sentence);
+                is_good = is_good && is_way_good;
+        }
+        workers_stop(workers);
+        collect_stop(collect);
+        return is_good;
+}
+
+/* Waits for a byte, receives by splice, reports, and waits for the end. */
+static _Noreturn void splice_when_told(int told, int done) {
+        int fds[2], pipes[2];
+        uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
+        char data[SPLICED] = "";
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        need(dup2(told, 3), "dup2");
+        need(dup2(done, 4), "dup2");
+        close_range(5, ~0U, 0); /* links among them */
+        own_network();
+        tcp_pair(fds);
+        move_stream(books, fds, 1);
+        need(pipe(pipes), "pipe");
+        need((int) write(4, "", 1), "write");
+        need((int) read(3, data, 1), "read");
+        need((int) send(fds[0], data, SPLICED, 0), "send");
+        for (ssize_t n = 0; n < SPLICED;)
+                n += need((int) splice(fds[1], NULL, pipes[1], NULL, (size_t) (SPLICED - n), 0), "splice");
+        need((int) write(4, "", 1), "write");
+        pause();
+        _exit(EXIT_SUCCESS);
+}
+
+static bool run_splice(void) {
+        struct collect *collect = start();
+        int told[2], done[2];
+        uint64_t late, whole;
+        char byte;
+        pid_t pid;
+
+        need(pipe(told), "pipe");
+        need(pipe(done), "pipe");
+        told[0] = need(fcntl(told[0], F_DUPFD, 10), "fcntl"); /* none of the numbers that the child gives to its own */
+        done[1] = need(fcntl(done[1], F_DUPFD, 10), "fcntl");
+        pid = need(fork(), "fork");
+        if (pid == 0)
+                splice_when_told(told[0], done[1]);
+        need((int) read(done[0], &byte, 1), "read");
+        (void) read_all(collect);
+        need((int) write(told[1], "", 1), "write");
+        need((int) read(done[0], &byte, 1), "read");
+        late = counter_of(read_flushed(collect), pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        whole = counter_of(read_all(collect), pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        kill(pid, SIGKILL);
+        need(waitpid(pid, NULL, 0), "waitpid");
+        collect_stop(collect);
+        if (late != 1 || whole != SPLICED + 1)
+                printf("# received 1 byte by a call and %d by splice: %" PRIu64 " before the pass, %" PRIu64
+                       " after it\n", SPLICED, late, whole);
+        report(late == 1 && whole == SPLICED + 1, "what no call tells is there after a pass that was asked for");
+        return late == 1 && whole == SPLICED + 1;
+}
+
+int main(int argc, char **argv) {
+        unsigned n_reads = argc > 1 ? (unsigned) strtoul(argv[1], NULL, 10) : 200;
+        bool is_good;
+
+        if (geteuid() != 0) {
+                printf("1..0 # SKIP only root may load programs into the kernel\n");
+                return EXIT_SUCCESS;
+        }
+        setpgid(0, 0);
+        printf("1..%d\n", N_WAYS + 1);
+        is_good = run_ways(n_reads);
+        return run_splice() && is_good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

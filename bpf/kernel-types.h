@@ -85,6 +85,10 @@ typedef struct {
 } atomic_t;
 
 typedef struct {
+        long counter;
+} atomic_long_t;
+
+typedef struct {
         __u32 val;
 } kuid_t;
 
@@ -95,6 +99,19 @@ struct inode {
 struct file {
         struct inode *f_inode;
         const struct cred *f_cred; /* of whoever opened it */
+        atomic_long_t f_count;     /* up to Linux 6.12 */
+};
+
+typedef struct {
+        atomic_long_t refcnt;
+} file_ref_t;
+
+struct file___ref {
+        file_ref_t f_ref; /* one less than there are references */
+};
+
+struct files_struct {
+        atomic_t count;
 };
 
 struct kernfs_node {
@@ -141,6 +158,7 @@ struct pipe_inode_info {
 
 struct signal_struct {
         atomic_t live;
+        int nr_threads;
 };
 
 struct task_struct {
@@ -151,6 +169,7 @@ struct task_struct {
         struct pid *thread_pid;
         struct task_struct *real_parent;
         struct signal_struct *signal;
+        struct files_struct *files;
         struct mm_struct *mm;
         const struct cred *cred;
         struct css_set *cgroups;

@@ -21,6 +21,14 @@
 /* Room for processes that were active since the last fold; a power of two. Are there more, all are taken for active. */
 #define MAX_ACTIVE 1024
 
+/* What a walk over open files is for. */
+enum walk {
+        WALK_FIND,  /* finds who holds what, and makes the ledgers of the first scan */
+        WALK_PASS,  /* the same, and folds what only its owner can be using */
+        WALK_AGAIN, /* folds the rest, as all that hold it have been met */
+        WALK_FLUSH, /* folds what finished calls have added */
+};
+
 /* Who a row belongs to. A PID alone may be used again; a process that moves to another cgroup gets a second row. */
 struct process_key {
         __u32 tgid;       /* PID in the initial PID namespace */

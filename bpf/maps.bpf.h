@@ -155,8 +155,11 @@ bool is_scanned = false;
  * is not counted, whenever they were born. */
 bool is_forgetting_tcp = false, is_forgetting_others = false;
 
-/* Set by the collector for a walk that looks at nothing but what finished calls have added. */
-bool is_flush = false;
+/* enum walk, set by the collector before each walk over open files. */
+__u32 walk = WALK_FIND;
+/* Processes whose files must be walked again in this pass. More than there is room for: all. */
+__u32 again[MAX_ACTIVE] = {};
+__u32 n_again = 0;
 /* Processes with something in a ledger that held nothing since the last fold: a ring, written at n_active. The
  * collector takes them out and leaves 0. */
 __u32 active[MAX_ACTIVE] = {};

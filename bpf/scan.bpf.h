@@ -2,10 +2,12 @@
 #ifndef SOCKTALLY_BPF_SCAN_H
 #define SOCKTALLY_BPF_SCAN_H
 /*
- * The walks of each interval. Two over the files of all processes, with each file held while its socket is looked at:
- * the first finds out who holds the socket, the second folds its ledger, once. Then over the TCP and UDP sockets of our
- * own network namespace, for those that no descriptor leads to: the kernel's own, those on their way between two
- * processes, those that only io_uring holds. In other namespaces such a socket is folded at its next call or its end.
+ * The walks of a pass. One over the files of all processes, with each file held while its socket is looked at: it finds
+ * out who holds the socket, and folds its ledger if nobody else can be using it. What may be shared is folded by a
+ * second walk, over the processes that hold such sockets, when the first has met all of them. Then over the TCP and UDP
+ * sockets of our own network namespace, for those that no descriptor leads to: the kernel's own, those on their way
+ * between two processes, those that only io_uring holds. In other namespaces such a socket is folded at its next call
+ * or its end. enum walk says which other walks there are.
  *
  * There is no walk over the ledgers themselves (iter/bpf_sk_storage_map): it holds no reference to the socket, policies
  * refuse it, and Linux 7 dies of it.
@@ -90,14 +92,17 @@ static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct le
 }
 
 /* Names and users as they are now: prctl() and setuid() pass no hook. Once for each process in a pass. */
-static __always_inline void refresh_identity(struct task_struct *task, const struct process_key *key) {
+static __always_inline void meet_process(struct task_struct *task) {
+        struct process_key key = key_of(task);
         struct process_row *row;
 
-        if (is_same_key(key, &last_named))
+        pass_work++;
+        if (is_same_key(&key, &last_named))
                 return;
-        last_named = *key;
+        scanner = bpf_get_current_pid_tgid() >> 32;
+        last_named = key;
         pass_work += WORK_PROCESS;
-        row = find_row(key);
+        row = find_row(&key);
         if (row)
                 identify(row, task);
 }
@@ -122,34 +127,21 @@ static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct
         return adopt(sk, tp, l, kind, &key, file);
 }
 
-SEC("iter/task_file")
-int scan_files(struct bpf_iter__task_file *ctx) {
-        struct task_struct *task = ctx->task;
-        struct file *file = ctx->file;
-        struct process_key key;
-        struct socket *socket;
-        struct ledger *l;
-        struct sock *sk;
+/* Who holds the socket, and the ledger that it has then; NULL: it needs none yet. */
+static __always_inline struct ledger *find_holder(struct sock *sk, struct ledger *l, struct task_struct *task,
+                                                  const struct file *file) {
+        struct process_key key = key_of(task);
 
-        if (!task || !file)
-                return 0;
-        scanner = bpf_get_current_pid_tgid() >> 32;
-        key = key_of(task);
-        refresh_identity(task, &key);
-        pass_work++;
-        socket = bpf_sock_from_file(file);
-        if (!socket || !(sk = socket->sk))
-                return 0;
-        pass_work += WORK_SOCKET;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (!l || !is_same_process(&l->owner, &key))
-                return meet(sk, l, task, file);
+        if (!l || !is_same_process(&l->owner, &key)) {
+                meet(sk, l, task, file);
+                return l ?: bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        }
         l->owner_pass = pass_number;
         if (is_row_wanted) { /* the owner's own calls do not ask for one */
                 key = l->owner;
                 row_of(&key, task);
         }
-        return 0;
+        return l;
 }
 
 static __always_inline bool has_calls(const struct ledger *l) {
@@ -209,12 +201,38 @@ static __always_inline bool has_sure_keys(const struct sock *sk, const struct tc
         return is_sure;
 }
 
+/* References to an open file: one for each descriptor, one for each call under way in a process with threads, and ours
+ * while we walk. */
+static __always_inline __u64 references(const struct file *file) {
+        if (bpf_core_field_exists(((struct file___ref *) 0)->f_ref))
+                return ((const struct file___ref *) file)->f_ref.refcnt.counter + 1;
+        return file->f_count.counter;
+}
+
+/* Is nobody but its owner's process, whose task we have met, able to make a call on the socket? Its descriptor is the
+ * only one, and all who share the table of descriptors are threads of the process. */
+static __always_inline bool is_owners_alone(const struct ledger *l, struct task_struct *met, struct file *met_file) {
+        struct task_struct *task = unproven(met);
+        struct process_key key = key_of(met);
+
+        return is_same_process(&l->owner, &key) && references(unproven(met_file)) == 2 &&
+               task->files->count.counter <= task->signal->nr_threads && pass_number - l->foreign_pass > 1;
+}
+
+static __always_inline void note_again(struct task_struct *task) {
+        __u32 tgid = task->tgid;
+
+        if (n_again && again[(n_again - 1) & (MAX_ACTIVE - 1)] == tgid)
+                return;
+        again[n_again++ & (MAX_ACTIVE - 1)] = tgid;
+}
+
 /* Folds a socket that is held, once in a pass. task: whose file leads to it; NULL: none does, and the socket's own lock
  * is held. */
 static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
-                                     struct task_struct *task, const struct file *file) {
+                                     struct task_struct *task, struct file *file) {
+        bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind), has_sharing = tp && switches & SWITCH_TCP_CALLS;
         struct occasion why = { .drops = drops_of(sk) };
-        bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind);
 
         if (l->folded_round == (__u32) health.passes)
                 return 0;
@@ -224,13 +242,17 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         /* The owner's own turn comes in this pass, or somebody else will be the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
                 return 0;
+        if (has_news && has_sharing && walk == WALK_PASS && task && !is_owners_alone(l, task, file)) {
+                note_again(task);
+                return 0;
+        }
         l->folded_round = (__u32) health.passes;
         if (!(l->flags & LEDGER_UNCAPPED))
                 pass_sockets++;
         if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys))
                 return 0;
         /* Where no call is seen nothing would ever explain it. */
-        why.may_be_shared = tp && switches & SWITCH_TCP_CALLS && (is_flush || l->foreign_pass == pass_number);
+        why.may_be_shared = has_sharing && (walk == WALK_FLUSH || l->foreign_pass == pass_number);
         fold(sk, tp, l, &why);
         return 0;
 }
@@ -246,15 +268,23 @@ int fold_files(struct bpf_iter__task_file *ctx) {
 
         if (!task || !file)
                 return 0;
+        if (walk <= WALK_PASS)
+                meet_process(task);
         socket = bpf_sock_from_file(file);
         if (!socket || !(sk = socket->sk))
                 return 0;
         l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
-        if (is_flush && (!l || !has_calls(l)))
+        if (walk == WALK_FLUSH && (!l || !has_calls(l)))
                 return 0;
-        /* One that came after the first walk. While we hold it its process can close it, and would not be known. */
-        if (!l || l->state == LEDGER_NEW)
+        if (walk <= WALK_PASS) {
+                pass_work += WORK_SOCKET;
+                l = find_holder(sk, l, task, file);
+        } else if (!l || l->state == LEDGER_NEW) {
+                /* It came after the first walk. While we hold it its process can close it, and would not be known. */
                 return meet(sk, l, task, file);
+        }
+        if (walk == WALK_FIND || !l || l->state == LEDGER_NEW)
+                return 0;
         if (l->kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp)

@@ -44,7 +44,7 @@ static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
                 memset(bss->births, 0, sizeof(bss->births));
         bss->is_scanned = false;
         *(is_tcp ? &bss->is_forgetting_tcp : &bss->is_forgetting_others) = true;
-        r = collect_walk(collect, "scan_files");
+        r = collect_walk_files(collect, WALK_FIND);
         if (r == 0)
                 r = collect_walk(collect, "fold_tcp");
         bss->is_forgetting_tcp = bss->is_forgetting_others = false;

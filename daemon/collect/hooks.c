@@ -53,7 +53,6 @@ static const struct hook hooks[] = {
         TRAMPOLINE_COPIES(SET_UDP_COPIES, udp_recvmsg),
         TRAMPOLINE_COPIES(SET_UDP_COPIES, udpv6_sendmsg),
         TRAMPOLINE_COPIES(SET_UDP_COPIES, udpv6_recvmsg),
-        { "scan_files", SET_FILES, NULL, 0, false, true, 0 },
         { "fold_files", SET_FILES, NULL, 0, false, true, 0 },
         { "fold_tcp", SET_TCP_WALK, NULL, 0, false, false, 0 },
         { "fold_udp", SET_UDP_WALK, NULL, 0, false, false, 0 },

@@ -196,7 +196,7 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
 static int scan_first(struct collect *collect) {
         int r;
 
-        r = collect_walk(collect, "scan_files");
+        r = collect_walk_files(collect, WALK_FIND);
         if (r == 0)
                 r = collect_walk(collect, "fold_tcp");
         collect->skeleton->bss->is_scanned = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Passes and flushes. A pass walks all open files twice, and the sockets of our own network namespace: first it finds
- * out who holds which socket, then it folds each ledger. That costs about a microsecond for each open socket, whether
- * it moves data or not.
+ * Passes and flushes. A pass walks all open files and the sockets of our own network namespace: it finds out who holds
+ * which socket, and folds each ledger (bpf/scan.bpf.h). That costs up to a microsecond for each open socket, whether it
+ * moves data or not.
  *
  * A flush walks the files of those processes alone that finished a call since the last fold, and puts what finished
  * calls have added into the rows. The rest waits for the next pass: what no finished call explains (a call that still
@@ -49,27 +49,37 @@ static int scan(struct collect *collect) {
         int r;
 
         bss->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
-        r = collect_walk(collect, "scan_files");
+        r = collect_walk_files(collect, WALK_PASS);
         if (r == 0 && bss->is_row_wanted && __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED) == before)
                 bss->is_table_short = false;
         bss->is_row_wanted = false;
         return r;
 }
 
-static int walk_all(const struct collect *collect) {
-        int r;
+int collect_walk_files(const struct collect *collect, enum walk walk) {
+        collect->skeleton->bss->walk = walk;
+        return collect_walk(collect, "fold_files");
+}
 
-        collect->skeleton->bss->health.passes++; /* each ledger once */
-        r = collect_walk(collect, "fold_files");
-        if (r == 0)
-                r = collect_walk(collect, "fold_tcp");
+/* Sockets that no descriptor leads to. */
+static int walk_sockets(const struct collect *collect) {
+        int r = collect_walk(collect, "fold_tcp");
+
         return r == 0 ? collect_walk(collect, "fold_udp") : r;
 }
 
-int collect_fold(const struct collect *collect) {
-        int r = walk_all(collect); /* finds what has no ledger yet */
+static int fold_all(const struct collect *collect) {
+        int r;
 
-        return r < 0 ? r : walk_all(collect);
+        collect->skeleton->bss->health.passes++; /* each ledger once */
+        r = collect_walk_files(collect, WALK_AGAIN);
+        return r == 0 ? walk_sockets(collect) : r;
+}
+
+int collect_fold(const struct collect *collect) {
+        int r = fold_all(collect); /* finds what has no ledger yet */
+
+        return r < 0 ? r : fold_all(collect);
 }
 
 /* Whoever was active since this was last called. Returns how many; more than MAX_ACTIVE: not all are known. */
@@ -98,11 +108,12 @@ static int compare_pids(const void *a, const void *b) {
         return left < right ? -1 : left > right;
 }
 
-/* Before the kernel had walks over the files of one process (Linux 6.1), or inside a PID namespace, where the numbers
- * of processes are others, and where many were active, all files are looked at. */
-static int walk_active(struct collect *collect, uint32_t *pids, uint32_t n) {
+/* The files of some processes, or all files: if those are many, before the kernel had walks over one process (Linux
+ * 6.1), and inside a PID namespace, where the numbers of processes are others. */
+static int walk_some(struct collect *collect, enum walk walk, uint32_t *pids, uint32_t n) {
         int r;
 
+        collect->skeleton->bss->walk = walk;
         if (n > collect->n_used / 4 || n > MAX_ACTIVE || collect->skeleton->rodata->cfg_pidns_inode)
                 return collect_walk(collect, "fold_files");
         qsort(pids, n, sizeof(*pids), compare_pids);
@@ -119,15 +130,11 @@ static int walk_active(struct collect *collect, uint32_t *pids, uint32_t n) {
 static int flush(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint32_t pids[MAX_ACTIVE], n;
-        int r;
 
         n = take_active(collect, pids);
         bss->last_seen = (struct process_key) { 0 };
         __atomic_fetch_add(&bss->health.passes, 1, __ATOMIC_SEQ_CST);
-        bss->is_flush = true;
-        r = n > 0 ? walk_active(collect, pids, n) : 0;
-        bss->is_flush = false;
-        return r;
+        return n > 0 ? walk_some(collect, WALK_FLUSH, pids, n) : 0;
 }
 
 /* How long after a pass the next one is due. */
@@ -153,9 +160,13 @@ static int pass(struct collect *collect, uint64_t now) {
                 bss->pass_number = 1;
         bss->pass_sockets = bss->pass_work = 0;
         bss->last_seen = bss->last_named = (struct process_key) { 0 };
+        bss->n_again = 0;
+        bss->health.passes++; /* each ledger once */
         r = scan(collect);
+        if (r == 0 && bss->n_again > 0)
+                r = walk_some(collect, WALK_AGAIN, bss->again, bss->n_again);
         if (r == 0)
-                r = walk_all(collect);
+                r = walk_sockets(collect);
         if (r < 0)
                 return r;
         bss->pass_number++;

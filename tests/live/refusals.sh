@@ -39,8 +39,7 @@ prompt=(
 )
 
 # kind  facility  unknown: as SOCKTALLY_LIVE_UNKNOWN, or -  when: prompt, late, end or again  words of the reason
-table='hook  scan_files       -             late    each call is charged at once
-hook  fold_files       -             late    each call is charged at once
+table='hook  fold_files       -             late    each call is charged at once
 hook  fold_tcp         -             end     sockets that no descriptor leads to
 hook  fold_udp         -             end     sockets that no descriptor leads to
 hook  on_set_state     tcp           prompt  TCP cannot be counted

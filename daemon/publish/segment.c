@@ -244,21 +244,19 @@ static void describe_columns(struct segment *segment) {
         uint64_t hash = SCHEMA_HASH_START;
 
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
-                const struct schema_table *schema = stly_schema_table(id);
+                struct schema_column from;
 
                 if (!segment->tables[id])
                         continue;
                 hash = stly_schema_hash_table(hash, segment->tables[id]);
-                for (uint32_t i = 0; i < schema->n_columns; i++, column++) {
-                        const struct schema_column *from = &schema->columns[i];
-
-                        *column = (struct layout_column){ .field_id = from->field_id,
-                                                          .type = from->type,
-                                                          .offset = from->offset,
-                                                          .bytes = from->bytes };
-                        strncpy(column->name, from->name, sizeof(column->name) - 1);
-                        strncpy(column->unit, from->unit, sizeof(column->unit) - 1);
-                        strncpy(column->help, from->help, sizeof(column->help) - 1);
+                for (uint32_t i = 0; stly_schema_column(stly_schema_table(id), i, &from); i++, column++) {
+                        *column = (struct layout_column){ .field_id = from.field_id,
+                                                          .type = from.type,
+                                                          .offset = from.offset,
+                                                          .bytes = from.bytes };
+                        strncpy(column->name, from.name, sizeof(column->name) - 1);
+                        strncpy(column->unit, from.unit, sizeof(column->unit) - 1);
+                        strncpy(column->help, from.help, sizeof(column->help) - 1);
                         hash = stly_schema_hash_column(hash, column);
                 }
         }

@@ -63,16 +63,17 @@ static uint32_t count_of(uint64_t sequence, uint32_t table, uint32_t capacity) {
 }
 
 static void fill_row(uint8_t *row, uint64_t sequence, const struct schema_table *table, uint32_t index) {
-        for (uint32_t c = 0; c < table->n_columns; c++) {
-                const struct schema_column *column = &table->columns[c];
+        struct schema_column column;
+
+        for (uint32_t c = 0; stly_schema_column(table, c, &column); c++) {
                 uint64_t number;
 
-                if (column->type == SOCKTALLY_TEXT) {
-                        text_of((char *) row + column->offset, number_of(sequence, table->id, index, column->field_id));
+                if (column.type == SOCKTALLY_TEXT) {
+                        text_of((char *) row + column.offset, number_of(sequence, table->id, index, column.field_id));
                         continue;
                 }
-                number = expected_of(sequence, table->id, index, column->field_id, column->bytes);
-                memcpy(row + column->offset, &number, column->bytes);
+                number = expected_of(sequence, table->id, index, column.field_id, column.bytes);
+                memcpy(row + column.offset, &number, column.bytes);
         }
 }
 

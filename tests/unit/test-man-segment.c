@@ -179,15 +179,14 @@ static bool is_metric(const struct schema_column *column) {
 
 static bool are_metrics_as_said(const struct schema_table *table) {
         const char *row = table_start("columns", "metrics");
+        struct schema_column column;
 
-        for (uint32_t i = 0; i < table->n_columns; i++) {
-                const struct schema_column *column = &table->columns[i];
-
-                if (!is_metric(column))
+        for (uint32_t i = 0; stly_schema_column(table, i, &column); i++) {
+                if (!is_metric(&column))
                         continue;
-                if (column->bytes != 8 ||
-                    !row_begins(row, "%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column->field_id, column->offset,
-                                type_name(column->type), column->unit, column->name, column->help))
+                if (column.bytes != 8 ||
+                    !row_begins(row, "%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column.field_id, column.offset,
+                                type_name(column.type), column.unit, column.name, column.help))
                         return false;
                 row = next_row(row);
         }
@@ -196,14 +195,13 @@ static bool are_metrics_as_said(const struct schema_table *table) {
 
 static bool are_columns_as_said(const struct schema_table *table) {
         const char *row = table_start("columns", table->name);
+        struct schema_column column;
 
-        for (uint32_t i = 0; i < table->n_columns; i++) {
-                const struct schema_column *column = &table->columns[i];
-
-                if (is_metric(column))
+        for (uint32_t i = 0; stly_schema_column(table, i, &column); i++) {
+                if (is_metric(&column))
                         continue;
-                if (!row_begins(row, "%u\t%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column->field_id, column->offset,
-                                column->bytes, type_name(column->type), column->unit, column->name, column->help))
+                if (!row_begins(row, "%u\t%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column.field_id, column.offset,
+                                column.bytes, type_name(column.type), column.unit, column.name, column.help))
                         return false;
                 row = next_row(row);
         }

@@ -32,6 +32,7 @@ daemon/collect/*    bpf/*.h <bpf/bpf.h> <bpf/libbpf.h> <bpf/btf.h> <linux/bpf.h>
 daemon/sample.h     bpf/ledger.h
 daemon/publish/segment*     libclient/*.h
 daemon/publish/publication* libclient/layout.h libclient/socktally.h
+daemon/publish/table*       libclient/layout.h libclient/socktally.h
 daemon/publish/readers*     libclient/handshake.h libclient/frame.h libclient/socktally.h
 daemon/totals/*     libclient/layout.h libclient/socktally.h
 dbus/*              dbus/*.h daemon/clock.h daemon/control/operations.h daemon/log.h <systemd/*>

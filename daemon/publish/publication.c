@@ -11,7 +11,7 @@
 
 #include "daemon/publish/publication.h"
 #include "daemon/publish/segment.h"
-#include "daemon/totals/counters.h"
+#include "daemon/publish/table.h"
 #include "daemon/totals/missed.h"
 #include "libclient/socktally.h"
 
@@ -35,6 +35,12 @@ struct publish {
         uint64_t n_replaced; /* how often there were new segments after the first */
 };
 
+static const struct publish_table *const tables[LAYOUT_N_TABLES] = {
+#define X(id, name, ...) &publish_##name,
+        LAYOUT_TABLES(X)
+#undef X
+};
+
 static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
         if (current == 0)
                 current = max < ROWS_MIN ? max : ROWS_MIN;
@@ -45,12 +51,14 @@ static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
         return current;
 }
 
-static void plan(const struct publish *publish, uint32_t n_processes, uint32_t n_services, uint32_t ret_capacity[]) {
-        ret_capacity[LAYOUT_TABLE_HOST] = 1;
-        ret_capacity[LAYOUT_TABLE_PROCESSES] = capacity_for(publish->capacity[LAYOUT_TABLE_PROCESSES], n_processes,
-                                                            publish->config.max_processes);
-        ret_capacity[LAYOUT_TABLE_SERVICES] = capacity_for(publish->capacity[LAYOUT_TABLE_SERVICES], n_services,
-                                                           publish->config.max_services);
+static void plan(const struct publish *publish, const struct totals_result *result, uint32_t ret_capacity[]) {
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                ret_capacity[id] = capacity_for(publish->capacity[id], tables[id]->count(result),
+                                                tables[id]->max(&publish->config));
+}
+
+static bool has_table(enum publish_view view, uint32_t id) {
+        return tables[id]->views >> view & 1;
 }
 
 static int segment_make(const struct publish *publish, enum publish_view view, const uint32_t capacity[],
@@ -62,12 +70,11 @@ static int segment_make(const struct publish *publish, enum publish_view view, c
                 .mode = views[view].mode,
                 .gid = view == PUBLISH_FULL ? publish->config.gid : (gid_t) -1,
                 .incarnation = publish->config.incarnation,
-                .capacity = { [LAYOUT_TABLE_HOST] = 1, [LAYOUT_TABLE_SERVICES] = capacity[LAYOUT_TABLE_SERVICES] },
         };
         int r;
 
-        if (view == PUBLISH_FULL)
-                config.capacity[LAYOUT_TABLE_PROCESSES] = capacity[LAYOUT_TABLE_PROCESSES];
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                config.capacity[id] = has_table(view, id) ? capacity[id] : 0;
         r = segment_new(ret_segment, &config);
         if (r >= 0)
                 segment_set_sequence(*ret_segment, publish->sequence);
@@ -78,16 +85,19 @@ static bool has_segments(const struct publish *publish) {
         return publish->segments[PUBLISH_PUBLIC] && publish->segments[PUBLISH_FULL];
 }
 
+static bool needs_successor(const struct publish *publish, enum publish_view view, const uint32_t capacity[]) {
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (has_table(view, id) && capacity[id] != publish->capacity[id])
+                        return true;
+        return false;
+}
+
 /* Each view that needs it gets a successor, or none does. */
 static int replace(struct publish *publish, const uint32_t capacity[]) {
-        bool is_other[N_PUBLISH_VIEWS];
         int r = 0;
 
-        is_other[PUBLISH_PUBLIC] = capacity[LAYOUT_TABLE_SERVICES] != publish->capacity[LAYOUT_TABLE_SERVICES];
-        is_other[PUBLISH_FULL] = is_other[PUBLISH_PUBLIC] ||
-                                  capacity[LAYOUT_TABLE_PROCESSES] != publish->capacity[LAYOUT_TABLE_PROCESSES];
         for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
-                if (is_other[i])
+                if (needs_successor(publish, i, capacity))
                         r = segment_make(publish, i, capacity, &publish->successors[i]);
         if (r >= 0) {
                 memcpy(publish->capacity, capacity, sizeof publish->capacity);
@@ -131,7 +141,7 @@ int publish_fit(struct publish *publish, struct totals *totals) {
         int r;
 
         totals_get(totals, &result);
-        plan(publish, result.n_processes, result.n_services, capacity);
+        plan(publish, &result, capacity);
         if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
                 return 0;
         /* A successor that could not get its name is tried again before there is another. */
@@ -140,7 +150,7 @@ int publish_fit(struct publish *publish, struct totals *totals) {
                 return 1;
         /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
         if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
-                plan(publish, 0, 0, capacity);
+                plan(publish, &(struct totals_result) {}, capacity);
                 (void) replace(publish, capacity);
         }
         if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
@@ -152,78 +162,6 @@ int publish_fit(struct publish *publish, struct totals *totals) {
 void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services) {
         publish->config.max_processes = max_processes;
         publish->config.max_services = max_services;
-}
-
-static void fill_process(struct layout_process_row *row, const struct process *process,
-                         const struct layout_service_row *services) {
-        memcpy(row->counters, process->counters, sizeof row->counters);
-        row->start_time = process->start_time;
-        row->changed = process->changed;
-        row->cgroup_id = process->cgroup_id;
-        row->pid = process->pid;
-        row->uid = process->uid;
-        row->kind = process->kind;
-        row->exited = process->is_queued;
-        memcpy(row->comm, process->comm, sizeof row->comm);
-        memset(row->service, 0, sizeof *row - offsetof(struct layout_process_row, service));
-        if (process->kind == SOCKTALLY_ROW_PROCESS) {
-                const char *service = services[process->service].service;
-
-                memcpy(row->service, service, strnlen(service, sizeof row->service - 1));
-        }
-}
-
-static void fill_services(struct segment_fill *fill, const struct totals_result *result) {
-        uint32_t n = result->has_services ? result->n_services : 0;
-
-        memcpy(fill->services, result->services, n * sizeof *result->services);
-        fill->count[LAYOUT_TABLE_SERVICES] = n;
-}
-
-static void fill_full(struct segment_fill *fill, const struct totals_result *result) {
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < result->n_slots; i++)
-                if (result->processes[i].is_used)
-                        fill_process(&fill->processes[n++], &result->processes[i], result->services);
-        fill->count[LAYOUT_TABLE_PROCESSES] = n;
-        fill_services(fill, result);
-        *fill->host = *result->host;
-}
-
-static void add_service(struct layout_service_row *sum, const struct layout_service_row *row) {
-        counters_add(sum->counters, row->counters);
-        sum->processes += row->processes;
-        if (row->changed > sum->changed)
-                sum->changed = row->changed;
-}
-
-/* What users' units had before their rows went is in the overflow row, but must stay where it was. */
-static void move_users_share(struct layout_service_row *rows, const uint64_t *share) {
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
-                if (!counter_is_gauge(m)) {
-                        rows[SERVICE_NO_UNIT].counters[m] += share[m];
-                        rows[SERVICE_OVERFLOW].counters[m] -= share[m];
-                }
-}
-
-/* The rows that are no unit come first (services.h), so the sum that users' services go to is already there. */
-static void fill_public(struct segment_fill *fill, const struct totals_result *result) {
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; result->has_services && i < result->n_services; i++) {
-                const struct layout_service_row *row = &result->services[i];
-
-                if (row->kind == SOCKTALLY_ROW_SERVICE && row->uid != UNIT_SYSTEM)
-                        add_service(&fill->services[SERVICE_NO_UNIT], row);
-                else
-                        fill->services[n++] = *row;
-        }
-        if (n > 0)
-                move_users_share(fill->services, result->users_merged);
-        fill->count[LAYOUT_TABLE_SERVICES] = n;
-        *fill->host = *result->host;
-        fill->host->services = n > 0 ? n - N_SERVICE_SPECIALS : 0;
 }
 
 static struct segment *segment_of(const struct publish *publish, enum publish_view view) {
@@ -239,9 +177,9 @@ static int begin_view(const struct publish *publish, enum publish_view view, con
         if (!segment)
                 return -ENOSPC; /* publish_fit() could not make one */
         segment_begin(segment, ret_fill);
-        if (result->n_services > ret_fill->capacity[LAYOUT_TABLE_SERVICES] ||
-            (view == PUBLISH_FULL && result->n_processes > ret_fill->capacity[LAYOUT_TABLE_PROCESSES]))
-                return -ENOBUFS;
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (has_table(view, id) && tables[id]->count(result) > ret_fill->capacity[id])
+                        return -ENOBUFS;
         return 0;
 }
 
@@ -259,11 +197,9 @@ static int write_view(struct publish *publish, enum publish_view view, const str
         fill->facts->sequence = publish_next(publish);
         fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
         fill_missed(fill->facts, result->missed);
-        fill->count[LAYOUT_TABLE_HOST] = 1;
-        if (view == PUBLISH_FULL)
-                fill_full(fill, result);
-        else
-                fill_public(fill, result);
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (has_table(view, id))
+                        tables[id]->fill(fill, result, view);
         return segment_publish(segment_of(publish, view), fill);
 }
 

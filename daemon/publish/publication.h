@@ -3,8 +3,8 @@
 #define SOCKTALLYD_PUBLISH_PUBLICATION_H
 /*
  * From totals to shared segments. Two views are published side by side under the same sequence: `full` has everything,
- * `public` the host and the services of the system's manager; what belongs to users' own managers is part of its
- * no-unit row there, so that it adds up as well without telling who moved what.
+ * `public` the host and the services of the system's manager. Which tables a view has, and how they are filled, is in
+ * table.h.
  */
 #include <sys/types.h>
 

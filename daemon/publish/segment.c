@@ -361,19 +361,15 @@ static unsigned char *slot_of(const struct segment *segment, uint64_t number) {
 void segment_begin(struct segment *segment, struct segment_fill *ret_fill) {
         uint64_t number = segment->sequence + 1;
         unsigned char *slot = slot_of(segment, number);
-        void *rows[LAYOUT_N_TABLES] = {};
 
         *ret_fill = (struct segment_fill){};
         protocol_write_begin(&((struct layout_slot *) slot)->seq, number);
         segment->filling = COPY_IS_ATOMIC ? segment->staging : slot;
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
                 if (segment->tables[id]) {
-                        rows[id] = segment->filling + segment->tables[id]->rows_offset;
+                        ret_fill->rows[id] = segment->filling + segment->tables[id]->rows_offset;
                         ret_fill->capacity[id] = segment->tables[id]->capacity;
                 }
-        ret_fill->host = rows[LAYOUT_TABLE_HOST];
-        ret_fill->services = rows[LAYOUT_TABLE_SERVICES];
-        ret_fill->processes = rows[LAYOUT_TABLE_PROCESSES];
         ret_fill->facts = (void *) ((struct layout_slot *) segment->filling)->facts;
         *ret_fill->facts = (struct layout_facts){};
 }

@@ -27,9 +27,14 @@ struct segment_config {
 /* Where the writer puts the next publication. Rows are not zeroed: the caller writes every field of each row it
  * counts. */
 struct segment_fill {
-        struct layout_host_row *host;
-        struct layout_service_row *services;
-        struct layout_process_row *processes;
+        union { /* by table id, or by name; NULL: this view does not have it */
+                void *rows[LAYOUT_N_TABLES];
+                struct {
+#define X(id, name, row, ...) struct layout_##row##_row *name;
+                        LAYOUT_TABLES(X)
+#undef X
+                };
+        };
         uint32_t capacity[LAYOUT_N_TABLES];
         uint32_t count[LAYOUT_N_TABLES]; /* set by the caller before segment_publish() */
         struct layout_facts *facts;      /* everything but sequence is set by the caller */

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "libclient/schema.h"
 #include "tests/unit/fixture.h"
 
 int fixture_setup(void **state) {
@@ -156,11 +157,7 @@ struct socktally_info fixture_info(const struct fixture *f) {
 }
 
 const unsigned char *fixture_row(const struct fixture *f, uint32_t table, uint32_t index) {
-        if (table == LAYOUT_TABLE_HOST)
-                return (const void *) &f->fill.host[index];
-        if (table == LAYOUT_TABLE_SERVICES)
-                return (const void *) &f->fill.services[index];
-        return (const void *) &f->fill.processes[index];
+        return (const unsigned char *) f->fill.rows[table] + (size_t) index * stly_schema_table(table)->row_size;
 }
 
 const char *fixture_path(const struct fixture *f, char path[static 128]) {

@@ -78,15 +78,12 @@ static void fill_row(uint8_t *row, uint64_t sequence, const struct schema_table 
 }
 
 void pattern_fill_part(struct segment_fill *fill, uint64_t sequence, uint32_t n_rows) {
-        uint8_t *rows[LAYOUT_N_TABLES] = { (uint8_t *) fill->host, (uint8_t *) fill->services,
-                                           (uint8_t *) fill->processes };
-
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 const struct schema_table *table = stly_schema_table(t);
 
                 fill->count[t] = count_of(sequence, t, fill->capacity[t]);
                 for (uint32_t i = 0; i < fill->count[t] && n_rows > 0; i++, n_rows--)
-                        fill_row(rows[t] + (size_t) i * table->row_size, sequence, table, i);
+                        fill_row((uint8_t *) fill->rows[t] + (size_t) i * table->row_size, sequence, table, i);
         }
 }
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The processes, for those who may see everything. */
+#include <string.h>
+
+#include "daemon/publish/table.h"
+#include "libclient/socktally.h"
+
+static uint32_t count(const struct totals_result *result) {
+        return result->n_processes;
+}
+
+static uint32_t max(const struct publish_config *config) {
+        return config->max_processes;
+}
+
+static void fill_process(struct layout_process_row *row, const struct process *process,
+                         const struct layout_service_row *services) {
+        *row = (struct layout_process_row) {
+                .start_time = process->start_time,
+                .changed = process->changed,
+                .cgroup_id = process->cgroup_id,
+                .pid = process->pid,
+                .uid = process->uid,
+                .kind = process->kind,
+                .exited = process->is_queued,
+        };
+        memcpy(row->counters, process->counters, sizeof row->counters);
+        memcpy(row->comm, process->comm, sizeof row->comm);
+        if (process->kind == SOCKTALLY_ROW_PROCESS) {
+                const char *service = services[process->service].service;
+
+                memcpy(row->service, service, strnlen(service, sizeof row->service - 1));
+        }
+}
+
+static void fill_table(struct segment_fill *fill, const struct totals_result *result, enum publish_view view) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < result->n_slots; i++)
+                if (result->processes[i].is_used)
+                        fill_process(&fill->processes[n++], &result->processes[i], result->services);
+        fill->count[LAYOUT_TABLE_PROCESSES] = n;
+}
+
+const struct publish_table publish_processes = { 1U << PUBLISH_FULL, count, max, fill_table };

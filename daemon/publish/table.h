@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_PUBLISH_TABLE_H
+#define SOCKTALLYD_PUBLISH_TABLE_H
+/*
+ * How the daemon fills a table. Each table of libclient/tables.h has a file here that defines publish_NAME.
+ */
+#include "daemon/publish/publication.h"
+#include "daemon/publish/segment.h"
+
+struct publish_table {
+        unsigned views; /* that have it: a bit per enum publish_view */
+        /* Rows that there are to publish, and the most that there may ever be. */
+        uint32_t (*count)(const struct totals_result *result);
+        uint32_t (*max)(const struct publish_config *config);
+        /* Writes the table's rows, and how many, into a fill that has room for count(). */
+        void (*fill)(struct segment_fill *fill, const struct totals_result *result, enum publish_view view);
+};
+
+#define X(id, name, ...) extern const struct publish_table publish_##name;
+LAYOUT_TABLES(X)
+#undef X
+
+/* Units that have a row in this view. */
+uint32_t publish_count_units(const struct totals_result *result, enum publish_view view);
+
+#endif

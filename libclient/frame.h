@@ -16,8 +16,8 @@
 
 #define LAYOUT_MAGIC UINT64_C(0x31594c544b434f53) /* "SOCKTLY1" in memory */
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
-#define LAYOUT_MAJOR 1
-#define LAYOUT_MINOR 1
+#define LAYOUT_MAJOR 2
+#define LAYOUT_MINOR 0
 #define LAYOUT_KNOWN_INCOMPATIBLE UINT64_C(0) /* a reader refuses a segment with any other bit */
 #define LAYOUT_N_SLOTS 3                      /* the writer's choice; readers take 2 to LAYOUT_MAX_SLOTS */
 #define LAYOUT_MAX_SLOTS 16

@@ -4,6 +4,9 @@
 /*
  * The rows of each table, and below each structure those of its members that are columns and no metrics:
  * X(row, field id, type, member, unit, help).
+ *
+ * Nothing that a row has ever moves. The metrics are at its end, so that a further one makes the row longer; a further
+ * column takes reserved bytes. tests/unit/test-schema.c remembers where everything is.
  */
 #include <stdint.h>
 
@@ -20,7 +23,6 @@
 #define LAYOUT_KIND_HELP "what the row stands for"
 
 struct layout_host_row {
-        uint64_t counters[SOCKTALLY_N_METRICS];
         uint64_t start_time;
         uint64_t changed;
         uint32_t kind;
@@ -28,6 +30,7 @@ struct layout_host_row {
         uint32_t services;
         uint32_t reserved0;
         uint64_t reserved[3];
+        uint64_t counters[SOCKTALLY_N_METRICS];
 };
 
 #define LAYOUT_HOST_COLUMNS(X, row)                                                                                    \
@@ -38,7 +41,6 @@ struct layout_host_row {
         X(row, SERVICES, GAUGE, services, "services", "services that have a row now")
 
 struct layout_service_row {
-        uint64_t counters[SOCKTALLY_N_METRICS];
         uint64_t start_time;
         uint64_t changed;
         uint32_t uid;
@@ -47,6 +49,7 @@ struct layout_service_row {
         uint32_t reserved0;
         char service[LAYOUT_UNIT_FULL_SIZE];
         uint64_t reserved[3];
+        uint64_t counters[SOCKTALLY_N_METRICS];
 };
 
 #define LAYOUT_SERVICES_COLUMNS(X, row)                                                                                \
@@ -58,7 +61,6 @@ struct layout_service_row {
         X(row, SERVICE, TEXT, service, "", "name of the systemd unit")
 
 struct layout_process_row {
-        uint64_t counters[SOCKTALLY_N_METRICS];
         uint64_t start_time;
         uint64_t changed;
         uint64_t cgroup_id;
@@ -71,6 +73,7 @@ struct layout_process_row {
         char app[LAYOUT_APP_SIZE];
         char container[LAYOUT_CONTAINER_SIZE];
         uint64_t reserved[2];
+        uint64_t counters[SOCKTALLY_N_METRICS];
 };
 
 #define LAYOUT_PROCESSES_COLUMNS(X, row)                                                                               \

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "libclient/frame.h"
 #include "libclient/handshake.h"
 #include "tests/unit/fake-daemon.h"
 
@@ -59,7 +60,7 @@ static void say(const struct server *s, enum handshake_type type, int error, siz
                 .magic = HANDSHAKE_MAGIC,
                 .type = type,
                 .view = SOCKTALLY_VIEW_FULL,
-                .major = 1,
+                .major = LAYOUT_MAJOR,
                 .error = error,
         };
         int fds[2] = { segment_fd(s->f->segment), segment_fd(s->f->segment) };
@@ -132,7 +133,7 @@ static void on_message(struct server *s) {
                 s->is_subscribed = true;
         if (message.type != HANDSHAKE_HELLO)
                 return;
-        if (message.major_min != 1 || message.major_max != 1)
+        if (message.major_min != LAYOUT_MAJOR || message.major_max != LAYOUT_MAJOR)
                 _exit(9);
         s->n_hellos++;
         s->view = (int) message.view;

@@ -75,7 +75,7 @@ static bool is_header_sound(struct foreign *f) {
 
         if (h64(f, 0) != 0x31594c544b434f53 || h32(f, 8) != 0x01020304)
                 return refuse(f, "magic or byte order");
-        if (get(f->header, 12, 2) != 1 || h64(f, 16) != 0)
+        if (get(f->header, 12, 2) != 2 || h64(f, 16) != 0)
                 return refuse(f, "another layout");
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
                 if (h32(f, sizes[i].offset) < sizes[i].least)

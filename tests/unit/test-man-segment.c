@@ -185,8 +185,9 @@ static bool are_metrics_as_said(const struct schema_table *table) {
                 if (!is_metric(&column))
                         continue;
                 if (column.bytes != 8 ||
-                    !row_begins(row, "%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column.field_id, column.offset,
-                                type_name(column.type), column.unit, column.name, column.help))
+                    !row_begins(row, "%u\t%u\t%s\t%s\tT{\n\\fI%s\\fR: %s\nT}\n", column.field_id,
+                                column.offset - table->counters, type_name(column.type), column.unit, column.name,
+                                column.help))
                         return false;
                 row = next_row(row);
         }
@@ -210,13 +211,14 @@ static bool are_columns_as_said(const struct schema_table *table) {
 
 static bool is_row_size_as_said(const struct schema_table *table) {
         static const char *const sentences[] = {
-                [LAYOUT_TABLE_HOST] = "One row of %u bytes: the sum of everything.",
-                [LAYOUT_TABLE_SERVICES] = "One row of %u bytes per systemd unit.",
-                [LAYOUT_TABLE_PROCESSES] = "One row of %u bytes per process.",
+                [LAYOUT_TABLE_HOST] = "One row of %u bytes: the sum of everything.\nThe first metric is at byte %u.",
+                [LAYOUT_TABLE_SERVICES] = "One row of %u bytes per systemd unit.\nThe first metric is at byte %u.",
+                [LAYOUT_TABLE_PROCESSES] = "One row of %u bytes per process.\nThe first metric is at byte %u.",
         };
         char sentence[128];
 
-        snprintf(sentence, sizeof(sentence), sentences[table->id], table->row_size);
+        snprintf(sentence, sizeof(sentence), sentences[table->id], table->row_size,
+                 table->counters);
         return strstr(page, sentence) != NULL;
 }
 

@@ -287,7 +287,7 @@ static void each_broken_field_is_named(void **state) {
         } cases[] = {
                 { HEADER(magic), 8, 0, -EPROTO, "magic" },
                 { HEADER(byte_order), 4, 0x04030201, -EPROTO, "byte order" },
-                { HEADER(major), 2, 2, -EPROTONOSUPPORT, "layout 2." },
+                { HEADER(major), 2, 1, -EPROTONOSUPPORT, "layout 1." },
                 { HEADER(incompatible), 8, 4, -EPROTONOSUPPORT, "feature bits" },
                 { HEADER(size), 8, UINT64_MAX, -EPROTO, "the header says" },
                 { HEADER(column_size), 4, 8, -EPROTO, "smaller" },

@@ -59,7 +59,7 @@ static void info_tells_the_facts_of_the_snapshot(void **state) {
         assert_int_equal(info.incarnation, 1);
         assert_int_equal(info.view, SOCKTALLY_VIEW_FULL);
         assert_int_equal(info.daemon_pid, getpid());
-        assert_int_equal(info.layout_major, 1);
+        assert_int_equal(info.layout_major, 2);
         assert_string_equal(info.daemon_version, socktally_version());
         assert_int_equal(info.sockets_tracked, 11);
         assert_int_equal(info.sockets_overflowed, 12);

@@ -82,7 +82,7 @@ static void a_sound_segment_is_ok_while_it_is_written_and_afterwards(void **stat
         fixture_start(&fixture, true);
         RUN(&fixture, &outcome, "segment", "verify", fixture_path(&fixture, "full"));
         assert_string_equal(outcome.err, "");
-        assert_int_equal(strncmp(outcome.out, "ok: full view, layout 1.", 24), 0);
+        assert_int_equal(strncmp(outcome.out, "ok: full view, layout 2.", 24), 0);
         assert_non_null(strstr(outcome.out, "6 processes"));
         assert_int_equal(outcome.status, 0);
         outcome_done(&outcome);
@@ -196,7 +196,7 @@ static void no_flipped_byte_makes_it_crash_or_print_control_characters(void **st
 
 static void dump_prints_header_slots_columns_and_rows(void **state) {
         static const char *const words[] = {
-                "layout       1.", "view         full", "state        live", "the newest", "interval_ns 100000000",
+                "layout       2.", "view         full", "state        live", "the newest", "interval_ns 100000000",
                 "sockets_overflowed 12", "missed_rx_calls 42, interval_missed_tx_calls 43,",
                 "table host: 1 of 1 rows", "table processes: 6 of 16 rows",
                 "TCP payload written by the process", "comm='nginx'", "tcp_rtt_us=-", "pid=101",

@@ -48,7 +48,6 @@ static struct layout_facts make_facts(const struct daemon *d, const struct sampl
                 .time_ns = sample->time_ns,
                 .realtime_ns = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
                 .interval_ns = d->interval_usec * 1000,
-                .known = sample->known,
                 .sockets_tracked = sample->health.sockets_tracked,
                 .sockets_overflowed = sample->health.sockets_overflowed,
                 .rows_overflowed = sample->health.rows_overflowed,
@@ -68,7 +67,7 @@ static int publish_sample(struct daemon *d, const struct sample *sample) {
         if (r != 0)
                 log_change(&d->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
                            "further processes and services are part of the overflow rows");
-        r = publish_write(d->publish, d->totals, &facts, &replaced);
+        r = publish_write(d->publish, d->totals, &facts, sample->known, &replaced);
         log_change(&d->publish_error, r, "publish", "readers keep what was published before");
         readers_published(d->readers, replaced);
         totals_get(d->totals, &result);

@@ -103,7 +103,7 @@ static int check_places(const struct layout_header *header, char *reason) {
             !is_inside(header->slots_offset, header->n_slots, header->slot_stride, size))
                 return refuse(reason, -EPROTO, "the slots reach past the end");
         if (!is_inside(header->facts_offset, 1, header->facts_size, header->slot_size) ||
-            !is_inside(header->counts_offset, LAYOUT_MAX_TABLES, 4, header->slot_size))
+            !is_inside(header->contents_offset, LAYOUT_MAX_TABLES, sizeof(struct layout_content), header->slot_size))
                 return refuse(reason, -EPROTO, "the facts are outside the slot's head");
         return 0;
 }

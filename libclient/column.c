@@ -45,7 +45,7 @@ int socktally_column(const struct socktally *reader, enum socktally_table table,
 bool stly_column_is_known(const struct snapshot *snapshot, const struct socktally_column *column) {
         if (column->field_id == 0 || column->field_id > FIELD_LAST_METRIC)
                 return true;
-        return snapshot->facts.known >> (column->field_id - 1) & 1;
+        return column->table < LAYOUT_N_TABLES && snapshot->known[column->table] >> (column->field_id - 1) & 1;
 }
 
 /* Is this column one of the row's table, and inside the row? */

@@ -21,7 +21,7 @@
 #define LAYOUT_KNOWN_INCOMPATIBLE UINT64_C(0) /* a reader refuses a segment with any other bit */
 #define LAYOUT_N_SLOTS 3                      /* the writer's choice; readers take 2 to LAYOUT_MAX_SLOTS */
 #define LAYOUT_MAX_SLOTS 16
-#define LAYOUT_MAX_TABLES 8
+#define LAYOUT_MAX_TABLES 16
 #define LAYOUT_MAX_COLUMNS 1024
 #define LAYOUT_MAX_ROWS (UINT32_C(1) << 24)
 #define LAYOUT_MAX_ROW_SIZE 65536
@@ -38,7 +38,7 @@ struct layout_header {
         uint64_t size;                     /* of the segment */
         uint32_t header_size, table_size, column_size, dynamic_size;
         uint32_t slot_size; /* of the slot's head */
-        uint32_t facts_size, facts_offset, counts_offset; /* offsets from the slot */
+        uint32_t facts_size, facts_offset, contents_offset; /* offsets from the slot */
         uint32_t index_entry_size;
         uint32_t n_slots, n_tables, n_columns;
         uint64_t tables_offset, columns_offset, dynamic_offset, slots_offset, slot_stride;
@@ -67,7 +67,7 @@ struct layout_table {
 };
 
 struct layout_column {
-        uint32_t field_id; /* permanent; 1 to 64: a metric, whose bit in facts.known is field_id - 1 */
+        uint32_t field_id; /* permanent; 1 to 64: a metric, whose bit in known is field_id - 1 */
         uint32_t type;     /* enum socktally_column_type */
         uint32_t offset;   /* in the row */
         uint32_t bytes;    /* 4 or 8; for text the room, NUL included */
@@ -86,13 +86,20 @@ struct layout_dynamic {
         uint8_t pad3[LAYOUT_LINE - 4];
 };
 
+/* What a publication has of one table. */
+struct layout_content {
+        uint64_t known; /* a bit for each metric of the table that is being counted */
+        uint32_t count; /* rows in use */
+        uint32_t reserved0;
+        uint64_t reserved[2];
+};
+
 /* Head of a slot. Publication k makes seq 2k + 1 while it is written and 2k + 2 when it is whole. */
 struct layout_slot {
         uint64_t seq;
         uint8_t pad0[LAYOUT_LINE - 8];
-        uint64_t facts[16];                 /* struct layout_facts */
-        uint32_t counts[LAYOUT_MAX_TABLES]; /* rows in use, by table id */
-        uint8_t pad1[LAYOUT_LINE - 4 * LAYOUT_MAX_TABLES];
+        uint64_t facts[16];                                /* struct layout_facts */
+        struct layout_content contents[LAYOUT_MAX_TABLES]; /* by table id */
 };
 
 /* Open addressing, linear probing from index_place(key); row is the row's number plus one, 0 ends the search. */
@@ -103,12 +110,11 @@ struct layout_index_entry {
 
 static_assert(sizeof(struct layout_header) == 256 && offsetof(struct layout_header, header_size) == 40 &&
                       offsetof(struct layout_header, tables_offset) == 88 &&
-                      offsetof(struct layout_header, boot_id) == 160 && offsetof(struct layout_header, version) == 192,
-              "the header's layout is part of the format");
+                      offsetof(struct layout_header, version) == 192, "format");
 static_assert(sizeof(struct layout_table) == 128 && offsetof(struct layout_table, rows_offset) == 64, "format");
 static_assert(sizeof(struct layout_column) == 192 && offsetof(struct layout_column, help) == 64, "format");
 static_assert(sizeof(struct layout_dynamic) == 512 && offsetof(struct layout_dynamic, owner) == 384, "format");
-static_assert(sizeof(struct layout_slot) == 384 && offsetof(struct layout_slot, counts) == 256, "format");
-static_assert(sizeof(struct layout_index_entry) == 8, "format");
+static_assert(sizeof(struct layout_slot) == 768 && offsetof(struct layout_slot, contents) == 256, "format");
+static_assert(sizeof(struct layout_content) == 32 && sizeof(struct layout_index_entry) == 8, "format");
 
 #endif

@@ -115,11 +115,11 @@ static void describe_slot(struct inspection *inspection, uint64_t seq, uint64_t 
                 .is_published = number == published && seq == 2 * published + 2,
         };
         memcpy(&ret_slot->facts, copy + header->facts_offset, sizeof(ret_slot->facts));
-        memcpy(ret_slot->counts, copy + header->counts_offset, sizeof(ret_slot->counts));
+        memcpy(ret_slot->contents, copy + header->contents_offset, sizeof(ret_slot->contents));
         memset(inspection->counts, 0, sizeof(inspection->counts));
         for (uint32_t i = 0; i < header->n_tables; i++) {
                 const struct layout_table *table = stly_inspect_table(inspection, i);
-                uint32_t count = ret_slot->counts[table->id];
+                uint32_t count = ret_slot->contents[table->id].count;
 
                 inspection->counts[i] = count < table->capacity ? count : table->capacity;
         }

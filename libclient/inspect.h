@@ -39,7 +39,7 @@ struct inspect_slot {
         uint64_t number;   /* of the publication in it */
         bool is_published; /* the newest one */
         struct layout_facts facts;
-        uint32_t counts[LAYOUT_MAX_TABLES]; /* by table id; more than the capacity is an error that verifying reports */
+        struct layout_content contents[LAYOUT_MAX_TABLES]; /* by table id, as they are: there may be too many rows */
 };
 
 /* Maps and validates. Whoever may write the file is accepted. 0 or negative errno as socktally_open(); reason,

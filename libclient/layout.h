@@ -18,7 +18,6 @@ struct layout_facts {
         uint64_t time_ns;     /* CLOCK_BOOTTIME of the sample */
         uint64_t realtime_ns;
         uint64_t interval_ns;
-        uint64_t known;       /* bit per enum socktally_metric */
         uint64_t sockets_tracked;
         uint64_t sockets_overflowed;
         uint64_t rows_overflowed;
@@ -28,11 +27,11 @@ struct layout_facts {
         uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* of the last interval */
         uint32_t missed_is_exact; /* 0: at most so many */
         uint32_t reserved0;
-        uint64_t reserved[2];
+        uint64_t reserved[3];
 };
 
-static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 64 &&
-                      offsetof(struct layout_facts, missed_is_exact) == 104,
+static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 56 &&
+                      offsetof(struct layout_facts, missed_is_exact) == 96,
               "the facts are part of the format");
 
 #endif

@@ -41,16 +41,17 @@ struct snapshot *stly_snapshot_free(struct snapshot *snapshot) {
 /* Returns whether the slot's own words make sense; only to be asked once the copy is known to be whole. */
 static bool copy_head(struct snapshot *snapshot, const unsigned char *slot, uint64_t number) {
         const struct attachment *attachment = snapshot->attachment;
-        uint32_t counts[LAYOUT_MAX_TABLES];
+        struct layout_content contents[LAYOUT_MAX_TABLES];
         bool is_sane = true;
 
         copy_from_slot(&snapshot->facts, slot + attachment->header.facts_offset, sizeof(snapshot->facts));
-        copy_from_slot(counts, slot + attachment->header.counts_offset, sizeof(counts));
+        copy_from_slot(contents, slot + attachment->header.contents_offset, sizeof(contents));
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
-                uint32_t capacity = attachment->tables[id].capacity;
+                uint32_t capacity = attachment->tables[id].capacity, count = contents[id].count;
 
-                snapshot->count[id] = counts[id] < capacity ? counts[id] : capacity;
-                is_sane = is_sane && counts[id] <= capacity;
+                snapshot->count[id] = count < capacity ? count : capacity;
+                snapshot->known[id] = contents[id].known;
+                is_sane = is_sane && count <= capacity;
         }
         return is_sane && snapshot->facts.sequence == number;
 }

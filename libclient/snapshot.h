@@ -17,6 +17,7 @@ struct snapshot {
         bool is_whole;                 /* false until a publication was taken, and after an attempt that failed */
         struct layout_facts facts;
         uint32_t count[LAYOUT_N_TABLES]; /* rows by table id, never more than the capacity */
+        uint64_t known[LAYOUT_N_TABLES]; /* metrics that were counted, by table id */
         unsigned char *memory;
 };
 

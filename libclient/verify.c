@@ -110,9 +110,9 @@ static void verify_index(struct verification *v, uint32_t t) {
                       v->slot_index, table->name, n_entries, n_expected);
 }
 
-static bool is_summed(const struct verification *v, const struct layout_column *column) {
+static bool is_summed(const struct verification *v, uint32_t table, const struct layout_column *column) {
         return column->field_id >= 1 && column->field_id <= FIELD_LAST_METRIC && column->type == SOCKTALLY_COUNTER &&
-               (v->slot.facts.known >> (column->field_id - 1) & 1);
+               (v->slot.contents[stly_inspect_table(v->inspection, table)->id].known >> (column->field_id - 1) & 1);
 }
 
 /* Promise of the whole: every byte is in one row, so each table's rows add up to the host's. */
@@ -124,7 +124,7 @@ static void verify_sums(struct verification *v, uint32_t t, uint32_t host) {
                 uint64_t sum = 0, expected;
 
                 total = find_column(v, host, column->field_id);
-                if (!total || !is_summed(v, column))
+                if (!total || !is_summed(v, t, column) || !is_summed(v, host, total))
                         continue;
                 for (uint32_t i = 0; i < stly_inspect_count(v->inspection, t); i++)
                         sum += stly_inspect_number(stly_inspect_row(v->inspection, t, i), column);
@@ -140,9 +140,9 @@ static void verify_tables(struct verification *v) {
         uint32_t host = UINT32_MAX;
 
         for (uint32_t t = 0; (table = stly_inspect_table(v->inspection, t)); t++) {
-                if (v->slot.counts[table->id] > table->capacity)
+                if (v->slot.contents[table->id].count > table->capacity)
                         fault(v, "slot %" PRIu32 ": %s has %" PRIu32 " rows, room for %" PRIu32, v->slot_index,
-                              table->name, v->slot.counts[table->id], table->capacity);
+                              table->name, v->slot.contents[table->id].count, table->capacity);
                 if (table->id == LAYOUT_TABLE_HOST && stly_inspect_count(v->inspection, t) != 1)
                         fault(v, "slot %" PRIu32 ": the host has %" PRIu32 " rows instead of one", v->slot_index,
                               stly_inspect_count(v->inspection, t));

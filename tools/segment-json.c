@@ -26,7 +26,7 @@ static struct json_object *header_object(const struct layout_header *header) {
                 { "header_size", header->header_size }, { "table_size", header->table_size },
                 { "column_size", header->column_size }, { "dynamic_size", header->dynamic_size },
                 { "slot_size", header->slot_size }, { "facts_size", header->facts_size },
-                { "facts_offset", header->facts_offset }, { "counts_offset", header->counts_offset },
+                { "facts_offset", header->facts_offset }, { "contents_offset", header->contents_offset },
                 { "index_entry_size", header->index_entry_size }, { "n_slots", header->n_slots },
                 { "n_tables", header->n_tables }, { "n_columns", header->n_columns },
                 { "tables_offset", header->tables_offset }, { "columns_offset", header->columns_offset },
@@ -102,6 +102,7 @@ static struct json_object *table_object(const struct inspection *inspection, uin
         add_number(object, "row_size", table->row_size);
         add_number(object, "capacity", table->capacity);
         add_number(object, "rows_offset", table->rows_offset);
+        add_number(object, "known", known);
         add_text(object, "index", segment_index_name(table->index_kind));
         add_number(object, "index_size", table->index_size);
         add_number(object, "index_offset", table->index_offset);
@@ -122,7 +123,6 @@ static struct json_object *facts_object(const struct layout_facts *facts) {
         add_number(object, "time_ns", facts->time_ns);
         add_number(object, "realtime_ns", facts->realtime_ns);
         add_number(object, "interval_ns", facts->interval_ns);
-        add_number(object, "known", facts->known);
         add_number(object, "sockets_tracked", facts->sockets_tracked);
         add_number(object, "sockets_overflowed", facts->sockets_overflowed);
         add_number(object, "rows_overflowed", facts->rows_overflowed);
@@ -158,14 +158,14 @@ static struct json_object *slots_array(struct inspection *inspection) {
 enum exit_status segment_json_print(struct inspection *inspection) {
         struct json_object *object = json_object_new_object(), *tables = json_object_new_array();
         const struct layout_table *table;
-        uint64_t known = 0;
+        struct inspect_slot slot;
 
         (void)json_object_object_add(object, "header", header_object(stly_inspect_header(inspection)));
         (void)json_object_object_add(object, "words", words_object(inspection));
         (void)json_object_object_add(object, "slots", slots_array(inspection));
-        (void)segment_read_newest(inspection, &known);
+        (void)segment_read_newest(inspection, &slot);
         for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++)
-                (void)json_object_array_add(tables, table_object(inspection, i, table, known));
+                (void)json_object_array_add(tables, table_object(inspection, i, table, slot.contents[table->id].known));
         (void)json_object_object_add(object, "tables", tables);
         return json_print(object, false);
 }

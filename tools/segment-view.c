@@ -64,9 +64,8 @@ static void print_slots(struct inspection *inspection) {
                              slot.is_published ? ", the newest" : "");
                 if (slot.state != INSPECT_SLOT_WHOLE)
                         continue;
-                (void)printf("             time_ns %" PRIu64 ", realtime_ns %" PRIu64 ", interval_ns %" PRIu64
-                             ", known %" PRIx64 "\n",
-                             slot.facts.time_ns, slot.facts.realtime_ns, slot.facts.interval_ns, slot.facts.known);
+                (void)printf("             time_ns %" PRIu64 ", realtime_ns %" PRIu64 ", interval_ns %" PRIu64 "\n",
+                             slot.facts.time_ns, slot.facts.realtime_ns, slot.facts.interval_ns);
                 (void)printf("             sockets_tracked %" PRIu64 ", sockets_overflowed %" PRIu64
                              ", rows_overflowed %" PRIu64 ", cost_ns %" PRIu64 "\n",
                              slot.facts.sockets_tracked, slot.facts.sockets_overflowed, slot.facts.rows_overflowed,
@@ -114,14 +113,16 @@ static void print_row(const struct inspection *inspection, uint32_t table, uint3
 
 static void print_tables(struct inspection *inspection, bool has_legend) {
         const struct layout_table *table;
-        uint64_t known = 0;
+        struct inspect_slot slot;
         char name[CELL_SIZE];
 
-        (void)segment_read_newest(inspection, &known);
+        (void)segment_read_newest(inspection, &slot);
         for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++) {
-                (void)printf("\ntable %s: %u of %u rows of %u bytes, index by %s with %u entries\n",
+                uint64_t known = slot.contents[table->id].known;
+
+                (void)printf("\ntable %s: %u of %u rows of %u bytes, index by %s with %u entries, known %" PRIx64 "\n",
                              clean(name, table->name), stly_inspect_count(inspection, i), table->capacity,
-                             table->row_size, segment_index_name(table->index_kind), table->index_size);
+                             table->row_size, segment_index_name(table->index_kind), table->index_size, known);
                 if (has_legend)
                         print_columns(inspection, i);
                 for (uint32_t j = 0; j < stly_inspect_count(inspection, i); j++)
@@ -179,7 +180,7 @@ static void print_ok(struct inspection *inspection) {
         const struct layout_header *header = stly_inspect_header(inspection);
         const struct layout_table *table;
         struct inspect_words words;
-        uint64_t known = 0;
+        struct inspect_slot slot;
         char name[CELL_SIZE];
 
         stly_inspect_words(inspection, &words);
@@ -187,7 +188,7 @@ static void print_ok(struct inspection *inspection) {
                      source_view_name((enum socktally_view)header->view), header->major, header->minor, header->size,
                      header->n_slots, words.published, segment_state_name(words.state),
                      words.is_owner_dead || !words.is_same_boot ? " but its writer is dead" : "");
-        (void)segment_read_newest(inspection, &known);
+        (void)segment_read_newest(inspection, &slot);
         for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++)
                 (void)printf(", %u %s", stly_inspect_count(inspection, i), clean(name, table->name));
         (void)puts("");

@@ -38,16 +38,12 @@ bool segment_is_known(uint32_t field_id, uint64_t known) {
         return field_id == 0 || field_id > 64 || known & UINT64_C(1) << (field_id - 1);
 }
 
-int segment_read_newest(struct inspection *inspection, uint64_t *ret_known) {
+int segment_read_newest(struct inspection *inspection, struct inspect_slot *ret_slot) {
         /* The writer may go on while we look; then another slot is the newest. */
         for (int tries = 0; tries < 3; tries++)
-                for (uint32_t i = 0; i < stly_inspect_header(inspection)->n_slots; i++) {
-                        struct inspect_slot slot;
-
-                        if (stly_inspect_read_slot(inspection, i, &slot) >= 0 && slot.is_published) {
-                                *ret_known = slot.facts.known;
+                for (uint32_t i = 0; i < stly_inspect_header(inspection)->n_slots; i++)
+                        if (stly_inspect_read_slot(inspection, i, ret_slot) >= 0 && ret_slot->is_published)
                                 return 0;
-                        }
-                }
+        *ret_slot = (struct inspect_slot){ .state = INSPECT_SLOT_EMPTY };
         return -ENOENT;
 }

@@ -192,14 +192,16 @@ static void fill_missed(struct layout_facts *facts, const struct missed *missed)
 }
 
 static int write_view(struct publish *publish, enum publish_view view, const struct totals_result *result,
-                      const struct layout_facts *facts, struct segment_fill *fill) {
+                      const struct layout_facts *facts, uint64_t known, struct segment_fill *fill) {
         *fill->facts = *facts;
         fill->facts->sequence = publish_next(publish);
         fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
         fill_missed(fill->facts, result->missed);
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
-                if (has_table(view, id))
+                if (has_table(view, id)) {
+                        fill->known[id] = known;
                         tables[id]->fill(fill, result, view);
+                }
         return segment_publish(segment_of(publish, view), fill);
 }
 
@@ -213,7 +215,7 @@ static void succeed(struct publish *publish, enum publish_view view, unsigned *r
 }
 
 int publish_write(struct publish *publish, const struct totals *totals, const struct layout_facts *facts,
-                  unsigned *ret_replaced) {
+                  uint64_t known, unsigned *ret_replaced) {
         struct segment_fill fills[N_PUBLISH_VIEWS];
         struct totals_result result;
         bool is_first = !publish->segments[PUBLISH_PUBLIC];
@@ -227,7 +229,7 @@ int publish_write(struct publish *publish, const struct totals *totals, const st
         if (r < 0)
                 return r;
         for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++) {
-                int error = write_view(publish, i, &result, facts, &fills[i]);
+                int error = write_view(publish, i, &result, facts, known, &fills[i]);
 
                 if (error >= 0)
                         succeed(publish, i, &replaced);

@@ -37,10 +37,10 @@ uint64_t publish_number(const struct publish *publish);
 int publish_fit(struct publish *publish, struct totals *totals);
 /* New bounds; segments that are too large are replaced with the next fit. */
 void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);
-/* Writes both views, or none of them if one has no room: -ENOSPC, -ENOBUFS. facts: everything but sequence.
- * ret_replaced gets a bit per view that has a new segment since the last call. */
+/* Writes both views, or none of them if one has no room: -ENOSPC, -ENOBUFS. facts: everything but sequence. known: the
+ * metrics that are being counted. ret_replaced gets a bit per view that has a new segment since the last call. */
 int publish_write(struct publish *publish, const struct totals *totals, const struct layout_facts *facts,
-                  unsigned *ret_replaced);
+                  uint64_t known, unsigned *ret_replaced);
 /* A descriptor open for reading, owned by the segment; -1 before the first publication. */
 int publish_fd(const struct publish *publish, enum publish_view view);
 

@@ -109,7 +109,7 @@ static void plan_header(struct layout_header *header, struct layout_table *table
                 .slot_size = sizeof(struct layout_slot),
                 .facts_size = sizeof(struct layout_facts),
                 .facts_offset = offsetof(struct layout_slot, facts),
-                .counts_offset = offsetof(struct layout_slot, counts),
+                .contents_offset = offsetof(struct layout_slot, contents),
                 .index_entry_size = sizeof(struct layout_index_entry),
                 .n_slots = LAYOUT_N_SLOTS,
                 .incarnation = config->incarnation,
@@ -429,8 +429,13 @@ int segment_publish(struct segment *segment, struct segment_fill *fill) {
                         return -ENOBUFS;
         build_indexes(segment, fill);
         fill->facts->sequence = number;
-        memset(head->counts, 0, sizeof(head->counts));
-        memcpy(head->counts, fill->count, sizeof(fill->count));
+        memset(head->contents, 0, sizeof(head->contents));
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (segment->tables[id])
+                        head->contents[id] = (struct layout_content){
+                                .known = fill->known[id] & stly_schema_table(id)->metrics,
+                                .count = fill->count[id],
+                        };
         if (COPY_IS_ATOMIC)
                 copy_to_slot(slot->facts, head->facts,
                              segment->header->slot_stride - offsetof(struct layout_slot, facts));

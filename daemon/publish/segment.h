@@ -36,8 +36,10 @@ struct segment_fill {
                 };
         };
         uint32_t capacity[LAYOUT_N_TABLES];
-        uint32_t count[LAYOUT_N_TABLES]; /* set by the caller before segment_publish() */
-        struct layout_facts *facts;      /* everything but sequence is set by the caller */
+        /* Set by the caller before segment_publish(): */
+        uint32_t count[LAYOUT_N_TABLES];
+        uint64_t known[LAYOUT_N_TABLES]; /* metrics that are being counted; what the table does not have is left out */
+        struct layout_facts *facts;      /* everything but sequence */
 };
 
 /* Makes a complete segment that is not visible yet: the magic is stored and the file gets its name at the first

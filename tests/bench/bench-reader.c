@@ -86,7 +86,7 @@ static void publish(struct bench *bench, unsigned int calls) {
                 fill.count[LAYOUT_TABLE_HOST] = 1;
                 fill.count[LAYOUT_TABLE_PROCESSES] = fill.capacity[LAYOUT_TABLE_PROCESSES];
         }
-        fill.facts->known = UINT64_MAX;
+        memset(fill.known, 0xff, sizeof fill.known);
         fill.facts->interval_ns = UINT64_C(3600000000000);
         if (segment_publish(bench->segment, &fill) < 0)
                 abort();

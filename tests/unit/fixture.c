@@ -104,11 +104,11 @@ void fixture_fill(struct fixture *f, uint32_t n) {
         f->fill.count[LAYOUT_TABLE_HOST] = 1;
         f->fill.count[LAYOUT_TABLE_SERVICES] = f->fill.services ? n : 0;
         f->fill.count[LAYOUT_TABLE_PROCESSES] = f->fill.processes ? n : 0;
+        memset(f->fill.known, 0xff, sizeof(f->fill.known));
         *f->fill.facts = (struct layout_facts){
                 .time_ns = sequence * FIXTURE_SECOND,
                 .realtime_ns = sequence * FIXTURE_SECOND + 17,
                 .interval_ns = FIXTURE_SECOND,
-                .known = (UINT64_C(1) << SOCKTALLY_N_METRICS) - 1,
                 .sockets_tracked = 11,
                 .sockets_overflowed = 12,
                 .rows_overflowed = 13,

@@ -15,7 +15,7 @@
 
 #include "tests/unit/foreign-reader.h"
 
-#define MAX_TABLES 8
+#define MAX_TABLES 16
 
 struct foreign {
         const unsigned char *map;
@@ -70,7 +70,7 @@ static bool is_header_sound(struct foreign *f) {
         static const struct {
                 size_t offset;
                 uint32_t least;
-        } sizes[] = { { 40, 256 }, { 44, 128 }, { 48, 192 }, { 52, 512 }, { 56, 384 }, { 60, 128 } };
+        } sizes[] = { { 40, 256 }, { 44, 128 }, { 48, 192 }, { 52, 512 }, { 56, 768 }, { 60, 128 } };
         uint64_t size = h64(f, 32);
 
         if (h64(f, 0) != 0x31594c544b434f53 || h32(f, 8) != 0x01020304)
@@ -87,8 +87,8 @@ static bool is_header_sound(struct foreign *f) {
             !fits(h64(f, 96), h32(f, 84), h32(f, 48), size) || !fits(h64(f, 104), 1, h32(f, 52), size) ||
             !fits(h64(f, 112), h32(f, 76), h64(f, 120), size) || h64(f, 128) > size - 4 || h64(f, 128) % 4)
                 return refuse(f, "something is past the end");
-        if (!fits(h32(f, 64), 1, h32(f, 60), h32(f, 56)) || !fits(h32(f, 68), 8, 4, h32(f, 56)))
-                return refuse(f, "facts or counts are outside the slot's head");
+        if (!fits(h32(f, 64), 1, h32(f, 60), h32(f, 56)) || !fits(h32(f, 68), 16, 32, h32(f, 56)))
+                return refuse(f, "facts or contents are outside the slot's head");
         return true;
 }
 
@@ -200,8 +200,12 @@ static const unsigned char *facts(const struct foreign *f) {
         return f->slot + h32(f, 64);
 }
 
+static const unsigned char *content_of(const struct foreign *f, const unsigned char *table) {
+        return f->slot + h32(f, 68) + 32 * get(table, 32, 4);
+}
+
 static uint32_t count_of(const struct foreign *f, const unsigned char *table) {
-        uint32_t count = (uint32_t) get(f->slot, h32(f, 68) + 4 * get(table, 32, 4), 4);
+        uint32_t count = (uint32_t) get(content_of(f, table), 8, 4);
         uint32_t capacity = (uint32_t) get(table, 40, 4);
 
         return count < capacity ? count : capacity;
@@ -224,7 +228,7 @@ static void print_value(const struct foreign *f, const unsigned char *table, con
                 return;
         }
         value = get(row, offset, bytes);
-        if ((field <= 64 && !(get(facts(f), 32, 8) >> (field - 1) & 1)) ||
+        if ((field <= 64 && !(get(content_of(f, table), 0, 8) >> (field - 1) & 1)) ||
             (get(table, 32, 4) == 2 && field == 1005 && value == 4294967295))
                 fprintf(file, "?\n");
         else
@@ -232,10 +236,9 @@ static void print_value(const struct foreign *f, const unsigned char *table, con
 }
 
 void foreign_print(const struct foreign *f, FILE *file) {
-        for (size_t offset = 0; offset <= 96; offset += 8)
-                if (offset != 32) /* known, of which the rows tell */
-                        fprintf(file, "fact %zu %" PRIu64 "\n", offset / 8, get(facts(f), offset, 8));
-        fprintf(file, "fact 13 %" PRIu64 "\n", get(facts(f), 104, 4));
+        for (size_t offset = 0; offset <= 88; offset += 8)
+                fprintf(file, "fact %zu %" PRIu64 "\n", offset / 8, get(facts(f), offset, 8));
+        fprintf(file, "fact 12 %" PRIu64 "\n", get(facts(f), 96, 4));
         for (uint32_t id = 0; id < 3; id++) {
                 const unsigned char *table = table_by_id(f, id);
 

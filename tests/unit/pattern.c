@@ -89,11 +89,11 @@ void pattern_fill_part(struct segment_fill *fill, uint64_t sequence, uint32_t n_
 
 void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
         pattern_fill_part(fill, sequence, UINT32_MAX);
+        memset(fill->known, 0xff, sizeof fill->known);
         *fill->facts = (struct layout_facts){
                 .time_ns = number_of(sequence, 100, 0, 0),
                 .realtime_ns = number_of(sequence, 101, 0, 0),
                 .interval_ns = UINT64_C(2000000000) + sequence % 1000,
-                .known = UINT64_MAX,
                 .sockets_tracked = fill->count[LAYOUT_TABLE_PROCESSES],
                 .sockets_overflowed = fill->count[LAYOUT_TABLE_SERVICES],
                 .rows_overflowed = fill->count[LAYOUT_TABLE_HOST],

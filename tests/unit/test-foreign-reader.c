@@ -42,7 +42,7 @@ static int publish(struct segment *segment) {
 
         segment_begin(segment, &fill);
         pattern_fill(&fill, segment_sequence(segment) + 1);
-        fill.facts->known = ~UNKNOWN_METRICS;
+        fill.known[LAYOUT_TABLE_HOST] = fill.known[LAYOUT_TABLE_PROCESSES] = ~UNKNOWN_METRICS;
         if (fill.processes) {
                 fill.processes[1].pid = 0;
                 fill.processes[1].uid = LAYOUT_NO_UID;
@@ -74,12 +74,12 @@ static void print(const struct socktally *reader, FILE *file) {
         (void) socktally_get_info(reader, &info);
         fprintf(file, "fact 0 %" PRIu64 "\nfact 1 %" PRIu64 "\nfact 2 %" PRIu64 "\nfact 3 %" PRIu64 "\n", info.sequence,
                 info.time_ns, info.realtime_ns, info.interval_ns);
-        fprintf(file, "fact 5 %" PRIu64 "\nfact 6 %" PRIu64 "\nfact 7 %" PRIu64 "\nfact 8 %" PRIu64 "\n",
+        fprintf(file, "fact 4 %" PRIu64 "\nfact 5 %" PRIu64 "\nfact 6 %" PRIu64 "\nfact 7 %" PRIu64 "\n",
                 info.sockets_tracked, info.sockets_overflowed, info.rows_overflowed, info.cost_ns);
-        fprintf(file, "fact 9 %" PRIu64 "\nfact 10 %" PRIu64 "\nfact 11 %" PRIu64 "\nfact 12 %" PRIu64 "\n",
+        fprintf(file, "fact 8 %" PRIu64 "\nfact 9 %" PRIu64 "\nfact 10 %" PRIu64 "\nfact 11 %" PRIu64 "\n",
                 info.missed_tx_calls, info.missed_rx_calls, info.interval_missed_tx_calls,
                 info.interval_missed_rx_calls);
-        fprintf(file, "fact 13 %" PRIu32 "\n", info.missed_is_exact);
+        fprintf(file, "fact 12 %" PRIu32 "\n", info.missed_is_exact);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 if (socktally_row(reader, t, 0, &row) == SOCKTALLY_NOT_PERMITTED) {
                         fprintf(file, "%" PRIu32 " not permitted\n", t);

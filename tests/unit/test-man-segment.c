@@ -43,10 +43,11 @@ static const struct member handshake_message_members[] = {
 static const struct member layout_header_members[] = {
 #define H(member) M(layout_header, member)
         H(magic), H(byte_order), H(major), H(minor), H(incompatible), H(compatible), H(size), H(header_size),
-        H(table_size), H(column_size), H(dynamic_size), H(slot_size), H(facts_size), H(facts_offset), H(counts_offset),
-        H(index_entry_size), H(n_slots), H(n_tables), H(n_columns), H(tables_offset), H(columns_offset),
-        H(dynamic_offset), H(slots_offset), H(slot_stride), H(owner_offset), H(incarnation), H(schema_hash),
-        H(created_ns), H(boot_id), H(view), H(writer_pid), H(writer_start), H(version), H(reserved),
+        H(table_size), H(column_size), H(dynamic_size), H(slot_size), H(facts_size), H(facts_offset),
+        H(contents_offset), H(index_entry_size), H(n_slots), H(n_tables), H(n_columns), H(tables_offset),
+        H(columns_offset), H(dynamic_offset), H(slots_offset), H(slot_stride), H(owner_offset), H(incarnation),
+        H(schema_hash), H(created_ns), H(boot_id), H(view), H(writer_pid), H(writer_start), H(version),
+        H(reserved),
 #undef H
 };
 static const struct member layout_table_members[] = {
@@ -67,12 +68,17 @@ static const struct member layout_dynamic_members[] = {
 };
 static const struct member layout_slot_members[] = {
 #define S(member) M(layout_slot, member)
-        S(seq), S(pad0), S(facts), S(counts), S(pad1),
+        S(seq), S(pad0), S(facts), S(contents),
 #undef S
+};
+static const struct member layout_content_members[] = {
+#define C(member) M(layout_content, member)
+        C(known), C(count), C(reserved0), C(reserved),
+#undef C
 };
 static const struct member layout_facts_members[] = {
 #define F(member) M(layout_facts, member)
-        F(sequence), F(time_ns), F(realtime_ns), F(interval_ns), F(known), F(sockets_tracked), F(sockets_overflowed),
+        F(sequence), F(time_ns), F(realtime_ns), F(interval_ns), F(sockets_tracked), F(sockets_overflowed),
         F(rows_overflowed), F(cost_ns), F(missed_tx_calls), F(missed_rx_calls), F(interval_missed_tx_calls),
         F(interval_missed_rx_calls), F(missed_is_exact), F(reserved0), F(reserved),
 #undef F
@@ -84,7 +90,8 @@ static const struct member layout_index_entry_members[] = {
 
 static const struct structure structures[] = {
         STRUCTURE(handshake_message), STRUCTURE(layout_header), STRUCTURE(layout_table), STRUCTURE(layout_column),
-        STRUCTURE(layout_dynamic),    STRUCTURE(layout_slot),   STRUCTURE(layout_facts), STRUCTURE(layout_index_entry),
+        STRUCTURE(layout_dynamic),    STRUCTURE(layout_slot),   STRUCTURE(layout_facts), STRUCTURE(layout_content),
+        STRUCTURE(layout_index_entry),
 };
 #define N_STRUCTURES (sizeof(structures) / sizeof(structures[0]))
 

@@ -72,14 +72,14 @@ static void step(struct stage *stage) {
         struct layout_facts facts = {
                 .time_ns = stage->scene.sample.time_ns,
                 .interval_ns = SCENE_SECOND,
-                .known = stage->scene.sample.known,
                 .rows_overflowed = 1000,
         };
         uint64_t sequence = publish_next(stage->publish);
 
         totals_update(stage->totals, &stage->scene.sample, sequence);
         stage->fit_outcome = publish_fit(stage->publish, stage->totals);
-        assert_int_equal(publish_write(stage->publish, stage->totals, &facts, &stage->replaced), 0);
+        assert_int_equal(publish_write(stage->publish, stage->totals, &facts, stage->scene.sample.known,
+                                       &stage->replaced), 0);
         assert_int_equal(publish_next(stage->publish), sequence + 1);
 }
 
@@ -343,7 +343,7 @@ static void without_a_directory_it_is_an_error_until_there_is_one(void **state) 
         scene_row(&stage->scene, 1, 1, 10);
         totals_update(stage->totals, &stage->scene.sample, 1);
         assert_int_equal(publish_fit(stage->publish, stage->totals), -ENOENT);
-        assert_true(publish_write(stage->publish, stage->totals, &facts, &replaced) < 0);
+        assert_true(publish_write(stage->publish, stage->totals, &facts, 0, &replaced) < 0);
         assert_int_equal(replaced, 0);
         assert_int_equal(publish_fd(stage->publish, PUBLISH_FULL), -1);
         assert_int_equal(mkdir(stage->tree->path, 0755), 0);
@@ -415,7 +415,7 @@ static void more_rows_than_there_is_room_for_are_not_written(void **state) {
                 for (uint32_t pid = 1; pid <= cases[i].n_pids; pid++)
                         scene_row(&stage->scene, pid, pid % cases[i].n_units, 10);
                 totals_update(stage->totals, &stage->scene.sample, sequence);
-                assert_int_equal(publish_write(stage->publish, stage->totals, &facts, &replaced), -ENOBUFS);
+                assert_int_equal(publish_write(stage->publish, stage->totals, &facts, 0, &replaced), -ENOBUFS);
                 assert_int_equal(replaced, 0);
                 assert_int_equal(publish_next(stage->publish), sequence);
                 assert_int_equal(socktally_refresh(stage->full), SOCKTALLY_UNCHANGED);

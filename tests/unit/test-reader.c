@@ -187,13 +187,13 @@ static void a_view_without_processes_says_not_permitted(void **state) {
 
 static void an_uncounted_metric_is_not_tracked_and_never_zero(void **state) {
         struct fixture *f = *state;
-        struct socktally_column calls, bytes;
+        struct socktally_column calls, bytes, host_calls;
         struct socktally_row row;
         uint64_t value = 99;
         double rate;
 
         fixture_fill(f, 3);
-        f->fill.facts->known &= ~(UINT64_C(1) << SOCKTALLY_METRIC_tcp_tx_calls);
+        f->fill.known[LAYOUT_TABLE_PROCESSES] &= ~(UINT64_C(1) << SOCKTALLY_METRIC_tcp_tx_calls);
         assert_int_equal(segment_publish(f->segment, &f->fill), 0);
         fixture_take(f);
         calls = column_of(f, SOCKTALLY_TABLE_PROCESSES, "tcp_tx_calls");
@@ -202,6 +202,10 @@ static void an_uncounted_metric_is_not_tracked_and_never_zero(void **state) {
         assert_int_equal(socktally_value(&row, &calls, &value), SOCKTALLY_NOT_TRACKED);
         assert_int_equal(value, 99);
         assert_int_equal(socktally_value(&row, &bytes, &value), SOCKTALLY_VALUE);
+        /* Of another table it may be known. */
+        host_calls = column_of(f, SOCKTALLY_TABLE_HOST, "tcp_tx_calls");
+        assert_int_equal(socktally_row(f->reader, SOCKTALLY_TABLE_HOST, 0, &row), SOCKTALLY_VALUE);
+        assert_int_equal(socktally_value(&row, &host_calls, &value), SOCKTALLY_VALUE);
         /* Known from now on, but there is no growth to tell yet. */
         fixture_publish(f, 3);
         assert_int_equal(socktally_refresh(f->reader), SOCKTALLY_NEW);

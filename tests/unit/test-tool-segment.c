@@ -145,9 +145,9 @@ static void each_broken_promise_has_its_line(void **state) {
         process->pid += 1000;
         expect_fault(&fixture, &bytes, "is not in the index");
         process->pid -= 1000;
-        newest_slot(&bytes)->counts[LAYOUT_TABLE_PROCESSES] = UINT32_MAX;
+        newest_slot(&bytes)->contents[LAYOUT_TABLE_PROCESSES].count = UINT32_MAX;
         expect_fault(&fixture, &bytes, "rows, room for");
-        newest_slot(&bytes)->counts[LAYOUT_TABLE_PROCESSES] = FIXTURE_N_PROCESSES;
+        newest_slot(&bytes)->contents[LAYOUT_TABLE_PROCESSES].count = FIXTURE_N_PROCESSES;
         newest_slot(&bytes)->seq += 1;
         expect_fault(&fixture, &bytes, "slot");
         newest_slot(&bytes)->seq -= 1;

@@ -118,6 +118,8 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
                 fixture_service(&fill.services[i], i, fixture->sequence);
         for (size_t i = 0; has_processes && i < FIXTURE_N_PROCESSES; i++)
                 fixture_process(&fill.processes[i], i, fixture->sequence);
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                fill.known[id] = fixture->is_counting_nothing ? 0 : ~FIXTURE_UNKNOWN;
         fill.count[LAYOUT_TABLE_HOST] = 1;
         fill.count[LAYOUT_TABLE_SERVICES] = fixture->is_without_services ? 0 : FIXTURE_N_SERVICES;
         fill.count[LAYOUT_TABLE_PROCESSES] = has_processes ? FIXTURE_N_PROCESSES : 0;
@@ -125,7 +127,6 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
                 .time_ns = fixture_time_ns(fixture, fixture->sequence),
                 .realtime_ns = (uint64_t)realtime.tv_sec * 1000000000 + (uint64_t)realtime.tv_nsec,
                 .interval_ns = FIXTURE_INTERVAL_NS,
-                .known = fixture->is_counting_nothing ? 0 : ~FIXTURE_UNKNOWN,
                 .sockets_tracked = 11,
                 .sockets_overflowed = 12,
                 .rows_overflowed = 13,

@@ -171,11 +171,8 @@ static int copy_descriptors(struct attachment *attachment) {
 
 static void note_field(struct attached_table *table, const struct layout_column *column) {
         struct attached_field field = { column->offset, column->bytes };
-        bool is_text = column->type == SOCKTALLY_TEXT;
 
-        if (is_text && column->field_id == FIELD_SERVICE)
-                table->service = field;
-        if (is_text)
+        if (column->type == SOCKTALLY_TEXT)
                 return;
         switch (column->field_id) {
         case FIELD_PID: table->pid = field; break;
@@ -193,7 +190,7 @@ static size_t align_line(size_t size) {
 
 /* Takes one checked table over. A table of an unknown id was checked, and is then left alone. */
 static void adopt_table(struct attachment *attachment, const struct layout_table *descriptor,
-                        const struct layout_column *columns) {
+                        const struct layout_column *columns, const struct index_column *keys, int n_keys) {
         struct attached_table *table;
 
         if (descriptor->id >= LAYOUT_N_TABLES)
@@ -205,9 +202,11 @@ static void adopt_table(struct attachment *attachment, const struct layout_table
                 .n_columns = descriptor->n_columns,
                 .capacity = descriptor->capacity,
                 .row_size = descriptor->row_size,
-                .index_size = descriptor->index_kind == LAYOUT_INDEX_NONE ? 0 : descriptor->index_size,
+                .index_size = descriptor->index_size,
+                .n_keys = (uint32_t) n_keys,
                 .rows_offset = (size_t) descriptor->rows_offset,
         };
+        memcpy(table->keys, keys, sizeof(table->keys));
         if (table->index_size > 0) /* else the offset means nothing and was not checked */
                 table->index_offset = (size_t) descriptor->index_offset;
         for (uint32_t i = 0; i < descriptor->n_columns; i++) {
@@ -235,9 +234,10 @@ static int adopt_tables(struct attachment *attachment, char *reason) {
         const struct layout_header *header = &attachment->header;
         const struct layout_table *tables = (const void *) attachment->descriptors;
         const struct layout_column *columns = (const void *) (tables + header->n_tables);
+        struct index_column keys[LAYOUT_MAX_KEYS] = { 0 };
         uint64_t hash = SCHEMA_HASH_START;
         uint32_t n_claimed = 0;
-        int r;
+        int r, n_keys;
 
         for (uint32_t i = 0; i < header->n_tables; i++) {
                 r = check_table(header, &tables[i], reason);
@@ -259,7 +259,10 @@ static int adopt_tables(struct attachment *attachment, char *reason) {
                 for (uint32_t j = 0; j < i; j++)
                         if (tables[j].id == tables[i].id)
                                 return refuse(reason, -EPROTO, "two tables have the id %u", tables[i].id);
-                adopt_table(attachment, &tables[i], columns);
+                n_keys = stly_schema_index(&tables[i], columns + tables[i].first_column, keys);
+                if (n_keys < 0)
+                        return refuse(reason, -EPROTO, "table %s: its index goes by no column", tables[i].name);
+                adopt_table(attachment, &tables[i], columns, keys, n_keys);
         }
         if (hash != header->schema_hash)
                 return refuse(reason, -EPROTO, "the schema's hash is wrong");

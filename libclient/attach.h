@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "libclient/frame.h"
+#include "libclient/index.h"
 #include "libclient/layout.h"
 #include "libclient/socktally.h"
 
@@ -30,7 +31,9 @@ struct attached_table {
         uint32_t row_size, index_size;
         size_t rows_offset, index_offset;                   /* in a slot */
         size_t snapshot_rows_offset, snapshot_index_offset; /* in a snapshot's memory */
-        struct attached_field pid, start_time, exited, kind, uid, cgroup_id, service;
+        struct attached_field pid, start_time, exited, kind, uid, cgroup_id;
+        struct index_column keys[LAYOUT_MAX_KEYS]; /* that the index goes by */
+        uint32_t n_keys;
 };
 
 /* Shared by the reader and the snapshots taken from it; the mapping may end before the rest. */

@@ -25,10 +25,10 @@
 #define LAYOUT_MAX_COLUMNS 1024
 #define LAYOUT_MAX_ROWS (UINT32_C(1) << 24)
 #define LAYOUT_MAX_ROW_SIZE 65536
+#define LAYOUT_MAX_KEYS 4 /* columns that an index goes by */
 #define LAYOUT_LINE 128 /* no two words that change independently are nearer than this */
 
 enum { LAYOUT_STATE_LIVE, LAYOUT_STATE_SUPERSEDED, LAYOUT_STATE_CLOSED };
-enum { LAYOUT_INDEX_NONE, LAYOUT_INDEX_PID, LAYOUT_INDEX_SERVICE };
 
 struct layout_header {
         uint64_t magic; /* stored last */
@@ -60,10 +60,11 @@ struct layout_table {
         uint32_t id; /* LAYOUT_TABLE_x */
         uint32_t row_size, capacity;
         uint32_t first_column, n_columns;
-        uint32_t index_kind, index_size; /* entries, a power of two; 0: no index */
-        uint32_t zero;
+        uint32_t index_size; /* entries, a power of two; 0: no index */
+        uint32_t zero[2];
         uint64_t rows_offset, index_offset; /* from the slot */
-        uint64_t reserved[6];
+        uint32_t keys[LAYOUT_MAX_KEYS];     /* field ids of the columns that the index goes by; 0: no more */
+        uint64_t reserved[4];
 };
 
 struct layout_column {
@@ -104,14 +105,13 @@ struct layout_slot {
 
 /* Open addressing, linear probing from index_place(key); row is the row's number plus one, 0 ends the search. */
 struct layout_index_entry {
-        uint32_t key; /* the PID, or index_service_key() */
+        uint32_t key; /* index_key() of the row */
         uint32_t row;
 };
 
-static_assert(sizeof(struct layout_header) == 256 && offsetof(struct layout_header, header_size) == 40 &&
-                      offsetof(struct layout_header, tables_offset) == 88 &&
+static_assert(sizeof(struct layout_header) == 256 && offsetof(struct layout_header, tables_offset) == 88 &&
                       offsetof(struct layout_header, version) == 192, "format");
-static_assert(sizeof(struct layout_table) == 128 && offsetof(struct layout_table, rows_offset) == 64, "format");
+static_assert(sizeof(struct layout_table) == 128 && offsetof(struct layout_table, keys) == 80, "format");
 static_assert(sizeof(struct layout_column) == 192 && offsetof(struct layout_column, help) == 64, "format");
 static_assert(sizeof(struct layout_dynamic) == 512 && offsetof(struct layout_dynamic, owner) == 384, "format");
 static_assert(sizeof(struct layout_slot) == 768 && offsetof(struct layout_slot, contents) == 256, "format");

@@ -10,38 +10,84 @@
 #include "libclient/lookup.h"
 #include "libclient/reader.h"
 
-struct search {
-        const struct layout_index_entry *index;
-        uint32_t key, place, mask, left;
+/* What a column that the index goes by must hold: a text that ends here or with the column's room, or a number. */
+struct key_value {
+        uint32_t field_id;
+        const char *text;
+        uint64_t number;
 };
 
-static struct search search_start(const struct snapshot *snapshot, uint32_t id, uint32_t key) {
-        const struct attached_table *table = snapshot_table(snapshot, id);
-        struct search search = { .key = key };
+struct search {
+        const struct attached_table *table;
+        const struct key_value *values; /* one for each of the index's columns */
+        const unsigned char *rows;
+        const struct layout_index_entry *index;
+        uint32_t count, key, place, left;
+};
 
-        if (table->index_size == 0 || snapshot->count[id] == 0)
+/* Finds nothing where the index goes by other columns. */
+static inline struct search search_start(const struct snapshot *snapshot, uint32_t id, const struct key_value *values,
+                                  uint32_t n_values) {
+        const struct attached_table *table = snapshot_table(snapshot, id);
+        struct search search = {
+                .table = table,
+                .values = values,
+                .rows = snapshot->memory + table->snapshot_rows_offset,
+                .index = (const void *) (snapshot->memory + table->snapshot_index_offset),
+                .count = snapshot->count[id],
+                .key = INDEX_HASH_START,
+        };
+
+        if (table->n_keys != n_values || search.count == 0)
                 return search;
-        search.index = (const void *) (snapshot->memory + table->snapshot_index_offset);
-        search.mask = search.left = table->index_size;
-        search.mask--;
-        search.place = index_place(key, table->index_size);
+        for (uint32_t i = 0; i < n_values; i++) {
+                bool is_text = table->keys[i].is_text;
+
+                if (table->keys[i].field_id != values[i].field_id || (is_text && !values[i].text))
+                        return search;
+                search.key = is_text ? index_hash_text(search.key, values[i].text, table->keys[i].bytes)
+                                     : index_hash_number(search.key, values[i].number);
+        }
+        search.place = index_place(search.key, table->index_size);
+        search.left = table->index_size;
         return search;
 }
 
-/* Row number plus one of the next entry with the key, or 0. */
-static uint32_t search_next(struct search *search) {
+static bool is_equal(const unsigned char *row, const struct index_column *column, const struct key_value *value) {
+        if (!column->is_text)
+                return index_number(row, column) == value->number;
+        return strnlen(value->text, column->bytes) < column->bytes &&
+               strncmp((const char *) row + column->offset, value->text, column->bytes) == 0;
+}
+
+static inline const unsigned char *row_if_equal(const struct search *search, uint32_t number) {
+        const unsigned char *row;
+
+        if (number > search->count)
+                return NULL;
+        row = search->rows + (size_t) (number - 1) * search->table->row_size;
+        for (uint32_t i = 0; i < search->table->n_keys; i++)
+                if (!is_equal(row, &search->table->keys[i], &search->values[i]))
+                        return NULL;
+        return row;
+}
+
+/* The next row with these values, or NULL. */
+static inline const unsigned char *search_next(struct search *search) {
         while (search->left > 0) {
                 const struct layout_index_entry *entry = &search->index[search->place];
+                const unsigned char *row;
 
                 search->left--;
-                search->place = (search->place + 1) & search->mask;
+                search->place = (search->place + 1) & (search->table->index_size - 1);
                 if (entry->row == 0)
                         break;
-                if (entry->key == search->key)
-                        return entry->row;
+                row = entry->key == search->key ? row_if_equal(search, entry->row) : NULL;
+                if (row)
+                        return row;
         }
         search->left = 0;
-        return 0;
+        return NULL;
 }
 
 /* Is a the better answer than b for a caller who said no more? The one that lives, else the one that started last. */
@@ -57,18 +103,11 @@ static bool is_preferred(const struct snapshot *snapshot, const unsigned char *a
 const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
                                          uint64_t cgroup_id) {
         const struct attached_table *table = snapshot_table(snapshot, LAYOUT_TABLE_PROCESSES);
-        struct search search = search_start(snapshot, LAYOUT_TABLE_PROCESSES, pid);
-        const unsigned char *best = NULL;
-        uint32_t row;
+        const struct key_value value = { .field_id = FIELD_PID, .number = pid };
+        struct search search = search_start(snapshot, LAYOUT_TABLE_PROCESSES, &value, 1);
+        const unsigned char *best = NULL, *data;
 
-        while ((row = search_next(&search)) > 0) {
-                const unsigned char *data;
-
-                if (row > snapshot->count[LAYOUT_TABLE_PROCESSES])
-                        continue;
-                data = snapshot_row(snapshot, LAYOUT_TABLE_PROCESSES, row - 1);
-                if (field_read(data, table->pid) != pid)
-                        continue;
+        while ((data = search_next(&search))) {
                 if (start_time && field_read(data, table->start_time) != start_time)
                         continue;
                 if (cgroup_id && field_read(data, table->cgroup_id) == cgroup_id)
@@ -80,22 +119,33 @@ const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32
 }
 
 const unsigned char *stly_lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid) {
-        const struct attached_table *table = snapshot_table(snapshot, LAYOUT_TABLE_SERVICES);
-        struct search search = search_start(snapshot, LAYOUT_TABLE_SERVICES, index_service_key(unit, uid));
-        size_t size = strlen(unit) + 1;
-        uint32_t row;
+        const struct key_value values[] = {
+                { .field_id = FIELD_SERVICE, .text = unit },
+                { .field_id = FIELD_UID, .number = uid },
+        };
+        struct search search = search_start(snapshot, LAYOUT_TABLE_SERVICES, values, 2);
 
-        while ((row = search_next(&search)) > 0) {
-                const unsigned char *data;
+        return search_next(&search);
+}
 
-                if (row > snapshot->count[LAYOUT_TABLE_SERVICES])
-                        continue;
-                data = snapshot_row(snapshot, LAYOUT_TABLE_SERVICES, row - 1);
-                if (size <= table->service.bytes && field_read(data, table->uid) == uid &&
-                    memcmp(data + table->service.offset, unit, size) == 0)
-                        return data;
-        }
-        return NULL;
+bool stly_lookup_like(const struct snapshot *snapshot, uint32_t id, const unsigned char *row,
+                      const unsigned char **ret_row) {
+        const struct attached_table *table = snapshot_table(snapshot, id);
+        struct key_value values[LAYOUT_MAX_KEYS];
+        struct search search;
+        uint32_t key;
+
+        if (table->n_keys == 0 || !index_key(row, table->keys, table->n_keys, &key))
+                return false;
+        for (uint32_t i = 0; i < table->n_keys; i++)
+                values[i] = (struct key_value){
+                        .field_id = table->keys[i].field_id,
+                        .text = (const char *) row + table->keys[i].offset,
+                        .number = table->keys[i].is_text ? 0 : index_number(row, &table->keys[i]),
+                };
+        search = search_start(snapshot, id, values, table->n_keys);
+        *ret_row = search_next(&search);
+        return true;
 }
 
 static int answer(const struct socktally *reader, uint32_t id, const unsigned char *data,

@@ -21,7 +21,7 @@ static bool is_continued(const struct snapshot *before, const struct snapshot *n
                stly_attachment_is_same_writer(before->attachment, now->attachment);
 }
 
-/* Rows that are no process and no service have no index, but there are only a few, and they stand at one end. */
+/* Rows that are no process and no service have no key, but there are only a few, and they stand at one end. */
 static const unsigned char *find_special(const struct snapshot *snapshot, uint32_t id, const unsigned char *like) {
         const struct attached_table *table = snapshot_table(snapshot, id);
 
@@ -57,18 +57,11 @@ static const unsigned char *find_process(const struct snapshot *before, const st
 /* The same row in the snapshot before. Both have the same schema, so one table describes them. */
 static const unsigned char *find_before(const struct snapshot *before, const struct socktally_row *row) {
         const struct attached_table *table = snapshot_table(before, row->table);
-        const unsigned char *data = row->data;
+        const unsigned char *data = row->data, *found;
 
         if (row->table == LAYOUT_TABLE_PROCESSES && field_read(data, table->pid) != 0)
                 return find_process(before, row->reader->current, data);
-        if (row->table == LAYOUT_TABLE_SERVICES && field_read(data, table->kind) == SOCKTALLY_ROW_SERVICE) {
-                const char *unit = (const char *) data + table->service.offset;
-
-                if (!memchr(unit, 0, table->service.bytes))
-                        return NULL;
-                return stly_lookup_service(before, unit, (uint32_t) field_read(data, table->uid));
-        }
-        return find_special(before, row->table, data);
+        return stly_lookup_like(before, row->table, data, &found) ? found : find_special(before, row->table, data);
 }
 
 int socktally_rate(const struct socktally_row *row, const struct socktally_column *column, double *ret_per_second) {

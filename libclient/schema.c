@@ -34,8 +34,8 @@ LAYOUT_TABLES(X)
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct schema_table tables[LAYOUT_N_TABLES] = {
-#define X(id, name, row, metrics, index)                                                                               \
-        { #name, LAYOUT_TABLE_##id, sizeof(struct layout_##row##_row), LAYOUT_INDEX_##index, metrics,                  \
+#define X(id, name, row, metrics, ...)                                                                                 \
+        { #name, LAYOUT_TABLE_##id, sizeof(struct layout_##row##_row), { __VA_ARGS__ }, metrics,                       \
           offsetof(struct layout_##row##_row, counters), __builtin_popcountll(metrics) + N(name##_columns),            \
           name##_columns },
         LAYOUT_TABLES(X)
@@ -59,6 +59,29 @@ bool stly_schema_column(const struct schema_table *table, uint32_t number, struc
                 }
         *ret_column = table->columns[number - n];
         return true;
+}
+
+static const struct layout_column *find_column(const struct layout_table *table, const struct layout_column *columns,
+                                               uint32_t field_id) {
+        for (uint32_t i = 0; i < table->n_columns; i++)
+                if (columns[i].field_id == field_id)
+                        return &columns[i];
+        return NULL;
+}
+
+int stly_schema_index(const struct layout_table *table, const struct layout_column *columns,
+                      struct index_column ret_columns[LAYOUT_MAX_KEYS]) {
+        int n = 0;
+
+        for (; table->index_size > 0 && n < LAYOUT_MAX_KEYS && table->keys[n]; n++) {
+                const struct layout_column *column = find_column(table, columns, table->keys[n]);
+
+                if (!column)
+                        return -1;
+                ret_columns[n] = (struct index_column){ column->field_id, column->offset, column->bytes,
+                                                        column->type == SOCKTALLY_TEXT };
+        }
+        return n == 0 && table->index_size > 0 ? -1 : n;
 }
 
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {

@@ -9,15 +9,16 @@
 #include "libclient/rows.h"
 
 /*
- *   X(id, name, row, metrics, index)
+ *   X(id, name, row, metrics, keys...)
  *
  * id: SOCKTALLY_TABLE_id is the table's number. Its columns are LAYOUT_id_COLUMNS. row: rows are struct layout_row_row.
- * metrics: those that its rows have, a bit per enum socktally_metric.
+ * metrics: those that its rows have, a bit per enum socktally_metric. keys: the columns by which a row is found; where
+ * the first is 0 or empty, it cannot be. 0: the table has no index.
  */
 #define LAYOUT_TABLES(X)                                                                                               \
-        X(HOST, host, host, LAYOUT_ALL_METRICS, NONE)                                                                  \
-        X(SERVICES, services, service, LAYOUT_ALL_METRICS, SERVICE)                                                    \
-        X(PROCESSES, processes, process, LAYOUT_ALL_METRICS, PID)
+        X(HOST, host, host, LAYOUT_ALL_METRICS, 0)                                                                     \
+        X(SERVICES, services, service, LAYOUT_ALL_METRICS, FIELD_SERVICE, FIELD_UID)                                   \
+        X(PROCESSES, processes, process, LAYOUT_ALL_METRICS, FIELD_PID)
 
 #define LAYOUT_ALL_METRICS ((UINT64_C(1) << SOCKTALLY_N_METRICS) - 1)
 

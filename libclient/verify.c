@@ -59,24 +59,6 @@ static void verify_texts(struct verification *v, uint32_t t) {
         }
 }
 
-/* The key under which the index must have this row; false: it need not be there. */
-static bool key_of(struct verification *v, uint32_t t, const unsigned char *row, uint32_t *ret_key) {
-        const struct layout_table *table = stly_inspect_table(v->inspection, t);
-        const struct layout_column *key =
-                find_column(v, t, table->index_kind == LAYOUT_INDEX_PID ? FIELD_PID : FIELD_SERVICE);
-        const struct layout_column *uid = find_column(v, t, FIELD_UID);
-
-        if (table->index_kind == LAYOUT_INDEX_PID && key && key->type != SOCKTALLY_TEXT) {
-                *ret_key = (uint32_t) stly_inspect_number(row, key);
-                return *ret_key != 0;
-        }
-        if (table->index_kind != LAYOUT_INDEX_SERVICE || !key || key->type != SOCKTALLY_TEXT || !uid ||
-            !memchr(row + key->offset, 0, key->bytes))
-                return false;
-        *ret_key = index_service_key((const char *) row + key->offset, (uint32_t) stly_inspect_number(row, uid));
-        return true;
-}
-
 static bool is_in_index(const struct layout_index_entry *index, uint32_t size, uint32_t key, uint32_t row) {
         uint32_t place = index_place(key, size);
 
@@ -92,11 +74,13 @@ static void verify_index(struct verification *v, uint32_t t) {
         const struct layout_table *table = stly_inspect_table(v->inspection, t);
         const struct layout_index_entry *index = stly_inspect_index(v->inspection, t);
         uint32_t n_expected = 0, n_entries = 0, key;
+        struct index_column keys[LAYOUT_MAX_KEYS];
+        int n_keys = stly_schema_index(table, stly_inspect_column(v->inspection, t, 0), keys);
 
-        if (!index)
+        if (!index || n_keys <= 0)
                 return;
         for (uint32_t i = 0; i < stly_inspect_count(v->inspection, t); i++) {
-                if (!key_of(v, t, stly_inspect_row(v->inspection, t, i), &key))
+                if (!index_key(stly_inspect_row(v->inspection, t, i), keys, (uint32_t) n_keys, &key))
                         continue;
                 n_expected++;
                 if (!is_in_index(index, table->index_size, key, i))

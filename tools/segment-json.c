@@ -96,6 +96,7 @@ static struct json_object *table_object(const struct inspection *inspection, uin
                            *rows = json_object_new_array();
         const struct layout_column *column;
         const unsigned char *row;
+        char keys[160];
 
         add_text(object, "name", table->name);
         add_number(object, "id", table->id);
@@ -103,7 +104,7 @@ static struct json_object *table_object(const struct inspection *inspection, uin
         add_number(object, "capacity", table->capacity);
         add_number(object, "rows_offset", table->rows_offset);
         add_number(object, "known", known);
-        add_text(object, "index", segment_index_name(table->index_kind));
+        add_text(object, "index", segment_index_name(inspection, number, keys, sizeof(keys)));
         add_number(object, "index_size", table->index_size);
         add_number(object, "index_offset", table->index_offset);
         for (uint32_t i = 0; (column = stly_inspect_column(inspection, number, i)); i++)

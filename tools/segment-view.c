@@ -113,8 +113,8 @@ static void print_row(const struct inspection *inspection, uint32_t table, uint3
 
 static void print_tables(struct inspection *inspection, bool has_legend) {
         const struct layout_table *table;
+        char name[CELL_SIZE], keys[CELL_SIZE], text[CELL_SIZE];
         struct inspect_slot slot;
-        char name[CELL_SIZE];
 
         (void)segment_read_newest(inspection, &slot);
         for (uint32_t i = 0; (table = stly_inspect_table(inspection, i)); i++) {
@@ -122,7 +122,8 @@ static void print_tables(struct inspection *inspection, bool has_legend) {
 
                 (void)printf("\ntable %s: %u of %u rows of %u bytes, index by %s with %u entries, known %" PRIx64 "\n",
                              clean(name, table->name), stly_inspect_count(inspection, i), table->capacity,
-                             table->row_size, segment_index_name(table->index_kind), table->index_size, known);
+                             table->row_size, clean(keys, segment_index_name(inspection, i, text, sizeof(text))),
+                             table->index_size, known);
                 if (has_legend)
                         print_columns(inspection, i);
                 for (uint32_t j = 0; j < stly_inspect_count(inspection, i); j++)

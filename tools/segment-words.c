@@ -2,6 +2,7 @@
 /* What the text and the JSON of a segment's dump have in common. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "libclient/inspect.h"
 #include "tools/segment-words.h"
@@ -22,10 +23,17 @@ const char *segment_type_name(uint32_t type) {
         return name_of(names, 4, type);
 }
 
-const char *segment_index_name(uint32_t kind) {
-        static const char *const names[] = { "none", "pid", "service" };
+const char *segment_index_name(const struct inspection *inspection, uint32_t table, char *buffer, size_t size) {
+        const struct layout_table *descriptor = stly_inspect_table(inspection, table);
+        const struct layout_column *column;
+        size_t n = 0;
 
-        return name_of(names, 3, kind);
+        (void)snprintf(buffer, size, "none");
+        for (size_t key = 0; descriptor->index_size > 0 && key < LAYOUT_MAX_KEYS && descriptor->keys[key]; key++)
+                for (uint32_t i = 0; (column = stly_inspect_column(inspection, table, i)); i++)
+                        if (column->field_id == descriptor->keys[key] && n < size)
+                                n += (size_t)snprintf(buffer + n, size - n, "%s%s", n > 0 ? ", " : "", column->name);
+        return buffer;
 }
 
 const char *segment_slot_state_name(int state) {

@@ -80,10 +80,10 @@ static void plan_tables(struct layout_header *header, struct layout_table *table
                         .capacity = config->capacity[id],
                         .first_column = header->n_columns,
                         .n_columns = schema->n_columns,
-                        .index_kind = schema->index_kind,
                 };
                 strncpy(table->name, schema->name, sizeof(table->name) - 1);
-                if (schema->index_kind != LAYOUT_INDEX_NONE) {
+                memcpy(table->keys, schema->keys, sizeof(table->keys));
+                if (schema->keys[0]) {
                         table->index_size = index_size_for(table->capacity);
                         table->index_offset = offset;
                         offset = align_to(offset + table->index_size * sizeof(struct layout_index_entry), LAYOUT_LINE);
@@ -374,33 +374,20 @@ void segment_begin(struct segment *segment, struct segment_fill *ret_fill) {
         *ret_fill->facts = (struct layout_facts){};
 }
 
-static struct layout_index_entry *clear_index(struct segment *segment, uint32_t id) {
-        const struct layout_table *table = segment->tables[id];
+static void build_index(struct segment *segment, const struct layout_table *table, uint32_t n_rows) {
+        const struct layout_column *columns = (void *) (segment->base + segment->header->columns_offset);
+        struct layout_index_entry *index = (void *) (segment->filling + table->index_offset);
+        const unsigned char *row = segment->filling + table->rows_offset;
+        struct index_column keys[LAYOUT_MAX_KEYS];
+        int n_keys = stly_schema_index(table, columns + table->first_column, keys);
+        uint32_t key;
 
-        return memset(segment->filling + table->index_offset, 0, table->index_size * sizeof(struct layout_index_entry));
-}
-
-static void build_indexes(struct segment *segment, const struct segment_fill *fill) {
-        const struct layout_table *table;
-        struct layout_index_entry *index;
-
-        table = segment->tables[LAYOUT_TABLE_PROCESSES];
-        if (table) {
-                index = clear_index(segment, LAYOUT_TABLE_PROCESSES);
-                for (uint32_t i = 0; i < fill->count[LAYOUT_TABLE_PROCESSES]; i++)
-                        if (fill->processes[i].pid)
-                                index_insert(index, table->index_size, fill->processes[i].pid, i);
-        }
-        table = segment->tables[LAYOUT_TABLE_SERVICES];
-        if (table) {
-                index = clear_index(segment, LAYOUT_TABLE_SERVICES);
-                for (uint32_t i = 0; i < fill->count[LAYOUT_TABLE_SERVICES]; i++) {
-                        struct layout_service_row *row = &fill->services[i];
-
-                        row->service[LAYOUT_UNIT_FULL_SIZE - 1] = 0;
-                        index_insert(index, table->index_size, index_service_key(row->service, row->uid), i);
-                }
-        }
+        if (n_keys <= 0)
+                return;
+        memset(index, 0, table->index_size * sizeof(*index));
+        for (uint32_t i = 0; i < n_rows; i++, row += table->row_size)
+                if (index_key(row, keys, (uint32_t) n_keys, &key))
+                        index_insert(index, table->index_size, key, i);
 }
 
 /* The file gets its name only now, complete and with its first publication; the magic before that, so that nobody who
@@ -427,15 +414,17 @@ int segment_publish(struct segment *segment, struct segment_fill *fill) {
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
                 if (fill->count[id] > (segment->tables[id] ? segment->tables[id]->capacity : 0))
                         return -ENOBUFS;
-        build_indexes(segment, fill);
         fill->facts->sequence = number;
         memset(head->contents, 0, sizeof(head->contents));
-        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
-                if (segment->tables[id])
-                        head->contents[id] = (struct layout_content){
-                                .known = fill->known[id] & stly_schema_table(id)->metrics,
-                                .count = fill->count[id],
-                        };
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
+                if (!segment->tables[id])
+                        continue;
+                head->contents[id] = (struct layout_content){
+                        .known = fill->known[id] & stly_schema_table(id)->metrics,
+                        .count = fill->count[id],
+                };
+                build_index(segment, segment->tables[id], fill->count[id]);
+        }
         if (COPY_IS_ATOMIC)
                 copy_to_slot(slot->facts, head->facts,
                              segment->header->slot_stride - offsetof(struct layout_slot, facts));

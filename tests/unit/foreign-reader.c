@@ -104,7 +104,7 @@ static bool is_column_sound(struct foreign *f, const unsigned char *column, uint
 static bool are_tables_sound(struct foreign *f) {
         for (uint32_t i = 0; i < h32(f, 80); i++) {
                 const unsigned char *t = table_at(f, i);
-                uint64_t row_size = get(t, 36, 4), index_size = get(t, 56, 4);
+                uint64_t row_size = get(t, 36, 4), index_size = get(t, 52, 4);
 
                 if (!memchr(t, 0, 32) || row_size > 65536 || row_size % 8 || get(t, 40, 4) > 16777216)
                         return refuse(f, "a table is out of range");
@@ -274,15 +274,15 @@ static uint64_t number(const struct foreign *f, const unsigned char *table, uint
 typedef bool matches_fn(const struct foreign *f, const unsigned char *table, uint32_t row, const void *what,
                         uint32_t uid);
 
-static int64_t find(const struct foreign *f, uint32_t id, uint32_t kind, uint32_t key, matches_fn *matches,
+static int64_t find(const struct foreign *f, uint32_t id, uint64_t first_two_keys, uint32_t key, matches_fn *matches,
                     const void *what, uint32_t uid) {
         const unsigned char *table = table_by_id(f, id), *index;
         uint32_t size, place;
 
-        if (!table || get(table, 52, 4) != kind || get(table, 56, 4) == 0)
+        if (!table || get(table, 52, 4) == 0 || get(table, 80, 8) != first_two_keys || get(table, 88, 8) != 0)
                 return -1;
         index = f->slot + get(table, 72, 8);
-        size = (uint32_t) get(table, 56, 4);
+        size = (uint32_t) get(table, 52, 4);
         place = (uint32_t) ((uint64_t) (uint32_t) (key * 2654435769u) * size / 4294967296u);
         for (uint32_t i = 0; i < size; i++) {
                 uint32_t row = (uint32_t) get(index, 8 * (size_t) place + 4, 4);
@@ -309,7 +309,7 @@ static bool is_unit(const struct foreign *f, const unsigned char *table, uint32_
 }
 
 int64_t foreign_find_pid(const struct foreign *f, uint32_t pid) {
-        return find(f, 2, 1, pid, is_pid, &pid, 0);
+        return find(f, 2, 1001, (2166136261u ^ pid) * 16777619u, is_pid, &pid, 0);
 }
 
 int64_t foreign_find_service(const struct foreign *f, const char *unit, uint32_t uid) {
@@ -317,9 +317,7 @@ int64_t foreign_find_service(const struct foreign *f, const char *unit, uint32_t
 
         for (const char *p = unit; *p; p++)
                 key = (key ^ (unsigned char) *p) * 16777619u;
-        for (int i = 0; i < 4; i++)
-                key = (key ^ (uid >> 8 * i & 255)) * 16777619u;
-        return find(f, 1, 2, key, is_unit, unit, uid);
+        return find(f, 1, 1009 | UINT64_C(1005) << 32, (key ^ uid) * 16777619u, is_unit, unit, uid);
 }
 
 int foreign_state(const struct foreign *f) {

@@ -52,8 +52,8 @@ static const struct member layout_header_members[] = {
 };
 static const struct member layout_table_members[] = {
 #define T(member) M(layout_table, member)
-        T(name), T(id), T(row_size), T(capacity), T(first_column), T(n_columns), T(index_kind), T(index_size), T(zero),
-        T(rows_offset), T(index_offset), T(reserved),
+        T(name), T(id), T(row_size), T(capacity), T(first_column), T(n_columns), T(index_size), T(zero), T(rows_offset),
+        T(index_offset), T(keys), T(reserved),
 #undef T
 };
 static const struct member layout_column_members[] = {

@@ -304,6 +304,7 @@ static void each_broken_field_is_named(void **state) {
                 { TABLE(rows_offset), 8, UINT64_MAX - 63, -EPROTO, "rows reach past" },
                 { TABLE(index_size), 4, 3, -EPROTO, "index of 3" },
                 { TABLE(n_columns), 4, 0xffffffff, -EPROTO, "columns" },
+                { sizeof(struct layout_table) + TABLE(keys), 4, 77, -EPROTO, "goes by no column" },
                 { TABLE(id), 4, 16, -EPROTO, "impossible id" },
                 { TABLE(id), 4, 1, -EPROTO, "two tables" },
         };

@@ -3,7 +3,7 @@
 #define SOCKTALLYD_DAEMON_PRIVATE_H
 /*
  * The daemon's inside, shared by those files only that put it together or change it: daemon.c (assembly), interval.c
- * (one turn), passed.c, and in control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a
+ * (one turn), and in control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a
  * transaction) and reload.c (files). These are the files that log.
  */
 #include <systemd/sd-event.h>
@@ -17,6 +17,7 @@
 #include "daemon/module.h"
 #include "daemon/publish/publication.h"
 #include "daemon/publish/readers.h"
+#include "daemon/runtime.h"
 #include "daemon/totals/missed.h"
 #include "daemon/totals/totals.h"
 
@@ -32,8 +33,7 @@ struct daemon {
         struct settings settings;
         struct options options;
         const char *const *directories; /* of the configuration; NULL: one file was named on the command line */
-        const char *directory;
-        bool has_made_directory, has_made_socket;
+        struct runtime runtime;
         gid_t gid;
         const struct collect_operations *counting;
         struct collect *collect;
@@ -55,7 +55,7 @@ struct daemon {
         int read_error, fit_error, publish_error, keep_error; /* what was said already */
         struct keep keep;            /* of the daemon before, until it is taken over */
         struct keeper *keeper;       /* for the next; NULL: there is nobody to keep it */
-        bool is_adopted, is_managed; /* counts on with the kernel's side of the one before; a manager started it */
+        bool is_adopted;             /* counts on with the kernel's side of the one before */
         bool is_healthy;             /* the last interval was published */
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
@@ -76,9 +76,6 @@ void daemon_reschedule(struct daemon *daemon);
 /* For the loop's timer, and for a reader who comes: userdata is the daemon. */
 int daemon_on_interval(sd_event_source *source, uint64_t usec, void *userdata);
 void daemon_on_reader(void *userdata);
-
-/* passed.c. The readers' socket, which is the caller's. */
-int daemon_open_socket(struct daemon *daemon, int *ret_fd);
 
 /* control/change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in
  * force already is no change: its source stays what it was. */

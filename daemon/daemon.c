@@ -5,14 +5,12 @@
  * in change.c and beside it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
@@ -93,21 +91,8 @@ static void load_settings(struct daemon *d, const struct options *options) {
         d->options = *options;
         d->directories = options->config_path ? NULL : configuration_directories();
         (void) reload_read(d, &d->settings, report_problem, NULL); /* what is wrong is left out */
-        d->directory = options->runtime_directory;
+        d->runtime.directory = options->runtime_directory;
         log_set_level(d->settings.log_level);
-}
-
-static int make_directory(struct daemon *d) {
-        int r = mkdir(d->directory, 0755) < 0 ? -errno : 0;
-
-        d->has_made_directory = r >= 0;
-        if (r >= 0)
-                (void) chmod(d->directory, 0755); /* whatever the umask is */
-        if (r >= 0 || r == -EEXIST)
-                return 0;
-        log_line(LOG_ERR, "Cannot make the runtime directory %s: %s; --runtime-directory= names another", d->directory,
-                 strerror(-r));
-        return r;
 }
 
 static void choose_group(struct daemon *d) {
@@ -202,7 +187,7 @@ static int start_tables(struct daemon *d) {
                 .userdata = d,
         };
         struct publish_config publish = {
-                .directory = d->directory,
+                .directory = d->runtime.directory,
                 .gid = d->gid,
                 .incarnation = d->incarnation,
                 .max_processes = totals.max_processes,
@@ -221,7 +206,7 @@ static int start_tables(struct daemon *d) {
         if (r >= 0)
                 r = publish_new(&d->publish, &publish);
         if (r < 0)
-                log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->directory, strerror(-r));
+                log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->runtime.directory, strerror(-r));
         return r;
 }
 
@@ -296,10 +281,10 @@ static int start(struct daemon *d, const struct options *options) {
         control_modules_start(d);
         r = check_privilege();
         if (r >= 0)
-                r = make_directory(d);
+                r = runtime_make_directory(&d->runtime);
         if (r < 0)
                 return r;
-        r = daemon_open_socket(d, &listen_fd);
+        r = runtime_open_socket(&d->runtime, &d->keep, &listen_fd);
         if (r < 0)
                 return r;
         choose_group(d);
@@ -314,7 +299,7 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
-        if (d->is_managed && keeper_new(&d->keeper, &d->keep, d->counting) < 0)
+        if (d->runtime.is_managed && keeper_new(&d->keeper, &d->keep, d->counting) < 0)
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
         r = start_tables(d);
         if (r >= 0)
@@ -361,7 +346,7 @@ static void start_bus(struct daemon *d) {
         const char *bus = d->options.bus;
         int r;
 
-        if (bus ? strcmp(bus, "none") == 0 : strcmp(d->directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
+        if (bus ? strcmp(bus, "none") == 0 : strcmp(d->runtime.directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
                 return;
         r = bus_new(&d->bus, bus, d->event, operations, d);
         if (r < 0)
@@ -376,7 +361,7 @@ int daemon_run(struct daemon *d) {
         daemon_reschedule(d);
         start_bus(d);
         sd_notify(false, "READY=1");
-        log_line(LOG_DEBUG, "Publishing in %s", d->directory);
+        log_line(LOG_DEBUG, "Publishing in %s", d->runtime.directory);
         r = sd_event_loop(d->event);
         sd_notify(false, "STOPPING=1");
         if (r < 0)
@@ -384,15 +369,6 @@ int daemon_run(struct daemon *d) {
         else if (daemon_run_interval(d) >= 0)
                 keeper_wait(d->keeper);
         return r;
-}
-
-static void remove_socket(const struct daemon *d) {
-        char path[108];
-
-        if (d->has_made_socket && snprintf(path, sizeof path, "%s/readers", d->directory) < (int) sizeof path)
-                (void) unlink(path);
-        if (d->has_made_directory)
-                (void) rmdir(d->directory);
 }
 
 struct daemon *daemon_free(struct daemon *d) {
@@ -412,7 +388,7 @@ struct daemon *daemon_free(struct daemon *d) {
         keep_close(&d->keep);
         keeper_free(d->keeper);
         sd_event_unref(d->event);
-        remove_socket(d);
+        runtime_remove(&d->runtime);
         free(d);
         return NULL;
 }

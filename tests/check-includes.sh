@@ -23,7 +23,7 @@ daemon/text*        daemon/text.h
 daemon/module*      daemon/module.h
 daemon/privilege*   daemon/privilege.h
 daemon/keep*        daemon/*.h
-daemon/passed*      daemon/*.h
+daemon/runtime*     daemon/*.h
 daemon/interval*    daemon/*.h
 daemon/daemon*      daemon/*.h
 daemon/main*        daemon/*.h

@@ -2,9 +2,9 @@
 #ifndef SOCKTALLYD_DAEMON_PRIVATE_H
 #define SOCKTALLYD_DAEMON_PRIVATE_H
 /*
- * The daemon's inside, shared by those files only that put it together or change it: daemon.c (assembly), interval.c
- * (one turn), and in control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a
- * transaction) and reload.c (files). These are the files that log.
+ * The daemon's inside, shared by those files only that put it together or change it: daemon.c (assembly), and in
+ * control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a transaction) and reload.c
+ * (files).
  */
 #include <systemd/sd-event.h>
 
@@ -13,12 +13,12 @@
 #include "daemon/control/operations.h"
 #include "daemon/daemon.h"
 #include "daemon/identity/identity.h"
+#include "daemon/interval.h"
 #include "daemon/keep.h"
 #include "daemon/module.h"
 #include "daemon/publish/publication.h"
 #include "daemon/publish/readers.h"
 #include "daemon/runtime.h"
-#include "daemon/totals/missed.h"
 #include "daemon/totals/totals.h"
 
 struct module_state {
@@ -35,47 +35,19 @@ struct daemon {
         const char *const *directories; /* of the configuration; NULL: one file was named on the command line */
         struct runtime runtime;
         gid_t gid;
-        const struct collect_operations *counting;
-        struct collect *collect;
-        struct identity *identity;
-        struct totals *totals;
-        struct publish *publish;
-        struct readers *readers;
+        struct data_line line;
+        struct interval interval;
+        struct watcher watcher;
         struct bus *bus; /* NULL: not served */
         sd_event *event;
-        sd_event_source *interval_source, *watchdog_source, *identity_source;
-        uint64_t interval_usec;      /* in force now */
-        uint64_t due_usec;           /* next publication, CLOCK_MONOTONIC */
-        uint64_t published_usec;     /* last one */
-        uint64_t last_reader_usec;   /* when somebody was last connected */
-        uint64_t watchdog_usec;
+        sd_event_source *identity_source;
         uint64_t started_usec;       /* CLOCK_REALTIME */
         uint64_t incarnation;
-        uint64_t cost_ns, cpu_ns;    /* of the last interval; CPU time at its end */
-        int read_error, fit_error, publish_error, keep_error; /* what was said already */
         struct keep keep;            /* of the daemon before, until it is taken over */
-        struct keeper *keeper;       /* for the next; NULL: there is nobody to keep it */
         bool is_adopted;             /* counts on with the kernel's side of the one before */
-        bool is_healthy;             /* the last interval was published */
-        char status[160];            /* what the service manager shows */
-        struct ledger_health health; /* of the last sample */
-        struct missed_news missed_news;
         struct module_state modules[N_MODULES];
         char kernel[72];
-        void (*changed)(void *userdata);
-        void *changed_userdata;
 };
-
-/* interval.c */
-/* One interval of the data line, at once; the next one stays due when it was. */
-int daemon_run_interval(struct daemon *daemon);
-/* With the loop's next turn. */
-void daemon_publish_soon(struct daemon *daemon);
-/* After a change of intervals. */
-void daemon_reschedule(struct daemon *daemon);
-/* For the loop's timer, and for a reader who comes: userdata is the daemon. */
-int daemon_on_interval(sd_event_source *source, uint64_t usec, void *userdata);
-void daemon_on_reader(void *userdata);
 
 /* control/change.c. Values as in a file; where it came from is kept. On error nothing has changed. A value that is in
  * force already is no change: its source stays what it was. */

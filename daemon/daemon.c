@@ -33,14 +33,19 @@
 static void on_reader_counted(void *userdata) {
         struct daemon *d = userdata;
 
-        if (d->changed)
-                d->changed(d->changed_userdata);
+        watcher_tell(&d->watcher);
+}
+
+static void on_reader(void *userdata) {
+        struct daemon *d = userdata;
+
+        interval_on_reader(&d->interval);
 }
 
 static int get_view_fd(void *userdata, enum publish_view view) {
         struct daemon *d = userdata;
 
-        return publish_fd(d->publish, view);
+        return publish_fd(d->line.publish, view);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
@@ -56,31 +61,21 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 static int on_cgroups(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct daemon *d = userdata;
 
-        identity_follow(d->identity);
+        identity_follow(d->line.identity);
         return 0;
-}
-
-/* Only a daemon that publishes is alive. */
-static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct daemon *d = userdata;
-
-        if (d->is_healthy)
-                sd_notify(false, "WATCHDOG=1");
-        sd_event_source_set_time(source, clock_usec(CLOCK_MONOTONIC) + d->watchdog_usec / 3);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static void identity_row(void *userdata, const struct process_key *key, const struct process_row *row,
                          struct unit *ret_unit) {
         struct daemon *d = userdata;
 
-        identity_unit(d->identity, key, row, ret_unit);
+        identity_unit(d->line.identity, key, row, ret_unit);
 }
 
 static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         const struct daemon *d = userdata;
 
-        return identity_is_alive(d->identity, pid, start_time);
+        return identity_is_alive(d->line.identity, pid, start_time);
 }
 
 static void report_problem(void *userdata, const char *line, int error) {
@@ -118,8 +113,8 @@ static bool adopt(struct daemon *d, const struct collect_config *config) {
 
         if (!d->keep.has_kernel)
                 return false;
-        r = d->counting->adopt(&d->collect, config, &d->keep.kernel, d->keep.objects.fds, d->keep.objects.numbers,
-                          d->keep.objects.n);
+        r = d->line.counting->adopt(&d->line.collect, config, &d->keep.kernel, d->keep.objects.fds,
+                                    d->keep.objects.numbers, d->keep.objects.n);
         d->is_adopted = r >= 0;
         if (r >= 0)
                 control_modules_log(d);
@@ -144,14 +139,14 @@ static int start_collect(struct daemon *d) {
 
         if (adopt(d, &config))
                 return 0;
-        r = d->counting->start(&d->collect, &config);
+        r = d->line.counting->start(&d->line.collect, &config);
         if (r < 0)
                 log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
-        else if (d->counting->is_counting(d->collect))
+        else if (d->line.counting->is_counting(d->line.collect))
                 control_modules_log(d);
         else
                 log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
-                         d->counting->reason(d->collect));
+                         d->line.counting->reason(d->line.collect));
         return r;
 }
 
@@ -163,17 +158,17 @@ static int start_identify(struct daemon *d) {
         r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
         if (r >= 0)
                 config.cgroup_mount = mount;
-        r = identity_new(&d->identity, &config);
+        r = identity_new(&d->line.identity, &config);
         if (r < 0 && config.cgroup_mount) {
                 log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
                          "unknown", mount, strerror(-r));
                 config.cgroup_mount = NULL;
-                r = identity_new(&d->identity, &config);
+                r = identity_new(&d->line.identity, &config);
         }
         if (r < 0)
                 log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
         if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
-                (void) identity_restore(d->identity, d->keep.state);
+                (void) identity_restore(d->line.identity, d->keep.state);
         return r;
 }
 
@@ -196,15 +191,15 @@ static int start_tables(struct daemon *d) {
         int r = -ENOENT;
 
         if (d->keep.state)
-                r = totals_restore(&d->totals, &totals, d->keep.state);
+                r = totals_restore(&d->line.totals, &totals, d->keep.state);
         if (r >= 0)
                 publish.sequence = d->keep.sequence;
         else
-                r = totals_new(&d->totals, &totals);
+                r = totals_new(&d->line.totals, &totals);
         if (publish.sequence == 0) /* rows of the kernel are worth nothing without the totals */
                 d->keep.has_kernel = false;
         if (r >= 0)
-                r = publish_new(&d->publish, &publish);
+                r = publish_new(&d->line.publish, &publish);
         if (r < 0)
                 log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->runtime.directory, strerror(-r));
         return r;
@@ -216,7 +211,7 @@ static int start_readers(struct daemon *d, int listen_fd) {
                 .gid = d->gid,
                 .max = MAX_READERS,
                 .max_per_uid = MAX_READERS_PER_UID,
-                .arrived = daemon_on_reader,
+                .arrived = on_reader,
                 .counted = on_reader_counted,
                 .view_fd = get_view_fd,
                 .userdata = d,
@@ -229,7 +224,7 @@ static int start_readers(struct daemon *d, int listen_fd) {
                                          MAX_READERS + DESCRIPTORS_BESIDE_READERS;
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
         }
-        return readers_new(&d->readers, d->event, &config);
+        return readers_new(&d->line.readers, d->event, &config);
 }
 
 static int start_signals(struct daemon *d) {
@@ -251,22 +246,17 @@ static int start_signals(struct daemon *d) {
 }
 
 static int start_loop(struct daemon *d) {
-        int r;
+        int r = 0;
 
-        r = sd_event_add_time(d->event, &d->interval_source, CLOCK_MONOTONIC, UINT64_MAX, 1000, daemon_on_interval, d);
-        if (r >= 0)
-                r = sd_event_source_set_priority(d->interval_source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r >= 0 && identity_fd(d->identity) >= 0)
-                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->identity), EPOLLIN, on_cgroups, d);
-        if (r >= 0 && sd_watchdog_enabled(false, &d->watchdog_usec) > 0)
-                r = sd_event_add_time_relative(d->event, &d->watchdog_source, CLOCK_MONOTONIC, 0, 0, on_watchdog, d);
-        return r;
+        if (identity_fd(d->line.identity) >= 0)
+                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->line.identity), EPOLLIN, on_cgroups,
+                                    d);
+        return r < 0 ? r : interval_start(&d->interval, d->event);
 }
 
 static void look_around(struct daemon *d) {
         struct utsname name;
 
-        d->last_reader_usec = clock_usec(CLOCK_MONOTONIC);
         d->started_usec = clock_usec(CLOCK_REALTIME);
         d->incarnation = clock_ns(CLOCK_REALTIME);
         if (uname(&name) >= 0)
@@ -299,22 +289,21 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
-        if (d->runtime.is_managed && keeper_new(&d->keeper, &d->keep, d->counting) < 0)
+        if (d->runtime.is_managed && keeper_new(&d->line.keeper, &d->keep, d->line.counting) < 0)
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
         r = start_tables(d);
         if (r >= 0)
                 r = start_collect(d);
         if (r >= 0 && !d->is_adopted)
-                totals_forget_rows(d->totals);
+                totals_forget_rows(d->line.totals);
         if (r >= 0)
                 r = start_identify(d);
         if (r >= 0)
                 r = start_loop(d);
         if (r >= 0)
                 keep_close(&d->keep);
-        d->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID); /* starting is no part of an interval's cost */
         if (r >= 0)
-                r = daemon_run_interval(d); /* says what is wrong */
+                r = interval_run(&d->interval); /* says what is wrong */
         return r;
 }
 
@@ -325,7 +314,8 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options,
 
         if (!d)
                 return -ENOMEM;
-        d->counting = counting;
+        d->line.counting = counting;
+        interval_init(&d->interval, &d->line, &d->settings, &d->watcher);
         r = start(d, options);
         if (r < 0) {
                 daemon_free(d);
@@ -358,7 +348,7 @@ static void start_bus(struct daemon *d) {
 int daemon_run(struct daemon *d) {
         int r;
 
-        daemon_reschedule(d);
+        interval_reschedule(&d->interval);
         start_bus(d);
         sd_notify(false, "READY=1");
         log_line(LOG_DEBUG, "Publishing in %s", d->runtime.directory);
@@ -366,8 +356,8 @@ int daemon_run(struct daemon *d) {
         sd_notify(false, "STOPPING=1");
         if (r < 0)
                 log_line(LOG_ERR, "The event loop failed: %s", strerror(-r));
-        else if (daemon_run_interval(d) >= 0)
-                keeper_wait(d->keeper);
+        else if (interval_run(&d->interval) >= 0)
+                keeper_wait(d->line.keeper);
         return r;
 }
 
@@ -377,16 +367,15 @@ struct daemon *daemon_free(struct daemon *d) {
         control_operations()->watch(d, NULL, NULL);
         d->bus = bus_free(d->bus);
         control_modules_stop(d);
-        sd_event_source_disable_unref(d->watchdog_source);
         sd_event_source_disable_unref(d->identity_source);
-        sd_event_source_disable_unref(d->interval_source);
-        readers_free(d->readers);
-        publish_free(d->publish);
-        totals_free(d->totals);
-        identity_free(d->identity);
-        d->counting->stop(d->collect);
+        interval_stop(&d->interval);
+        readers_free(d->line.readers);
+        publish_free(d->line.publish);
+        totals_free(d->line.totals);
+        identity_free(d->line.identity);
+        d->line.counting->stop(d->line.collect);
         keep_close(&d->keep);
-        keeper_free(d->keeper);
+        keeper_free(d->line.keeper);
         sd_event_unref(d->event);
         runtime_remove(&d->runtime);
         free(d);

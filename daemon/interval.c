@@ -12,8 +12,12 @@
 
 #include "daemon/clock.h"
 #include "daemon/control/timespan.h"
-#include "daemon/daemon-private.h"
+#include "daemon/identity/identity.h"
+#include "daemon/interval.h"
+#include "daemon/keep.h"
 #include "daemon/log.h"
+#include "daemon/module.h"
+#include "daemon/publish/readers.h"
 
 #define IDLE_AFTER_USEC UINT64_C(10000000) /* without a reader */
 #define RETRY_USEC UINT64_C(1000000)       /* after an interval that failed, if that is sooner */
@@ -33,153 +37,196 @@ static void log_change(int *known, int error, const char *what, const char *cons
         *known = error;
 }
 
-static void choose_interval(struct daemon *d) {
-        uint64_t now = now_usec(), idle = d->settings.idle_interval_usec;
+static void choose_interval(struct interval *interval) {
+        uint64_t now = now_usec(), idle = interval->settings->idle_interval_usec;
 
-        if (readers_granted(d->readers) > 0)
-                d->last_reader_usec = now;
-        d->interval_usec = d->settings.interval_usec;
-        if (now - d->last_reader_usec >= IDLE_AFTER_USEC && idle > d->interval_usec)
-                d->interval_usec = idle;
+        if (readers_granted(interval->line->readers) > 0)
+                interval->last_reader_usec = now;
+        interval->interval_usec = interval->settings->interval_usec;
+        if (now - interval->last_reader_usec >= IDLE_AFTER_USEC && idle > interval->interval_usec)
+                interval->interval_usec = idle;
 }
 
-static struct layout_facts make_facts(const struct daemon *d, const struct sample *sample) {
+static struct layout_facts make_facts(const struct interval *interval, const struct sample *sample) {
         return (struct layout_facts) {
                 .time_ns = sample->time_ns,
                 .realtime_ns = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
-                .interval_ns = d->interval_usec * 1000,
+                .interval_ns = interval->interval_usec * 1000,
                 .sockets_tracked = sample->health.sockets_tracked,
                 .sockets_overflowed = sample->health.sockets_overflowed,
                 .rows_overflowed = sample->health.rows_overflowed,
-                .cost_ns = d->cost_ns,
+                .cost_ns = interval->cost_ns,
         };
 }
 
-static int publish_sample(struct daemon *d, const struct sample *sample) {
-        struct layout_facts facts = make_facts(d, sample);
+static int publish_sample(struct interval *interval, const struct sample *sample) {
+        const struct data_line *line = interval->line;
+        struct layout_facts facts = make_facts(interval, sample);
         struct totals_result result;
         unsigned replaced = 0;
-        char line[256];
+        char text[256];
         int r;
 
-        totals_update(d->totals, sample, publish_next(d->publish));
-        r = publish_fit(d->publish, d->totals);
+        totals_update(line->totals, sample, publish_next(line->publish));
+        r = publish_fit(line->publish, line->totals);
         if (r != 0)
-                log_change(&d->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
+                log_change(&interval->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
                            "further processes and services are part of the overflow rows");
-        r = publish_write(d->publish, d->totals, &facts, sample->known, &replaced);
-        log_change(&d->publish_error, r, "publish", "readers keep what was published before");
-        readers_published(d->readers, replaced);
-        totals_get(d->totals, &result);
-        if (missed_say(result.missed, &d->missed_news, now_usec(), line, sizeof line))
-                log_line(LOG_WARNING, "%s", line);
+        r = publish_write(line->publish, line->totals, &facts, sample->known, &replaced);
+        log_change(&interval->publish_error, r, "publish", "readers keep what was published before");
+        readers_published(line->readers, replaced);
+        totals_get(line->totals, &result);
+        if (missed_say(result.missed, &interval->missed_news, now_usec(), text, sizeof text))
+                log_line(LOG_WARNING, "%s", text);
         return r;
 }
 
 /* For `systemctl status`. Said again only when it has changed. */
-static void show_status(struct daemon *d) {
+static void show_status(struct interval *interval) {
+        const struct data_line *line = interval->line;
         struct collect_report report;
-        char status[sizeof d->status], span[64];
-        size_t n_readers = readers_granted(d->readers);
+        char status[sizeof interval->status], span[64];
+        size_t n_readers = readers_granted(line->readers);
 
-        d->counting->report(d->collect, MODULE_TCP, &report);
-        timespan_format(span, sizeof span, d->interval_usec);
-        if (d->is_healthy && !d->counting->is_counting(d->collect))
-                snprintf(status, sizeof status, "Counting nothing: %s", d->counting->reason(d->collect));
-        else if (d->is_healthy)
+        line->counting->report(line->collect, MODULE_TCP, &report);
+        timespan_format(span, sizeof span, interval->interval_usec);
+        if (interval->is_healthy && !line->counting->is_counting(line->collect))
+                snprintf(status, sizeof status, "Counting nothing: %s", line->counting->reason(line->collect));
+        else if (interval->is_healthy)
                 snprintf(status, sizeof status, "Counting by %s in %s mode, publishing every %s to %zu reader%s.",
-                         attach_method_name(report.method), load_mode_name(d->settings.load_mode), span, n_readers,
-                         n_readers == 1 ? "" : "s");
+                         attach_method_name(report.method), load_mode_name(interval->settings->load_mode), span,
+                         n_readers, n_readers == 1 ? "" : "s");
         else
                 snprintf(status, sizeof status, "Not publishing, trying again every %s; the journal says why.", span);
-        if (strcmp(status, d->status) == 0)
+        if (strcmp(status, interval->status) == 0)
                 return;
-        strcpy(d->status, status);
+        strcpy(interval->status, status);
         sd_notifyf(false, "STATUS=%s", status);
 }
 
-static int keep_totals(struct daemon *d) {
-        int r = keeper_save(d->keeper, d->collect, d->totals, d->identity, publish_next(d->publish) - 1);
+static int keep_totals(struct interval *interval) {
+        const struct data_line *line = interval->line;
+        int r;
 
-        log_change(&d->keep_error, r, "keep the totals for the next start", "what was kept before is still there");
+        r = keeper_save(line->keeper, line->collect, line->totals, line->identity, publish_next(line->publish) - 1);
+        log_change(&interval->keep_error, r, "keep the totals for the next start",
+                   "what was kept before is still there");
         return r;
 }
 
-int daemon_run_interval(struct daemon *d) {
+int interval_run(struct interval *interval) {
+        const struct data_line *line = interval->line;
         const struct sample *sample;
         uint64_t cpu_ns;
         int r;
 
-        choose_interval(d);
-        identity_follow(d->identity);
-        r = d->counting->read(d->collect, &sample);
-        log_change(&d->read_error, r, "read the counters", "trying again every second or sooner");
+        choose_interval(interval);
+        identity_follow(line->identity);
+        r = line->counting->read(line->collect, &sample);
+        log_change(&interval->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0) {
-                d->health = sample->health;
-                r = publish_sample(d, sample);
-                if (keep_totals(d) >= 0)
-                        d->counting->saved(d->collect);
+                interval->health = sample->health;
+                r = publish_sample(interval, sample);
+                if (keep_totals(interval) >= 0)
+                        line->counting->saved(line->collect);
         }
-        d->counting->end_change(d->collect);
-        d->is_healthy = r >= 0;
-        if (r < 0 && d->interval_usec > RETRY_USEC)
-                d->interval_usec = RETRY_USEC;
-        d->published_usec = now_usec();
-        show_status(d);
+        line->counting->end_change(line->collect);
+        interval->is_healthy = r >= 0;
+        if (r < 0 && interval->interval_usec > RETRY_USEC)
+                interval->interval_usec = RETRY_USEC;
+        interval->published_usec = now_usec();
+        show_status(interval);
         cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-        d->cost_ns = cpu_ns - d->cpu_ns;
-        d->cpu_ns = cpu_ns;
-        if (d->changed)
-                d->changed(d->changed_userdata);
+        interval->cost_ns = cpu_ns - interval->cpu_ns;
+        interval->cpu_ns = cpu_ns;
+        watcher_tell(interval->watcher);
         return r;
 }
 
 /* The next publication is one interval after this one was due; what was missed is not caught up. */
-static int schedule(struct daemon *d, uint64_t due_usec) {
+static int schedule(struct interval *interval, uint64_t due_usec) {
         uint64_t now = now_usec();
 
-        d->due_usec = due_usec > now ? due_usec : now + d->interval_usec;
-        sd_event_source_set_time(d->interval_source, d->due_usec);
-        return sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
+        interval->due_usec = due_usec > now ? due_usec : now + interval->interval_usec;
+        sd_event_source_set_time(interval->timer, interval->due_usec);
+        return sd_event_source_set_enabled(interval->timer, SD_EVENT_ONESHOT);
 }
 
 /* A time that is past makes the loop publish at once. */
-static void publish_at(struct daemon *d, uint64_t due_usec) {
-        d->due_usec = due_usec;
-        (void) sd_event_source_set_time(d->interval_source, due_usec);
-        (void) sd_event_source_set_enabled(d->interval_source, SD_EVENT_ONESHOT);
-        if (d->changed)
-                d->changed(d->changed_userdata);
+static void publish_at(struct interval *interval, uint64_t due_usec) {
+        interval->due_usec = due_usec;
+        (void) sd_event_source_set_time(interval->timer, due_usec);
+        (void) sd_event_source_set_enabled(interval->timer, SD_EVENT_ONESHOT);
+        watcher_tell(interval->watcher);
 }
 
-void daemon_publish_soon(struct daemon *d) {
-        publish_at(d, now_usec());
+void interval_publish_soon(struct interval *interval) {
+        publish_at(interval, now_usec());
 }
 
 /* Readers go by the interval that the last publication tells: a longer one is told at once. */
-void daemon_reschedule(struct daemon *d) {
-        uint64_t before = d->interval_usec;
+void interval_reschedule(struct interval *interval) {
+        uint64_t before = interval->interval_usec;
+        bool is_longer;
 
-        choose_interval(d);
-        publish_at(d, d->interval_usec > before ? now_usec() : d->published_usec + d->interval_usec);
+        choose_interval(interval);
+        is_longer = interval->interval_usec > before;
+        publish_at(interval, is_longer ? now_usec() : interval->published_usec + interval->interval_usec);
 }
 
-int daemon_on_interval(sd_event_source *source, uint64_t usec, void *userdata) {
-        struct daemon *d = userdata;
-
-        (void) daemon_run_interval(d);
-        return schedule(d, d->due_usec + d->interval_usec);
-}
-
-/* A reader that comes while the daemon idles gets a publication that is not older than an interval. */
-void daemon_on_reader(void *userdata) {
-        struct daemon *d = userdata;
+void interval_on_reader(struct interval *interval) {
         uint64_t now = now_usec();
 
-        d->last_reader_usec = now;
-        if (now - d->published_usec >= d->settings.interval_usec) {
-                (void) daemon_run_interval(d);
-                schedule(d, now + d->interval_usec);
-        } else if (d->due_usec > d->published_usec + d->settings.interval_usec)
-                schedule(d, d->published_usec + d->settings.interval_usec);
+        interval->last_reader_usec = now;
+        if (now - interval->published_usec >= interval->settings->interval_usec) {
+                (void) interval_run(interval);
+                schedule(interval, now + interval->interval_usec);
+        } else if (interval->due_usec > interval->published_usec + interval->settings->interval_usec)
+                schedule(interval, interval->published_usec + interval->settings->interval_usec);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct interval *interval = userdata;
+
+        (void) interval_run(interval);
+        return schedule(interval, interval->due_usec + interval->interval_usec);
+}
+
+/* Only a daemon that publishes is alive. */
+static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct interval *interval = userdata;
+
+        if (interval->is_healthy)
+                sd_notify(false, "WATCHDOG=1");
+        sd_event_source_set_time(source, now_usec() + interval->watchdog_usec / 3);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void interval_init(struct interval *interval, const struct data_line *line, const struct settings *settings,
+                   const struct watcher *watcher) {
+        *interval = (struct interval) {
+                .line = line,
+                .settings = settings,
+                .watcher = watcher,
+                .last_reader_usec = now_usec(),
+        };
+}
+
+/* What starting took is no part of an interval's cost. */
+int interval_start(struct interval *interval, sd_event *event) {
+        int r;
+
+        r = sd_event_add_time(event, &interval->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, interval);
+        if (r >= 0)
+                r = sd_event_source_set_priority(interval->timer, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0 && sd_watchdog_enabled(false, &interval->watchdog_usec) > 0)
+                r = sd_event_add_time_relative(event, &interval->watchdog, CLOCK_MONOTONIC, 0, 0, on_watchdog,
+                                               interval);
+        interval->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        return r;
+}
+
+void interval_stop(struct interval *interval) {
+        interval->watchdog = sd_event_source_disable_unref(interval->watchdog);
+        interval->timer = sd_event_source_disable_unref(interval->timer);
 }

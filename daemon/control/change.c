@@ -36,17 +36,17 @@ static int resize_processes(struct daemon *d, const struct settings *wanted, cha
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
         int r;
 
-        r = d->counting->set_max_processes(d->collect, wanted->max_processes, reason, size);
+        r = d->line.counting->set_max_processes(d->line.collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
-        r = totals_resize(d->totals, n_processes, n_services, publish_next(d->publish));
+        r = totals_resize(d->line.totals, n_processes, n_services, publish_next(d->line.publish));
         if (r < 0) {
-                if (d->counting->set_max_processes(d->collect, d->settings.max_processes, reason, size) < 0)
+                if (d->line.counting->set_max_processes(d->line.collect, d->settings.max_processes, reason, size) < 0)
                         log_line(LOG_ERR, "Cannot give the process table its old size back: %s", reason);
                 reason[0] = '\0';
                 return r;
         }
-        publish_resize(d->publish, n_processes, n_services);
+        publish_resize(d->line.publish, n_processes, n_services);
         return 0;
 }
 
@@ -55,14 +55,14 @@ static int resize_services(struct daemon *d, const struct settings *wanted, char
         uint32_t n_processes = d->settings.max_processes + N_PROCESS_SPECIALS;
         int r;
 
-        r = totals_resize(d->totals, n_processes, n_services, publish_next(d->publish));
+        r = totals_resize(d->line.totals, n_processes, n_services, publish_next(d->line.publish));
         if (r >= 0)
-                publish_resize(d->publish, n_processes, n_services);
+                publish_resize(d->line.publish, n_processes, n_services);
         return r;
 }
 
 static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        return d->counting->set_load_mode(d->collect, wanted->load_mode, reason, size);
+        return d->line.counting->set_load_mode(d->line.collect, wanted->load_mode, reason, size);
 }
 
 static int refuse_until_start(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
@@ -81,7 +81,7 @@ static int apply_modules(struct daemon *d, const struct settings *wanted, char *
 }
 
 static int apply_services(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        totals_set_services(d->totals, wanted->has_services, publish_next(d->publish));
+        totals_set_services(d->line.totals, wanted->has_services, publish_next(d->line.publish));
         return 0;
 }
 
@@ -90,13 +90,20 @@ static int apply_log_level(struct daemon *d, const struct settings *wanted, char
         return 0;
 }
 
+static void publish_soon(struct daemon *d) {
+        interval_publish_soon(&d->interval);
+}
+
+static void reschedule(struct daemon *d) {
+        interval_reschedule(&d->interval);
+}
+
 static void publish_now(struct daemon *d) {
-        (void) daemon_run_interval(d);
+        (void) interval_run(&d->interval);
 }
 
 static void tell_watcher(struct daemon *d) {
-        if (d->changed)
-                d->changed(d->changed_userdata);
+        watcher_tell(&d->watcher);
 }
 
 /*
@@ -110,13 +117,13 @@ static const struct {
         int (*apply)(struct daemon *d, const struct settings *wanted, char *reason, size_t size);
         void (*follow_up)(struct daemon *d);
 } actions[N_SETTINGS] = {
-        [SETTING_INTERVAL] = { NULL, daemon_reschedule },
-        [SETTING_IDLE_INTERVAL] = { NULL, daemon_reschedule },
+        [SETTING_INTERVAL] = { NULL, reschedule },
+        [SETTING_IDLE_INTERVAL] = { NULL, reschedule },
         [SETTING_LOAD_MODE] = { apply_load_mode, publish_now },
         [SETTING_ATTACH_METHOD] = { refuse_until_start, NULL },
-        [SETTING_PROCESSES] = { resize_processes, daemon_publish_soon },
+        [SETTING_PROCESSES] = { resize_processes, publish_soon },
         [SETTING_SOCKETS] = { refuse_until_start, NULL },
-        [SETTING_SERVICE_ROWS] = { resize_services, daemon_publish_soon },
+        [SETTING_SERVICE_ROWS] = { resize_services, publish_soon },
         [SETTING_MODULES] = { apply_modules, publish_now },
         [SETTING_MAPS_PER_CORE] = { refuse_until_start, NULL },
         [SETTING_SERVICES] = { apply_services, publish_now },

@@ -25,7 +25,7 @@ int control_module(void *daemon, size_t number, struct control_module *ret_modul
         if (number >= N_MODULES)
                 return -ENOENT;
         report = &d->modules[number].report;
-        d->counting->report(d->collect, number, report);
+        d->line.counting->report(d->line.collect, number, report);
         is_running = d->modules[number].is_enabled && report->is_running;
         *ret_module = (struct control_module) {
                 .name = module_name(number),
@@ -42,7 +42,7 @@ void control_module_statistics(void *daemon, size_t number, struct control_modul
         const struct daemon *d = daemon;
         struct collect_statistics statistics;
 
-        d->counting->statistics(d->collect, number, &statistics);
+        d->line.counting->statistics(d->line.collect, number, &statistics);
         module->events = statistics.n_runs;
         module->misses = statistics.n_misses;
         module->ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0;
@@ -54,7 +54,7 @@ static int switch_module(struct daemon *d, size_t number, bool is_on, struct con
 
         if (d->modules[number].is_enabled == is_on)
                 return 0;
-        r = d->counting->set_module(d->collect, number, is_on, reason, sizeof reason);
+        r = d->line.counting->set_module(d->line.collect, number, is_on, reason, sizeof reason);
         if (r < 0)
                 return control_fail(ret_error, control_failure_of(r), r,
                                     "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
@@ -93,7 +93,7 @@ static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
         }
         forget_end(module);
         log_line(LOG_INFO, "Module %s is off now, its time is over", module_name(number));
-        (void) daemon_run_interval(d);
+        (void) interval_run(&d->interval);
         return 0;
 }
 
@@ -154,7 +154,7 @@ int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, s
         keep(d, number, lifetime_usec == 0);
         log_enabled(d, number, lifetime_usec);
         if (!was_enabled)
-                (void) daemon_run_interval(d);
+                (void) interval_run(&d->interval);
         return 0;
 }
 
@@ -174,7 +174,7 @@ int control_module_disable(void *daemon, size_t number, struct control_error *re
         keep(d, number, false);
         if (was_enabled) {
                 log_line(LOG_INFO, "Module %s is off", module_name(number));
-                (void) daemon_run_interval(d);
+                (void) interval_run(&d->interval);
         }
         return 0;
 }
@@ -228,7 +228,7 @@ void control_modules_log(struct daemon *d) {
         bool is_shared = true;
 
         for (size_t i = 0; i < N_MODULES; i++) {
-                d->counting->report(d->collect, i, &reports[i]);
+                d->line.counting->report(d->line.collect, i, &reports[i]);
                 is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
         }
         for (size_t i = 0; i < (is_shared ? 1 : N_MODULES); i++) {

@@ -26,23 +26,24 @@ static const struct {
 
 static void facts(void *daemon, struct control_facts *ret_facts) {
         const struct daemon *d = daemon;
+        const struct ledger_health *health = &d->interval.health;
         struct totals_result result;
 
-        totals_get(d->totals, &result);
+        totals_get(d->line.totals, &result);
         *ret_facts = (struct control_facts) {
                 .version = PACKAGE_VERSION,
                 .kernel = d->kernel,
-                .sequence = publish_next(d->publish) - 1,
-                .incarnation = publish_number(d->publish),
+                .sequence = publish_next(d->line.publish) - 1,
+                .incarnation = publish_number(d->line.publish),
                 .started_usec = d->started_usec,
-                .cost_ns = d->cost_ns,
-                .sockets_tracked = d->health.sockets_tracked,
-                .sockets_overflowed = d->health.sockets_overflowed,
-                .rows_overflowed = d->health.rows_overflowed + result.rows_overflowed + result.services_overflowed,
+                .cost_ns = d->interval.cost_ns,
+                .sockets_tracked = health->sockets_tracked,
+                .sockets_overflowed = health->sockets_overflowed,
+                .rows_overflowed = health->rows_overflowed + result.rows_overflowed + result.services_overflowed,
                 .missed_tx_calls = result.missed->calls[0],
                 .missed_rx_calls = result.missed->calls[1],
-                .readers = (uint32_t) readers_granted(d->readers),
-                .interval_usec = d->interval_usec,
+                .readers = (uint32_t) readers_granted(d->line.readers),
+                .interval_usec = d->interval.interval_usec,
                 .full_group = d->gid,
         };
 }
@@ -51,8 +52,8 @@ static void memory(void *daemon, struct control_facts *facts) {
         const struct daemon *d = daemon;
         uint64_t maps, per_socket;
 
-        d->counting->memory(d->collect, &maps, &per_socket);
-        facts->kernel_memory = maps + per_socket * d->health.sockets_tracked;
+        d->line.counting->memory(d->line.collect, &maps, &per_socket);
+        facts->kernel_memory = maps + per_socket * d->interval.health.sockets_tracked;
 }
 
 static int setting(void *daemon, size_t number, struct control_setting *ret_setting) {
@@ -162,7 +163,7 @@ static int table(void *daemon, size_t number, struct control_table *ret_table) {
 
         if (number >= N_TABLES)
                 return -ENOENT;
-        totals_get(d->totals, &result);
+        totals_get(d->line.totals, &result);
         *ret_table = (struct control_table) {
                 .name = tables[number].name,
                 .capacity_min = SETTINGS_ROWS_MIN,
@@ -172,7 +173,7 @@ static int table(void *daemon, size_t number, struct control_table *ret_table) {
                 ret_table->capacity = d->settings.max_processes;
                 ret_table->used = result.n_processes - N_PROCESS_SPECIALS;
                 ret_table->peak = result.peak_processes - N_PROCESS_SPECIALS;
-                ret_table->overflowed = d->health.rows_overflowed + result.rows_overflowed;
+                ret_table->overflowed = d->interval.health.rows_overflowed + result.rows_overflowed;
         } else {
                 ret_table->capacity = d->settings.max_services;
                 ret_table->used = result.has_services ? result.n_services - N_SERVICE_SPECIALS : 0;
@@ -199,7 +200,7 @@ static int open_segment(void *daemon, const char *view, int *ret_fd, struct cont
         if (strcmp(view, "public") != 0 && strcmp(view, "full") != 0)
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
                                     "View \"%.64s\": must be public or full", view);
-        fd = publish_fd(d->publish, strcmp(view, "full") == 0 ? PUBLISH_FULL : PUBLISH_PUBLIC);
+        fd = publish_fd(d->line.publish, strcmp(view, "full") == 0 ? PUBLISH_FULL : PUBLISH_PUBLIC);
         if (fd < 0)
                 return control_fail(ret_error, CONTROL_FAILED, -EAGAIN, "Nothing could be published, see the journal");
         *ret_fd = fd;
@@ -210,19 +211,18 @@ static int sync_now(void *daemon, uint64_t *ret_sequence, struct control_error *
         struct daemon *d = daemon;
         int r;
 
-        d->counting->want_pass(d->collect);
-        r = daemon_run_interval(d);
+        d->line.counting->want_pass(d->line.collect);
+        r = interval_run(&d->interval);
         if (r < 0)
                 return control_fail(ret_error, CONTROL_FAILED, r, "Cannot publish: %s", strerror(-r));
-        *ret_sequence = publish_next(d->publish) - 1;
+        *ret_sequence = publish_next(d->line.publish) - 1;
         return 0;
 }
 
 static void watch(void *daemon, void (*changed)(void *userdata), void *userdata) {
         struct daemon *d = daemon;
 
-        d->changed = changed;
-        d->changed_userdata = userdata;
+        d->watcher = (struct watcher) { changed, userdata };
 }
 
 static const struct control_operations operations = {

@@ -141,8 +141,7 @@ static int reload(struct daemon *d, struct control_error *ret_error) {
                 return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
         keep_rejected(d, &wanted, &problems);
         apply_all(d, &wanted, &problems);
-        if (d->changed)
-                d->changed(d->changed_userdata);
+        watcher_tell(&d->watcher);
         return tell_problems(&problems, ret_error);
 }
 
@@ -254,7 +253,6 @@ int control_save(void *daemon, struct control_error *ret_error) {
                                     "directory, see socktally.conf(5)", d->directories[0], strerror(-r));
         adopt_sources(d);
         log_line(LOG_INFO, "Saved %u settings in %s" DROPINS RUNTIME_FILE, n, d->directories[0]);
-        if (d->changed)
-                d->changed(d->changed_userdata);
+        watcher_tell(&d->watcher);
         return 0;
 }

@@ -15,9 +15,9 @@
 #include "tests/unit/control-stage.h"
 
 static void turn_until_published(struct stage *stage) {
-        uint64_t next = publish_next(stage->daemon->publish);
+        uint64_t next = publish_next(stage->daemon->line.publish);
 
-        while (publish_next(stage->daemon->publish) == next)
+        while (publish_next(stage->daemon->line.publish) == next)
                 assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
 }
 
@@ -46,9 +46,9 @@ static void an_interval_moves_the_next_publication(void **state) {
         assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, UINT64_C(3600000000)), 0);
         assert_int_equal(set_number(stage, SETTING_INTERVAL, UINT64_C(3600000000)), 0);
         turn_until_published(stage); /* at once: readers go by what the last publication says */
-        before = stage->daemon->published_usec;
+        before = stage->daemon->interval.published_usec;
         assert_int_equal(set_number(stage, SETTING_INTERVAL, 100000), 0);
-        assert_int_equal(stage->daemon->due_usec, before + 100000);
+        assert_int_equal(stage->daemon->interval.due_usec, before + 100000);
         turn_until_published(stage);
         stage->ops->facts(stage->daemon, &facts);
         assert_int_equal(facts.interval_usec, 100000);

@@ -3,31 +3,23 @@
 #define SOCKTALLYD_DAEMON_PRIVATE_H
 /*
  * The daemon's inside, shared by those files only that put it together or change it: daemon.c (assembly), and in
- * control/ operations.c and modules.c (what the bus asks for), change.c (one setting, as a transaction) and reload.c
+ * control/ operations.c (what the bus asks for), change.c (one setting, as a transaction) and reload.c
  * (files).
  */
 #include <systemd/sd-event.h>
 
 #include "daemon/control/configuration.h"
 #include "daemon/control/error.h"
+#include "daemon/control/modules.h"
 #include "daemon/control/operations.h"
 #include "daemon/daemon.h"
 #include "daemon/identity/identity.h"
 #include "daemon/interval.h"
 #include "daemon/keep.h"
-#include "daemon/module.h"
 #include "daemon/publish/publication.h"
 #include "daemon/publish/readers.h"
 #include "daemon/runtime.h"
 #include "daemon/totals/totals.h"
-
-struct module_state {
-        struct daemon *daemon;
-        bool is_enabled;
-        uint64_t expires_usec;   /* CLOCK_REALTIME, as it was foreseen; 0: never */
-        sd_event_source *source; /* the end, by CLOCK_BOOTTIME */
-        struct collect_report report; /* the last that was asked for */
-};
 
 struct daemon {
         struct settings settings;
@@ -45,7 +37,7 @@ struct daemon {
         uint64_t incarnation;
         struct keep keep;            /* of the daemon before, until it is taken over */
         bool is_adopted;             /* counts on with the kernel's side of the one before */
-        struct module_state modules[N_MODULES];
+        struct modules modules;
         char kernel[72];
 };
 
@@ -57,20 +49,6 @@ int change_setting(struct daemon *daemon, size_t number, const char *value, cons
 bool change_waits_for_start(size_t number);
 /* What settings_set() or its like refused, with what is allowed. Returns error. */
 int change_refuse_value(size_t number, const char *value, int error, struct control_error *ret_error);
-
-/* control/modules.c */
-int control_module(void *daemon, size_t number, struct control_module *ret_module);
-void control_module_statistics(void *daemon, size_t number, struct control_module *module);
-int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error);
-int control_module_disable(void *daemon, size_t number, struct control_error *ret_error);
-/* These, and no others, are on for good. All or nothing. */
-int control_modules_set(struct daemon *daemon, uint32_t modules, struct control_error *ret_error);
-void control_modules_start(struct daemon *daemon);
-/* Those that are on now, as bits. */
-uint32_t control_modules_enabled(const struct daemon *daemon);
-void control_modules_stop(struct daemon *daemon);
-/* What runs, by which method and why. */
-void control_modules_log(struct daemon *daemon);
 
 /* control/reload.c */
 /* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */

@@ -117,7 +117,7 @@ static bool adopt(struct daemon *d, const struct collect_config *config) {
                                     d->keep.objects.numbers, d->keep.objects.n);
         d->is_adopted = r >= 0;
         if (r >= 0)
-                control_modules_log(d);
+                modules_log(&d->modules);
         else if (r == -ESTALE)
                 log_line(LOG_INFO, "Programs or settings are others than before: totals go on, counting begins anew");
         else
@@ -132,7 +132,7 @@ static int start_collect(struct daemon *d) {
                 .max_processes = d->settings.max_processes,
                 .max_sockets = d->settings.max_sockets,
                 .is_per_core = d->settings.is_per_core,
-                .modules = control_modules_enabled(d),
+                .modules = modules_enabled(&d->modules),
                 .debug = d->settings.log_level == LOG_DEBUG,
         };
         int r;
@@ -143,7 +143,7 @@ static int start_collect(struct daemon *d) {
         if (r < 0)
                 log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
         else if (d->line.counting->is_counting(d->line.collect))
-                control_modules_log(d);
+                modules_log(&d->modules);
         else
                 log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
                          d->line.counting->reason(d->line.collect));
@@ -268,7 +268,6 @@ static int start(struct daemon *d, const struct options *options) {
 
         look_around(d);
         load_settings(d, options);
-        control_modules_start(d);
         r = check_privilege();
         if (r >= 0)
                 r = runtime_make_directory(&d->runtime);
@@ -289,6 +288,7 @@ static int start(struct daemon *d, const struct options *options) {
                 log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
                 return r;
         }
+        modules_start(&d->modules, &d->line, &d->interval, &d->settings, d->event);
         if (d->runtime.is_managed && keeper_new(&d->line.keeper, &d->keep, d->line.counting) < 0)
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
         r = start_tables(d);
@@ -366,7 +366,7 @@ struct daemon *daemon_free(struct daemon *d) {
                 return NULL;
         control_operations()->watch(d, NULL, NULL);
         d->bus = bus_free(d->bus);
-        control_modules_stop(d);
+        modules_stop(&d->modules);
         sd_event_source_disable_unref(d->identity_source);
         interval_stop(&d->interval);
         readers_free(d->line.readers);

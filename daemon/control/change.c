@@ -74,7 +74,7 @@ static int apply_modules(struct daemon *d, const struct settings *wanted, char *
         struct control_error error;
         int r;
 
-        r = control_modules_set(d, wanted->modules, &error);
+        r = modules_set(&d->modules, wanted->modules, &error);
         if (r < 0)
                 snprintf(reason, size, "%s", error.message);
         return r;

@@ -11,55 +11,54 @@
 #include <time.h>
 
 #include "daemon/clock.h"
+#include "daemon/control/error.h"
+#include "daemon/control/modules.h"
 #include "daemon/control/timespan.h"
-#include "daemon/daemon-private.h"
 #include "daemon/log.h"
 
 #define RETRY_USEC UINT64_C(1000000)
 
-int control_module(void *daemon, size_t number, struct control_module *ret_module) {
-        struct daemon *d = daemon;
+int modules_get(struct modules *m, size_t number, struct control_module *ret_module) {
         struct collect_report *report;
         bool is_running;
 
         if (number >= N_MODULES)
                 return -ENOENT;
-        report = &d->modules[number].report;
-        d->line.counting->report(d->line.collect, number, report);
-        is_running = d->modules[number].is_enabled && report->is_running;
+        report = &m->states[number].report;
+        m->line->counting->report(m->line->collect, number, report);
+        is_running = m->states[number].is_enabled && report->is_running;
         *ret_module = (struct control_module) {
                 .name = module_name(number),
-                .is_enabled = d->modules[number].is_enabled,
-                .state = is_running ? "running" : d->modules[number].is_enabled ? "failed" : "off",
+                .is_enabled = m->states[number].is_enabled,
+                .state = is_running ? "running" : m->states[number].is_enabled ? "failed" : "off",
                 .reason = report->reason,
                 .method = is_running ? attach_method_name(report->method) : "",
-                .expires_usec = d->modules[number].expires_usec,
+                .expires_usec = m->states[number].expires_usec,
         };
         return 0;
 }
 
-void control_module_statistics(void *daemon, size_t number, struct control_module *module) {
-        const struct daemon *d = daemon;
+void modules_statistics(const struct modules *m, size_t number, struct control_module *module) {
         struct collect_statistics statistics;
 
-        d->line.counting->statistics(d->line.collect, number, &statistics);
+        m->line->counting->statistics(m->line->collect, number, &statistics);
         module->events = statistics.n_runs;
         module->misses = statistics.n_misses;
         module->ns_per_event = statistics.n_runs > 0 ? statistics.time_ns / statistics.n_runs : 0;
 }
 
-static int switch_module(struct daemon *d, size_t number, bool is_on, struct control_error *ret_error) {
+static int switch_module(struct modules *m, size_t number, bool is_on, struct control_error *ret_error) {
         char reason[256] = "";
         int r;
 
-        if (d->modules[number].is_enabled == is_on)
+        if (m->states[number].is_enabled == is_on)
                 return 0;
-        r = d->line.counting->set_module(d->line.collect, number, is_on, reason, sizeof reason);
+        r = m->line->counting->set_module(m->line->collect, number, is_on, reason, sizeof reason);
         if (r < 0)
                 return control_fail(ret_error, control_failure_of(r), r,
                                     "Cannot switch module %s %s: %s", module_name(number), is_on ? "on" : "off",
                                     reason[0] ? reason : strerror(-r));
-        d->modules[number].is_enabled = is_on;
+        m->states[number].is_enabled = is_on;
         return 0;
 }
 
@@ -69,43 +68,43 @@ static void forget_end(struct module_state *module) {
 }
 
 /* Which modules are on for good is a setting; this one was changed by way of the module. */
-static void keep(struct daemon *d, size_t number, bool is_on) {
-        uint32_t bit = MODULE(number), modules = d->settings.modules;
+static void keep(struct modules *m, size_t number, bool is_on) {
+        uint32_t bit = MODULE(number), modules = m->settings->modules;
         char value[SETTINGS_VALUE_SIZE];
 
         modules = is_on ? modules | bit : modules & ~bit;
-        if (modules == d->settings.modules)
+        if (modules == m->settings->modules)
                 return;
         modules_format(modules, value, sizeof value);
-        (void) settings_set(&d->settings, SETTING_MODULES, value, "run time");
+        (void) settings_set(m->settings, SETTING_MODULES, value, "run time");
 }
 
 static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
         struct module_state *module = userdata;
-        struct daemon *d = module->daemon;
-        size_t number = (size_t) (module - d->modules);
+        struct modules *m = module->owner;
+        size_t number = (size_t) (module - m->states);
         struct control_error error;
 
-        if (switch_module(d, number, false, &error) < 0) {
+        if (switch_module(m, number, false, &error) < 0) {
                 log_line(LOG_ERR, "%s; its time is over, trying again", error.message);
                 (void) sd_event_source_set_time(source, clock_usec(CLOCK_BOOTTIME) + RETRY_USEC);
                 return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }
         forget_end(module);
         log_line(LOG_INFO, "Module %s is off now, its time is over", module_name(number));
-        (void) interval_run(&d->interval);
+        (void) interval_run(m->interval);
         return 0;
 }
 
 /* The event first, it can fail; nothing of it is seen before the module is on. */
-static int plan_end(struct daemon *d, size_t number, uint64_t lifetime_usec, sd_event_source **ret_source) {
+static int plan_end(struct modules *m, size_t number, uint64_t lifetime_usec, sd_event_source **ret_source) {
         uint64_t due_usec = clock_usec(CLOCK_BOOTTIME) + lifetime_usec;
 
         *ret_source = NULL;
         if (lifetime_usec == 0)
                 return 0;
-        return sd_event_add_time(d->event, ret_source, CLOCK_BOOTTIME, due_usec, 1000, on_expired,
-                                 &d->modules[number]);
+        return sd_event_add_time(m->event, ret_source, CLOCK_BOOTTIME, due_usec, 1000, on_expired,
+                                 &m->states[number]);
 }
 
 static int check_number(size_t number, struct control_error *ret_error) {
@@ -115,7 +114,7 @@ static int check_number(size_t number, struct control_error *ret_error) {
                             MODULES_ALL, number);
 }
 
-static void log_enabled(const struct daemon *d, size_t number, uint64_t lifetime_usec) {
+static void log_enabled(size_t number, uint64_t lifetime_usec) {
         char span[64];
 
         if (lifetime_usec == 0)
@@ -125,8 +124,7 @@ static void log_enabled(const struct daemon *d, size_t number, uint64_t lifetime
                          timespan_format(span, sizeof span, lifetime_usec));
 }
 
-int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
-        struct daemon *d = daemon;
+int modules_enable(struct modules *m, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
         bool was_enabled;
         sd_event_source *source;
         int r;
@@ -138,84 +136,82 @@ int control_module_enable(void *daemon, size_t number, uint64_t lifetime_usec, s
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ERANGE,
                                     "A lifetime of %" PRIu64 " us: must be 0 (for good) or up to %" PRIu64
                                     " us (365 days)", lifetime_usec, CONTROL_LIFETIME_MAX_USEC);
-        r = plan_end(d, number, lifetime_usec, &source);
+        r = plan_end(m, number, lifetime_usec, &source);
         if (r < 0)
                 return control_fail(ret_error, CONTROL_NO_MEMORY, r, "Cannot plan the end of module %s: %s",
                                     module_name(number), strerror(-r));
-        was_enabled = d->modules[number].is_enabled;
-        r = switch_module(d, number, true, ret_error);
+        was_enabled = m->states[number].is_enabled;
+        r = switch_module(m, number, true, ret_error);
         if (r < 0) {
                 sd_event_source_disable_unref(source);
                 return r;
         }
-        forget_end(&d->modules[number]);
-        d->modules[number].source = source;
-        d->modules[number].expires_usec = source ? clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
-        keep(d, number, lifetime_usec == 0);
-        log_enabled(d, number, lifetime_usec);
+        forget_end(&m->states[number]);
+        m->states[number].source = source;
+        m->states[number].expires_usec = source ? clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
+        keep(m, number, lifetime_usec == 0);
+        log_enabled(number, lifetime_usec);
         if (!was_enabled)
-                (void) interval_run(&d->interval);
+                (void) interval_run(m->interval);
         return 0;
 }
 
-int control_module_disable(void *daemon, size_t number, struct control_error *ret_error) {
-        struct daemon *d = daemon;
+int modules_disable(struct modules *m, size_t number, struct control_error *ret_error) {
         bool was_enabled;
         int r;
 
         r = check_number(number, ret_error);
         if (r < 0)
                 return r;
-        was_enabled = d->modules[number].is_enabled;
-        r = switch_module(d, number, false, ret_error);
+        was_enabled = m->states[number].is_enabled;
+        r = switch_module(m, number, false, ret_error);
         if (r < 0)
                 return r;
-        forget_end(&d->modules[number]);
-        keep(d, number, false);
+        forget_end(&m->states[number]);
+        keep(m, number, false);
         if (was_enabled) {
                 log_line(LOG_INFO, "Module %s is off", module_name(number));
-                (void) interval_run(&d->interval);
+                (void) interval_run(m->interval);
         }
         return 0;
 }
 
-int control_modules_set(struct daemon *d, uint32_t modules, struct control_error *ret_error) {
+int modules_set(struct modules *m, uint32_t wanted, struct control_error *ret_error) {
         bool was_enabled[N_MODULES];
         struct control_error ignored;
         int r = 0;
 
         for (size_t i = 0; i < N_MODULES; i++)
-                was_enabled[i] = d->modules[i].is_enabled;
+                was_enabled[i] = m->states[i].is_enabled;
         for (size_t i = 0; i < N_MODULES && r >= 0; i++)
-                r = switch_module(d, i, modules & MODULE(i), ret_error);
+                r = switch_module(m, i, wanted & MODULE(i), ret_error);
         for (size_t i = 0; i < N_MODULES; i++)
                 if (r < 0)
-                        (void) switch_module(d, i, was_enabled[i], &ignored);
+                        (void) switch_module(m, i, was_enabled[i], &ignored);
                 else
-                        forget_end(&d->modules[i]);
+                        forget_end(&m->states[i]);
         return r;
 }
 
-void control_modules_start(struct daemon *d) {
+void modules_start(struct modules *m, const struct data_line *line, struct interval *interval,
+                   struct settings *settings, sd_event *event) {
+        *m = (struct modules) { .line = line, .interval = interval, .settings = settings, .event = event };
         for (size_t i = 0; i < N_MODULES; i++)
-                d->modules[i] = (struct module_state) {
-                        .daemon = d,
-                        .is_enabled = d->settings.modules & MODULE(i),
-                };
+                m->states[i] = (struct module_state) { .owner = m, .is_enabled = settings->modules & MODULE(i) };
 }
 
-uint32_t control_modules_enabled(const struct daemon *d) {
+uint32_t modules_enabled(const struct modules *m) {
         uint32_t modules = 0;
 
         for (size_t i = 0; i < N_MODULES; i++)
-                if (d->modules[i].is_enabled)
+                if (m->states[i].is_enabled)
                         modules |= MODULE(i);
         return modules;
 }
 
-void control_modules_stop(struct daemon *d) {
+void modules_stop(struct modules *m) {
         for (size_t i = 0; i < N_MODULES; i++)
-                forget_end(&d->modules[i]);
+                forget_end(&m->states[i]);
 }
 
 static bool is_same_report(const struct collect_report *a, const struct collect_report *b) {
@@ -223,12 +219,12 @@ static bool is_same_report(const struct collect_report *a, const struct collect_
 }
 
 /* Modules mostly share their method and its reason: then one line is enough. */
-void control_modules_log(struct daemon *d) {
+void modules_log(const struct modules *m) {
         struct collect_report reports[N_MODULES];
         bool is_shared = true;
 
         for (size_t i = 0; i < N_MODULES; i++) {
-                d->line.counting->report(d->line.collect, i, &reports[i]);
+                m->line->counting->report(m->line->collect, i, &reports[i]);
                 is_shared = is_shared && is_same_report(&reports[i], &reports[0]);
         }
         for (size_t i = 0; i < (is_shared ? 1 : N_MODULES); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the bus sees of the daemon, see control.h: settings, facts, tables. Values are validated by the table that the
+ * What the bus sees of the daemon: settings, facts, modules, tables. Values are validated by the table that the
  * configuration file goes through too, so an error says the same on the bus as in the journal.
  */
 #include "config.h"
@@ -157,6 +157,22 @@ static int set_log_level(void *daemon, int level, struct control_error *ret_erro
         return change_setting(daemon, SETTING_LOG_LEVEL, log_level_name(level), "run time", ret_error);
 }
 
+static int module(void *daemon, size_t number, struct control_module *ret_module) {
+        return modules_get(&((struct daemon *) daemon)->modules, number, ret_module);
+}
+
+static void module_statistics(void *daemon, size_t number, struct control_module *ret_module) {
+        modules_statistics(&((struct daemon *) daemon)->modules, number, ret_module);
+}
+
+static int module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
+        return modules_enable(&((struct daemon *) daemon)->modules, number, lifetime_usec, ret_error);
+}
+
+static int module_disable(void *daemon, size_t number, struct control_error *ret_error) {
+        return modules_disable(&((struct daemon *) daemon)->modules, number, ret_error);
+}
+
 static int table(void *daemon, size_t number, struct control_table *ret_table) {
         const struct daemon *d = daemon;
         struct totals_result result;
@@ -235,10 +251,10 @@ static const struct control_operations operations = {
         .check = check,
         .set = set,
         .n_modules = N_MODULES,
-        .module = control_module,
-        .module_statistics = control_module_statistics,
-        .module_enable = control_module_enable,
-        .module_disable = control_module_disable,
+        .module = module,
+        .module_statistics = module_statistics,
+        .module_enable = module_enable,
+        .module_disable = module_disable,
         .n_tables = N_TABLES,
         .table = table,
         .table_set_capacity = table_set_capacity,

@@ -87,7 +87,7 @@ static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
         assert_in_range(module.expires_usec, now + CONTROL_LIFETIME_MAX_USEC,
                         now + CONTROL_LIFETIME_MAX_USEC + 60000000);
         assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 1, &stage->error), 0);
-        while (stage->daemon->modules[MODULE_TCP].is_enabled)
+        while (stage->daemon->modules.states[MODULE_TCP].is_enabled)
                 assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
         assert_int_equal(stage->script.config.modules, MODULE(MODULE_UDP));
         assert_int_equal(stage->ops->module(stage->daemon, MODULE_TCP, &module), 0);
@@ -119,10 +119,10 @@ static void the_end_of_a_lifetime_is_tried_again_when_the_kernel_refuses(void **
         atomic_store(&stage->script.change_error, -EIO);
         for (unsigned i = 0; i < 3; i++) /* not longer than it takes to be called once */
                 assert_true(sd_event_run(stage->daemon->event, 100000) >= 0);
-        assert_true(stage->daemon->modules[MODULE_TCP].is_enabled);
-        assert_int_not_equal(stage->daemon->modules[MODULE_TCP].expires_usec, 0);
+        assert_true(stage->daemon->modules.states[MODULE_TCP].is_enabled);
+        assert_int_not_equal(stage->daemon->modules.states[MODULE_TCP].expires_usec, 0);
         atomic_store(&stage->script.change_error, 0);
-        while (stage->daemon->modules[MODULE_TCP].is_enabled)
+        while (stage->daemon->modules.states[MODULE_TCP].is_enabled)
                 assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
 }
 

@@ -18,17 +18,37 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
-#include "daemon/control/operations.h"
-#include "daemon/daemon-private.h"
+#include "daemon/control/control.h"
+#include "daemon/daemon.h"
 #include "daemon/identity/cgroups.h"
+#include "daemon/identity/identity.h"
+#include "daemon/keep.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
+#include "daemon/publish/readers.h"
+#include "daemon/runtime.h"
 #include "dbus/bus.h"
 
 #define MAX_CGROUPS 16384
 #define MAX_READERS 4096
 #define MAX_READERS_PER_UID 256
 #define DESCRIPTORS_BESIDE_READERS 256
+
+/* Each part is written by its own file alone, but for the pointers of line and control, which are set here. */
+struct daemon {
+        sd_event *event;
+        struct runtime runtime;
+        struct reload reload;
+        struct settings settings;
+        struct keep keep; /* of the daemon before, until it is taken over */
+        struct data_line line;
+        struct interval interval;
+        struct modules modules;
+        struct watcher watcher;
+        struct control control;
+        struct bus *bus;  /* NULL: not served */
+        sd_event_source *identity_source;
+};
 
 static void on_reader_counted(void *userdata) {
         struct daemon *d = userdata;
@@ -54,7 +74,9 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 /* What is wrong was logged. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
-        (void) control_reload(userdata, NULL);
+        struct daemon *d = userdata;
+
+        (void) reload_apply(&d->control, NULL);
         return 0;
 }
 
@@ -83,18 +105,18 @@ static void report_problem(void *userdata, const char *line, int error) {
 }
 
 static void load_settings(struct daemon *d, const struct options *options) {
-        d->options = *options;
-        d->directories = options->config_path ? NULL : configuration_directories();
-        (void) reload_read(d, &d->settings, report_problem, NULL); /* what is wrong is left out */
-        d->runtime.directory = options->runtime_directory;
+        reload_init(&d->reload, options);
+        (void) reload_read(&d->reload, &d->settings, report_problem, NULL); /* what is wrong is left out */
+        d->runtime.directory = d->reload.options.runtime_directory;
         log_set_level(d->settings.log_level);
 }
 
 static void choose_group(struct daemon *d) {
-        if (privilege_group("/etc/group", "socktally", &d->gid) >= 0)
+        if (privilege_group("/etc/group", "socktally", &d->control.full_group) >= 0)
                 return;
-        d->gid = getegid();
-        log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u", (unsigned) d->gid);
+        d->control.full_group = getegid();
+        log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u",
+                 (unsigned) d->control.full_group);
 }
 
 /* Asked first, so that who runs it without privilege hears of that and not of what follows from it. */
@@ -115,7 +137,6 @@ static bool adopt(struct daemon *d, const struct collect_config *config) {
                 return false;
         r = d->line.counting->adopt(&d->line.collect, config, &d->keep.kernel, d->keep.objects.fds,
                                     d->keep.objects.numbers, d->keep.objects.n);
-        d->is_adopted = r >= 0;
         if (r >= 0)
                 modules_log(&d->modules);
         else if (r == -ESTALE)
@@ -147,6 +168,7 @@ static int start_collect(struct daemon *d) {
         else
                 log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
                          d->line.counting->reason(d->line.collect));
+        totals_forget_rows(d->line.totals);
         return r;
 }
 
@@ -183,8 +205,8 @@ static int start_tables(struct daemon *d) {
         };
         struct publish_config publish = {
                 .directory = d->runtime.directory,
-                .gid = d->gid,
-                .incarnation = d->incarnation,
+                .gid = d->control.full_group,
+                .incarnation = clock_ns(CLOCK_REALTIME),
                 .max_processes = totals.max_processes,
                 .max_services = totals.max_services,
         };
@@ -208,7 +230,7 @@ static int start_tables(struct daemon *d) {
 static int start_readers(struct daemon *d, int listen_fd) {
         struct readers_config config = {
                 .listen_fd = listen_fd,
-                .gid = d->gid,
+                .gid = d->control.full_group,
                 .max = MAX_READERS,
                 .max_per_uid = MAX_READERS_PER_UID,
                 .arrived = on_reader,
@@ -257,10 +279,9 @@ static int start_loop(struct daemon *d) {
 static void look_around(struct daemon *d) {
         struct utsname name;
 
-        d->started_usec = clock_usec(CLOCK_REALTIME);
-        d->incarnation = clock_ns(CLOCK_REALTIME);
+        d->control.started_usec = clock_usec(CLOCK_REALTIME);
         if (uname(&name) >= 0)
-                snprintf(d->kernel, sizeof d->kernel, "%s", name.release);
+                snprintf(d->control.kernel, sizeof d->control.kernel, "%s", name.release);
 }
 
 static int start(struct daemon *d, const struct options *options) {
@@ -294,8 +315,6 @@ static int start(struct daemon *d, const struct options *options) {
         r = start_tables(d);
         if (r >= 0)
                 r = start_collect(d);
-        if (r >= 0 && !d->is_adopted)
-                totals_forget_rows(d->line.totals);
         if (r >= 0)
                 r = start_identify(d);
         if (r >= 0)
@@ -316,6 +335,14 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options,
                 return -ENOMEM;
         d->line.counting = counting;
         interval_init(&d->interval, &d->line, &d->settings, &d->watcher);
+        d->control = (struct control) {
+                .line = &d->line,
+                .interval = &d->interval,
+                .modules = &d->modules,
+                .settings = &d->settings,
+                .reload = &d->reload,
+                .watcher = &d->watcher,
+        };
         r = start(d, options);
         if (r < 0) {
                 daemon_free(d);
@@ -333,16 +360,16 @@ static void on_changed(void *userdata) {
  * it is told otherwise. */
 static void start_bus(struct daemon *d) {
         const struct control_operations *operations = control_operations();
-        const char *bus = d->options.bus;
+        const char *bus = d->reload.options.bus;
         int r;
 
         if (bus ? strcmp(bus, "none") == 0 : strcmp(d->runtime.directory, OPTIONS_RUNTIME_DIRECTORY) != 0)
                 return;
-        r = bus_new(&d->bus, bus, d->event, operations, d);
+        r = bus_new(&d->bus, bus, d->event, operations, &d->control);
         if (r < 0)
                 log_line(LOG_WARNING, "Cannot serve org.socktally1 on the bus, ignoring: %s", strerror(-r));
         else
-                operations->watch(d, on_changed, d);
+                operations->watch(&d->control, on_changed, d);
 }
 
 int daemon_run(struct daemon *d) {
@@ -364,7 +391,7 @@ int daemon_run(struct daemon *d) {
 struct daemon *daemon_free(struct daemon *d) {
         if (!d)
                 return NULL;
-        control_operations()->watch(d, NULL, NULL);
+        control_operations()->watch(&d->control, NULL, NULL);
         d->bus = bus_free(d->bus);
         modules_stop(&d->modules);
         sd_event_source_disable_unref(d->identity_source);
@@ -380,4 +407,8 @@ struct daemon *daemon_free(struct daemon *d) {
         runtime_remove(&d->runtime);
         free(d);
         return NULL;
+}
+
+struct control *daemon_control(struct daemon *d) {
+        return &d->control;
 }

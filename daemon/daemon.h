@@ -5,6 +5,7 @@
 #include "daemon/control/options.h"
 
 struct collect_operations;
+struct control;
 struct daemon;
 
 /* Reads the configuration, starts counting, publishes once. counting: &collect_operations but in tests. On error the
@@ -14,5 +15,7 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options,
 /* Tells the service manager that all is ready and runs until a signal ends it. */
 int daemon_run(struct daemon *daemon);
 struct daemon *daemon_free(struct daemon *daemon);
+/* For who drives it otherwise than by its loop and the bus. */
+struct control *daemon_control(struct daemon *daemon);
 
 #endif

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "daemon/daemon-private.h"
+#include "daemon/control/change.h"
+#include "daemon/control/error.h"
 #include "daemon/log.h"
+#include "daemon/publish/publication.h"
 
 #define MESSAGE_VALUE_MAX 64
 
@@ -31,79 +33,81 @@ static int refuse_change(const struct setting *setting, const char *value, int e
 
 /* What the kernel counts into comes first: it can refuse. Only smaller totals can fail, and then the kernel gets
  * its old table back. */
-static int resize_processes(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        uint32_t n_services = d->settings.max_services + N_SERVICE_SPECIALS;
+static int resize_processes(struct control *control, const struct settings *wanted, char *reason, size_t size) {
+        uint32_t n_services = control->settings->max_services + N_SERVICE_SPECIALS;
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
+        const struct data_line *line = control->line;
         int r;
 
-        r = d->line.counting->set_max_processes(d->line.collect, wanted->max_processes, reason, size);
+        r = line->counting->set_max_processes(line->collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
-        r = totals_resize(d->line.totals, n_processes, n_services, publish_next(d->line.publish));
+        r = totals_resize(line->totals, n_processes, n_services, publish_next(line->publish));
         if (r < 0) {
-                if (d->line.counting->set_max_processes(d->line.collect, d->settings.max_processes, reason, size) < 0)
+                if (line->counting->set_max_processes(line->collect, control->settings->max_processes, reason,
+                                                      size) < 0)
                         log_line(LOG_ERR, "Cannot give the process table its old size back: %s", reason);
                 reason[0] = '\0';
                 return r;
         }
-        publish_resize(d->line.publish, n_processes, n_services);
+        publish_resize(line->publish, n_processes, n_services);
         return 0;
 }
 
-static int resize_services(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+static int resize_services(struct control *control, const struct settings *wanted, char *reason, size_t size) {
         uint32_t n_services = wanted->max_services + N_SERVICE_SPECIALS;
-        uint32_t n_processes = d->settings.max_processes + N_PROCESS_SPECIALS;
+        uint32_t n_processes = control->settings->max_processes + N_PROCESS_SPECIALS;
         int r;
 
-        r = totals_resize(d->line.totals, n_processes, n_services, publish_next(d->line.publish));
+        r = totals_resize(control->line->totals, n_processes, n_services, publish_next(control->line->publish));
         if (r >= 0)
-                publish_resize(d->line.publish, n_processes, n_services);
+                publish_resize(control->line->publish, n_processes, n_services);
         return r;
 }
 
-static int apply_load_mode(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        return d->line.counting->set_load_mode(d->line.collect, wanted->load_mode, reason, size);
+static int apply_load_mode(struct control *control, const struct settings *wanted, char *reason, size_t size) {
+        return control->line->counting->set_load_mode(control->line->collect, wanted->load_mode, reason, size);
 }
 
-static int refuse_until_start(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+static int refuse_until_start(struct control *control, const struct settings *wanted, char *reason, size_t size) {
         snprintf(reason, size, "takes effect when the service starts again");
         return -EOPNOTSUPP;
 }
 
-static int apply_modules(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+static int apply_modules(struct control *control, const struct settings *wanted, char *reason, size_t size) {
         struct control_error error;
         int r;
 
-        r = modules_set(&d->modules, wanted->modules, &error);
+        r = modules_set(control->modules, wanted->modules, &error);
         if (r < 0)
                 snprintf(reason, size, "%s", error.message);
         return r;
 }
 
-static int apply_services(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
-        totals_set_services(d->line.totals, wanted->has_services, publish_next(d->line.publish));
+static int apply_services(struct control *control, const struct settings *wanted, char *reason, size_t size) {
+        totals_set_services(control->line->totals, wanted->has_services, publish_next(control->line->publish));
         return 0;
 }
 
-static int apply_log_level(struct daemon *d, const struct settings *wanted, char *reason, size_t size) {
+static int apply_log_level(struct control *control, const struct settings *wanted, char *reason, size_t size) {
         log_set_level(wanted->log_level);
         return 0;
 }
 
-static void publish_soon(struct daemon *d) {
-        interval_publish_soon(&d->interval);
+static void publish_soon(struct control *control) {
+        interval_publish_soon(control->interval);
 }
 
-static void reschedule(struct daemon *d) {
-        interval_reschedule(&d->interval);
+static void reschedule(struct control *control) {
+        interval_reschedule(control->interval);
 }
 
-static void publish_now(struct daemon *d) {
-        (void) interval_run(&d->interval);
+static void publish_now(struct control *control) {
+        (void) interval_run(control->interval);
 }
 
-static void tell_watcher(struct daemon *d) {
-        watcher_tell(&d->watcher);
+static void tell_watcher(struct control *control) {
+        watcher_tell(control->watcher);
 }
 
 /*
@@ -114,8 +118,8 @@ static void tell_watcher(struct daemon *d) {
  * for large ones.
  */
 static const struct {
-        int (*apply)(struct daemon *d, const struct settings *wanted, char *reason, size_t size);
-        void (*follow_up)(struct daemon *d);
+        int (*apply)(struct control *control, const struct settings *wanted, char *reason, size_t size);
+        void (*follow_up)(struct control *control);
 } actions[N_SETTINGS] = {
         [SETTING_INTERVAL] = { NULL, reschedule },
         [SETTING_IDLE_INTERVAL] = { NULL, reschedule },
@@ -134,10 +138,10 @@ bool change_waits_for_start(size_t number) {
         return actions[number].apply == refuse_until_start;
 }
 
-int change_setting(struct daemon *d, size_t number, const char *value, const char *source,
+int change_setting(struct control *control, size_t number, const char *value, const char *source,
                    struct control_error *ret_error) {
         char reason[256] = "", old[SETTINGS_VALUE_SIZE], new[SETTINGS_VALUE_SIZE];
-        struct settings wanted = d->settings;
+        struct settings wanted = *control->settings;
         const struct setting *table;
         int r;
 
@@ -145,15 +149,15 @@ int change_setting(struct daemon *d, size_t number, const char *value, const cha
         r = settings_set(&wanted, number, value, source);
         if (r < 0)
                 return change_refuse_value(number, value, r, ret_error);
-        if (settings_is_same(&wanted, &d->settings, number))
+        if (settings_is_same(&wanted, control->settings, number))
                 return 0;
-        settings_format(&d->settings, number, old);
+        settings_format(control->settings, number, old);
         settings_format(&wanted, number, new);
-        r = actions[number].apply ? actions[number].apply(d, &wanted, reason, sizeof reason) : 0;
+        r = actions[number].apply ? actions[number].apply(control, &wanted, reason, sizeof reason) : 0;
         if (r < 0)
                 return refuse_change(&table[number], new, r, reason, ret_error);
-        d->settings = wanted;
+        settings_copy(control->settings, &wanted, number);
         log_line(LOG_INFO, "%s is %s now, it was %s (%s)", table[number].key, new, old, source);
-        (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(d);
+        (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(control);
         return 0;
 }

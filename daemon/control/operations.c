@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/daemon-private.h"
+#include "daemon/control/change.h"
+#include "daemon/control/error.h"
 #include "daemon/log.h"
+#include "daemon/publish/readers.h"
 #include "daemon/text.h"
 
 enum { TABLE_PROCESSES, TABLE_SERVICES, N_TABLES };
@@ -25,35 +27,35 @@ static const struct {
 };
 
 static void facts(void *daemon, struct control_facts *ret_facts) {
-        const struct daemon *d = daemon;
-        const struct ledger_health *health = &d->interval.health;
+        const struct control *control = daemon;
+        const struct ledger_health *health = &control->interval->health;
         struct totals_result result;
 
-        totals_get(d->line.totals, &result);
+        totals_get(control->line->totals, &result);
         *ret_facts = (struct control_facts) {
                 .version = PACKAGE_VERSION,
-                .kernel = d->kernel,
-                .sequence = publish_next(d->line.publish) - 1,
-                .incarnation = publish_number(d->line.publish),
-                .started_usec = d->started_usec,
-                .cost_ns = d->interval.cost_ns,
+                .kernel = control->kernel,
+                .sequence = publish_next(control->line->publish) - 1,
+                .incarnation = publish_number(control->line->publish),
+                .started_usec = control->started_usec,
+                .cost_ns = control->interval->cost_ns,
                 .sockets_tracked = health->sockets_tracked,
                 .sockets_overflowed = health->sockets_overflowed,
                 .rows_overflowed = health->rows_overflowed + result.rows_overflowed + result.services_overflowed,
                 .missed_tx_calls = result.missed->calls[0],
                 .missed_rx_calls = result.missed->calls[1],
-                .readers = (uint32_t) readers_granted(d->line.readers),
-                .interval_usec = d->interval.interval_usec,
-                .full_group = d->gid,
+                .readers = (uint32_t) readers_granted(control->line->readers),
+                .interval_usec = control->interval->interval_usec,
+                .full_group = control->full_group,
         };
 }
 
 static void memory(void *daemon, struct control_facts *facts) {
-        const struct daemon *d = daemon;
+        const struct control *control = daemon;
         uint64_t maps, per_socket;
 
-        d->line.counting->memory(d->line.collect, &maps, &per_socket);
-        facts->kernel_memory = maps + per_socket * d->interval.health.sockets_tracked;
+        control->line->counting->memory(control->line->collect, &maps, &per_socket);
+        facts->kernel_memory = maps + per_socket * control->interval->health.sockets_tracked;
 }
 
 static int setting(void *daemon, size_t number, struct control_setting *ret_setting) {
@@ -70,24 +72,24 @@ static int setting(void *daemon, size_t number, struct control_setting *ret_sett
 }
 
 static int settings_row(void *daemon, size_t number, struct control_settings_row *ret_row) {
-        const struct daemon *d = daemon;
+        const struct control *control = daemon;
         const struct setting *table;
 
         if (number >= settings_table(&table))
                 return -ENOENT;
         ret_row->key = table[number].key;
-        ret_row->source = d->settings.sources[number];
+        ret_row->source = control->settings->sources[number];
         static_assert(sizeof ret_row->value >= SETTINGS_VALUE_SIZE, "a value fits into its row");
-        settings_show(&d->settings, number, ret_row->value);
+        settings_show(control->settings, number, ret_row->value);
         return 0;
 }
 
 static int get(void *daemon, size_t number, struct control_value *ret_value) {
-        const struct daemon *d = daemon;
+        const struct control *control = daemon;
 
         if (number >= N_SETTINGS)
                 return -ENOENT;
-        settings_get(&d->settings, number, ret_value);
+        settings_get(control->settings, number, ret_value);
         return 0;
 }
 
@@ -115,9 +117,9 @@ static int refuse_contradiction(const struct settings *wanted, size_t number, st
 }
 
 /* The value as a file would have it, if it is one and agrees with the others. */
-static int check_value(const struct daemon *d, size_t number, const struct control_value *value,
+static int check_value(const struct control *control, size_t number, const struct control_value *value,
                        char ret_text[static SETTINGS_VALUE_SIZE], struct control_error *ret_error) {
-        struct settings wanted = d->settings;
+        struct settings wanted = *control->settings;
         const struct setting *table;
         char text[32];
         int r;
@@ -150,7 +152,7 @@ static int set(void *daemon, size_t number, const struct control_value *value, s
 }
 
 static int log_level(void *daemon) {
-        return ((const struct daemon *) daemon)->settings.log_level;
+        return ((const struct control *) daemon)->settings->log_level;
 }
 
 static int set_log_level(void *daemon, int level, struct control_error *ret_error) {
@@ -158,40 +160,40 @@ static int set_log_level(void *daemon, int level, struct control_error *ret_erro
 }
 
 static int module(void *daemon, size_t number, struct control_module *ret_module) {
-        return modules_get(&((struct daemon *) daemon)->modules, number, ret_module);
+        return modules_get(((struct control *) daemon)->modules, number, ret_module);
 }
 
 static void module_statistics(void *daemon, size_t number, struct control_module *ret_module) {
-        modules_statistics(&((struct daemon *) daemon)->modules, number, ret_module);
+        modules_statistics(((struct control *) daemon)->modules, number, ret_module);
 }
 
 static int module_enable(void *daemon, size_t number, uint64_t lifetime_usec, struct control_error *ret_error) {
-        return modules_enable(&((struct daemon *) daemon)->modules, number, lifetime_usec, ret_error);
+        return modules_enable(((struct control *) daemon)->modules, number, lifetime_usec, ret_error);
 }
 
 static int module_disable(void *daemon, size_t number, struct control_error *ret_error) {
-        return modules_disable(&((struct daemon *) daemon)->modules, number, ret_error);
+        return modules_disable(((struct control *) daemon)->modules, number, ret_error);
 }
 
 static int table(void *daemon, size_t number, struct control_table *ret_table) {
-        const struct daemon *d = daemon;
+        const struct control *control = daemon;
         struct totals_result result;
 
         if (number >= N_TABLES)
                 return -ENOENT;
-        totals_get(d->line.totals, &result);
+        totals_get(control->line->totals, &result);
         *ret_table = (struct control_table) {
                 .name = tables[number].name,
                 .capacity_min = SETTINGS_ROWS_MIN,
                 .capacity_max = SETTINGS_ROWS_MAX,
         };
         if (number == TABLE_PROCESSES) {
-                ret_table->capacity = d->settings.max_processes;
+                ret_table->capacity = control->settings->max_processes;
                 ret_table->used = result.n_processes - N_PROCESS_SPECIALS;
                 ret_table->peak = result.peak_processes - N_PROCESS_SPECIALS;
-                ret_table->overflowed = d->interval.health.rows_overflowed + result.rows_overflowed;
+                ret_table->overflowed = control->interval->health.rows_overflowed + result.rows_overflowed;
         } else {
-                ret_table->capacity = d->settings.max_services;
+                ret_table->capacity = control->settings->max_services;
                 ret_table->used = result.has_services ? result.n_services - N_SERVICE_SPECIALS : 0;
                 ret_table->peak = result.peak_services - N_SERVICE_SPECIALS;
                 ret_table->overflowed = result.services_overflowed;
@@ -210,35 +212,43 @@ static int table_set_capacity(void *daemon, size_t number, uint32_t capacity, st
 }
 
 static int open_segment(void *daemon, const char *view, int *ret_fd, struct control_error *ret_error) {
-        const struct daemon *d = daemon;
+        const struct control *control = daemon;
         int fd;
 
         if (strcmp(view, "public") != 0 && strcmp(view, "full") != 0)
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -EINVAL,
                                     "View \"%.64s\": must be public or full", view);
-        fd = publish_fd(d->line.publish, strcmp(view, "full") == 0 ? PUBLISH_FULL : PUBLISH_PUBLIC);
+        fd = publish_fd(control->line->publish, strcmp(view, "full") == 0 ? PUBLISH_FULL : PUBLISH_PUBLIC);
         if (fd < 0)
                 return control_fail(ret_error, CONTROL_FAILED, -EAGAIN, "Nothing could be published, see the journal");
         *ret_fd = fd;
         return 0;
 }
 
+static int reload(void *daemon, struct control_error *ret_error) {
+        return reload_apply(daemon, ret_error);
+}
+
+static int save(void *daemon, struct control_error *ret_error) {
+        return reload_save(daemon, ret_error);
+}
+
 static int sync_now(void *daemon, uint64_t *ret_sequence, struct control_error *ret_error) {
-        struct daemon *d = daemon;
+        struct control *control = daemon;
         int r;
 
-        d->line.counting->want_pass(d->line.collect);
-        r = interval_run(&d->interval);
+        control->line->counting->want_pass(control->line->collect);
+        r = interval_run(control->interval);
         if (r < 0)
                 return control_fail(ret_error, CONTROL_FAILED, r, "Cannot publish: %s", strerror(-r));
-        *ret_sequence = publish_next(d->line.publish) - 1;
+        *ret_sequence = publish_next(control->line->publish) - 1;
         return 0;
 }
 
 static void watch(void *daemon, void (*changed)(void *userdata), void *userdata) {
-        struct daemon *d = daemon;
+        struct control *control = daemon;
 
-        d->watcher = (struct watcher) { changed, userdata };
+        *control->watcher = (struct watcher) { changed, userdata };
 }
 
 static const struct control_operations operations = {
@@ -260,8 +270,8 @@ static const struct control_operations operations = {
         .table_set_capacity = table_set_capacity,
         .open_segment = open_segment,
         .sync = sync_now,
-        .reload = control_reload,
-        .save = control_save,
+        .reload = reload,
+        .save = save,
         .watch = watch,
         .log_level = log_level,
         .set_log_level = set_log_level,

@@ -115,6 +115,6 @@ struct control_operations {
         int (*set_log_level)(void *daemon, int level, struct control_error *ret_error);
 };
 
-const struct control_operations *control_operations(void); /* of a struct daemon */
+const struct control_operations *control_operations(void); /* of a struct control */
 
 #endif

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
-#include "daemon/control/configuration.h"
+#include "daemon/control/change.h"
 #include "daemon/control/dropin.h"
-#include "daemon/daemon-private.h"
+#include "daemon/control/error.h"
 #include "daemon/log.h"
 
 #define RUNTIME_FILE "90-runtime.conf"
@@ -64,22 +64,28 @@ static void resolve_contradiction(struct settings *settings, configuration_repor
 }
 
 /* Where a line is wrong, what is in force stays; with a line that is right it may be contradictory. */
-static void keep_rejected(const struct daemon *d, struct settings *wanted, struct problems *problems) {
+static void keep_rejected(const struct settings *settings, struct settings *wanted, struct problems *problems) {
         for (size_t i = 0; i < N_SETTINGS; i++)
                 if (wanted->rejected & UINT32_C(1) << i)
-                        settings_copy(wanted, &d->settings, i);
+                        settings_copy(wanted, settings, i);
         resolve_contradiction(wanted, on_problem, problems);
 }
 
-int reload_read(const struct daemon *d, struct settings *ret_settings, configuration_report *report, void *userdata) {
+void reload_init(struct reload *reload, const struct options *options) {
+        reload->options = *options;
+        reload->directories = options->config_path ? NULL : configuration_directories();
+}
+
+int reload_read(const struct reload *reload, struct settings *ret_settings, configuration_report *report,
+                void *userdata) {
         int r;
 
         *ret_settings = settings_default();
-        if (d->directories)
-                r = configuration_load(ret_settings, d->directories, report, userdata);
+        if (reload->directories)
+                r = configuration_load(ret_settings, reload->directories, report, userdata);
         else
-                r = configuration_load_file(ret_settings, d->options.config_path, report, userdata);
-        options_apply(&d->options, ret_settings);
+                r = configuration_load_file(ret_settings, reload->options.config_path, report, userdata);
+        options_apply(&reload->options, ret_settings);
         resolve_contradiction(ret_settings, report, userdata);
         return r;
 }
@@ -93,7 +99,7 @@ static void take_refusal(struct problems *problems, const char *source, const st
         take_problem(problems, error->failure, line);
 }
 
-static void apply_all(struct daemon *d, const struct settings *wanted, struct problems *problems) {
+static void apply_all(struct control *control, const struct settings *wanted, struct problems *problems) {
         char value[SETTINGS_VALUE_SIZE];
         const struct setting *table;
         struct control_error error;
@@ -101,13 +107,13 @@ static void apply_all(struct daemon *d, const struct settings *wanted, struct pr
         settings_table(&table);
         for (size_t i = 0; i < N_SETTINGS; i++) {
                 settings_format(wanted, i, value);
-                if (change_waits_for_start(i) && !settings_is_same(wanted, &d->settings, i))
+                if (change_waits_for_start(i) && !settings_is_same(wanted, control->settings, i))
                         log_line(LOG_NOTICE, "%s: %s=%s takes effect when the service starts again",
                                  wanted->sources[i], table[i].key, value);
-                else if (change_setting(d, i, value, wanted->sources[i], &error) < 0)
+                else if (change_setting(control, i, value, wanted->sources[i], &error) < 0)
                         take_refusal(problems, wanted->sources[i], &error);
-                else
-                        settings_copy(&d->settings, wanted, i); /* the source may be another though the value is not */
+                else /* the source may be another though the value is not */
+                        settings_copy(control->settings, wanted, i);
         }
 }
 
@@ -131,27 +137,26 @@ static int refuse_files(struct problems *problems, int error, enum control_failu
         return control_fail(ret_error, failure, error, "%s; nothing was changed", problems->unreadable);
 }
 
-static int reload(struct daemon *d, struct control_error *ret_error) {
+static int apply(struct control *control, struct control_error *ret_error) {
         struct problems problems = { .n = 0 };
         struct settings wanted;
         int r;
 
-        r = reload_read(d, &wanted, on_problem, &problems);
+        r = reload_read(control->reload, &wanted, on_problem, &problems);
         if (r < 0)
                 return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
-        keep_rejected(d, &wanted, &problems);
-        apply_all(d, &wanted, &problems);
-        watcher_tell(&d->watcher);
+        keep_rejected(control->settings, &wanted, &problems);
+        apply_all(control, &wanted, &problems);
+        watcher_tell(control->watcher);
         return tell_problems(&problems, ret_error);
 }
 
 /* The service manager waits for READY=1 when it has heard of the reload; see sd_notify(3). */
-int control_reload(void *daemon, struct control_error *ret_error) {
-        struct daemon *d = daemon;
+int reload_apply(struct control *control, struct control_error *ret_error) {
         int r;
 
         sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
-        r = reload(d, ret_error);
+        r = apply(control, ret_error);
         sd_notify(false, "READY=1");
         return r;
 }
@@ -179,8 +184,8 @@ static bool is_later(const char *source) {
         return order > 0 || (order == 0 && n > strlen(RUNTIME_FILE));
 }
 
-static int compose(const struct daemon *d, const struct settings *others, char *text, size_t size, unsigned *ret_n,
-                   struct control_error *ret_error) {
+static int compose(const struct settings *settings, const struct settings *others, char *text, size_t size,
+                   unsigned *ret_n, struct control_error *ret_error) {
         const struct setting *table;
         char value[SETTINGS_VALUE_SIZE];
         size_t n;
@@ -190,13 +195,13 @@ static int compose(const struct daemon *d, const struct settings *others, char *
                                           "[Socktally]\n");
         *ret_n = 0;
         for (size_t i = 0; i < N_SETTINGS; i++) {
-                if (!is_ours(d->settings.sources[i]) || settings_is_same(&d->settings, others, i))
+                if (!is_ours(settings->sources[i]) || settings_is_same(settings, others, i))
                         continue;
                 if (is_later(others->sources[i]))
                         return control_fail(ret_error, CONTROL_FAILED, -EEXIST,
                                             "%s is set by %s, which is read after " RUNTIME_FILE
                                             "; change it there. Nothing was saved", table[i].key, others->sources[i]);
-                settings_format(&d->settings, i, value);
+                settings_format(settings, i, value);
                 n += (size_t) snprintf(text + n, size - n, "%s=%s\n", table[i].key, value);
                 (*ret_n)++;
         }
@@ -204,13 +209,13 @@ static int compose(const struct daemon *d, const struct settings *others, char *
 }
 
 /* From now on these come from files. */
-static void adopt_sources(struct daemon *d) {
+static void adopt_sources(struct settings *settings, const char *const directories[]) {
         struct settings files = settings_default();
 
-        (void) configuration_load(&files, d->directories, ignore_problem, NULL);
+        (void) configuration_load(&files, directories, ignore_problem, NULL);
         for (size_t i = 0; i < N_SETTINGS; i++)
-                if (is_ours(d->settings.sources[i]) && settings_is_same(&d->settings, &files, i))
-                        settings_copy(&d->settings, &files, i);
+                if (is_ours(settings->sources[i]) && settings_is_same(settings, &files, i))
+                        settings_copy(settings, &files, i);
 }
 
 /* One of our name in another directory, which ours hides: it must not come to light. */
@@ -227,32 +232,32 @@ static bool is_below(const char *const directories[]) {
         return false;
 }
 
-int control_save(void *daemon, struct control_error *ret_error) {
+int reload_save(struct control *control, struct control_error *ret_error) {
         struct settings others = settings_default();
+        const char *const *directories = control->reload->directories;
         struct problems problems = { .n = 0 };
-        struct daemon *d = daemon;
         char text[2048];
         unsigned n;
         int r;
 
-        if (!d->directories)
+        if (!directories)
                 return control_fail(ret_error, CONTROL_NOT_SUPPORTED, -EOPNOTSUPP,
                                     "Started with --config=%s, which is never written; put the settings there",
-                                    d->options.config_path);
-        r = configuration_load_except(&others, d->directories, RUNTIME_FILE, on_problem, &problems);
+                                    control->reload->options.config_path);
+        r = configuration_load_except(&others, directories, RUNTIME_FILE, on_problem, &problems);
         if (r < 0)
                 return refuse_files(&problems, r, CONTROL_FAILED, "saved", ret_error);
-        r = compose(d, &others, text, sizeof text, &n, ret_error);
+        r = compose(control->settings, &others, text, sizeof text, &n, ret_error);
         if (r < 0)
                 return r;
-        r = n > 0 || is_below(d->directories) ? dropin_write(d->directories[0], RUNTIME_FILE, text) :
-                                                dropin_remove(d->directories[0], RUNTIME_FILE);
+        r = n > 0 || is_below(directories) ? dropin_write(directories[0], RUNTIME_FILE, text) :
+                                             dropin_remove(directories[0], RUNTIME_FILE);
         if (r < 0)
                 return control_fail(ret_error, r == -ENOMEM ? CONTROL_NO_MEMORY : CONTROL_FAILED, r,
                                     "Cannot write %s" DROPINS RUNTIME_FILE ": %s; user socktally needs to own that "
-                                    "directory, see socktally.conf(5)", d->directories[0], strerror(-r));
-        adopt_sources(d);
-        log_line(LOG_INFO, "Saved %u settings in %s" DROPINS RUNTIME_FILE, n, d->directories[0]);
-        watcher_tell(&d->watcher);
+                                    "directory, see socktally.conf(5)", directories[0], strerror(-r));
+        adopt_sources(control->settings, directories);
+        log_line(LOG_INFO, "Saved %u settings in %s" DROPINS RUNTIME_FILE, n, directories[0]);
+        watcher_tell(control->watcher);
         return 0;
 }

@@ -3,7 +3,7 @@
 #define SOCKTALLYD_CONTROL_SETTINGS_H
 /*
  * What an administrator can choose, once: the configuration file, the command line and the bus all set it through this
- * table. Plain values, each with where it came from; the owner passes them on, nobody keeps a pointer to them.
+ * table. Plain values, each with where it came from, written by the functions here alone.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -55,30 +55,31 @@ struct stage *control_start(void **state, const char *option) {
         snprintf(stage->config, sizeof stage->config, "--config=%s", tree_file(stage->tree, "empty.conf", ""));
         assert_int_equal(options_parse(option ? 4 : 3, argv, &options, message, sizeof message), OPTIONS_RUN);
         assert_int_equal(daemon_new(&stage->daemon, &options, &script_operations), 0);
-        stage->daemon->directories = stage->directories;
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        stage->control = daemon_control(stage->daemon);
+        stage->control->reload->directories = stage->directories;
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         return stage;
 }
 
 int set_text(struct stage *stage, size_t setting, const char *text) {
-        return stage->ops->set(stage->daemon, setting, &(struct control_value) { .text = text }, &stage->error);
+        return stage->ops->set(stage->control, setting, &(struct control_value) { .text = text }, &stage->error);
 }
 
 int set_number(struct stage *stage, size_t setting, uint64_t number) {
-        return stage->ops->set(stage->daemon, setting, &(struct control_value) { .number = number }, &stage->error);
+        return stage->ops->set(stage->control, setting, &(struct control_value) { .number = number }, &stage->error);
 }
 
 uint64_t get_number(struct stage *stage, size_t setting) {
         struct control_value value;
 
-        assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
+        assert_int_equal(stage->ops->get(stage->control, setting, &value), 0);
         return value.number;
 }
 
 const char *get_text(struct stage *stage, size_t setting) {
         struct control_value value;
 
-        assert_int_equal(stage->ops->get(stage->daemon, setting, &value), 0);
+        assert_int_equal(stage->ops->get(stage->control, setting, &value), 0);
         return value.text;
 }
 
@@ -92,7 +93,7 @@ struct control_settings_row row_of(struct stage *stage, const char *key) {
         struct control_settings_row row = { 0 };
 
         for (size_t i = 0; i < stage->ops->n_settings; i++) {
-                assert_int_equal(stage->ops->settings_row(stage->daemon, i, &row), 0);
+                assert_int_equal(stage->ops->settings_row(stage->control, i, &row), 0);
                 if (strcmp(row.key, key) == 0)
                         return row;
         }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLY_TEST_CONTROL_STAGE_H
 #define SOCKTALLY_TEST_CONTROL_STAGE_H
-#include "daemon/daemon-private.h"
+#include "daemon/control/control.h"
+#include "daemon/daemon.h"
+#include "daemon/publish/publication.h"
 #include "libclient/socktally.h"
 #include "tests/unit/script-collect.h"
 #include "tests/unit/tree.h"
@@ -14,6 +16,7 @@ struct stage {
         struct tree *tree;
         struct script script;
         struct daemon *daemon;
+        struct control *control; /* for the operations, and to look inside */
         const struct control_operations *ops;
         struct socktally *reader;
         struct control_error error;

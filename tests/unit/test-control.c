@@ -15,10 +15,10 @@
 #include "tests/unit/control-stage.h"
 
 static void turn_until_published(struct stage *stage) {
-        uint64_t next = publish_next(stage->daemon->line.publish);
+        uint64_t next = publish_next(stage->control->line->publish);
 
-        while (publish_next(stage->daemon->line.publish) == next)
-                assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
+        while (publish_next(stage->control->line->publish) == next)
+                assert_true(sd_event_run(stage->control->modules->event, UINT64_MAX) >= 0);
 }
 
 static void a_setting_takes_effect_and_says_where_it_came_from(void **state) {
@@ -46,11 +46,11 @@ static void an_interval_moves_the_next_publication(void **state) {
         assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, UINT64_C(3600000000)), 0);
         assert_int_equal(set_number(stage, SETTING_INTERVAL, UINT64_C(3600000000)), 0);
         turn_until_published(stage); /* at once: readers go by what the last publication says */
-        before = stage->daemon->interval.published_usec;
+        before = stage->control->interval->published_usec;
         assert_int_equal(set_number(stage, SETTING_INTERVAL, 100000), 0);
-        assert_int_equal(stage->daemon->interval.due_usec, before + 100000);
+        assert_int_equal(stage->control->interval->due_usec, before + 100000);
         turn_until_published(stage);
-        stage->ops->facts(stage->daemon, &facts);
+        stage->ops->facts(stage->control, &facts);
         assert_int_equal(facts.interval_usec, 100000);
 }
 
@@ -76,7 +76,7 @@ static void bad_values_are_named_with_what_is_allowed_and_change_nothing(void **
         for (size_t i = 0; i < stage->ops->n_settings; i++) {
                 struct control_settings_row row;
 
-                assert_int_equal(stage->ops->settings_row(stage->daemon, i, &row), 0);
+                assert_int_equal(stage->ops->settings_row(stage->control, i, &row), 0);
                 assert_string_equal(row.source, "default");
         }
         assert_int_equal(stage->script.n_changes, 0);
@@ -85,13 +85,13 @@ static void bad_values_are_named_with_what_is_allowed_and_change_nothing(void **
 static void a_value_is_judged_before_it_is_applied(void **state) {
         struct stage *stage = control_start(state, NULL);
 
-        assert_error(stage, stage->ops->check(stage->daemon, SETTING_LOAD_MODE,
+        assert_error(stage, stage->ops->check(stage->control, SETTING_LOAD_MODE,
                                               &(struct control_value) { .text = "all" }, &stage->error),
                      CONTROL_INVALID_ARGUMENT, "must be passive, entry or return");
-        assert_error(stage, stage->ops->check(stage->daemon, SETTING_APPS, &(struct control_value) { 1, NULL },
+        assert_error(stage, stage->ops->check(stage->control, SETTING_APPS, &(struct control_value) { 1, NULL },
                                               &stage->error),
                      CONTROL_NOT_SUPPORTED, "Apps=yes: must be no; this version does not add processes up to apps");
-        assert_int_equal(stage->ops->check(stage->daemon, SETTING_INTERVAL, &(struct control_value) { 2000000, NULL },
+        assert_int_equal(stage->ops->check(stage->control, SETTING_INTERVAL, &(struct control_value) { 2000000, NULL },
                                            &stage->error), 0);
         assert_row(stage, "Interval", "1s", "default");
         assert_int_equal(set_number(stage, SETTING_APPS, 0), 0);
@@ -127,9 +127,9 @@ static void what_is_so_already_is_no_change(void **state) {
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
         assert_int_equal(set_text(stage, SETTING_ATTACH_METHOD, "auto"), 0);
         assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 16384, &stage->error), 0);
-        assert_int_equal(stage->ops->module_enable(stage->daemon, MODULE_TCP, 0, &stage->error), 0);
-        assert_int_equal(stage->ops->set_log_level(stage->daemon, 6, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 0, 16384, &stage->error), 0);
+        assert_int_equal(stage->ops->module_enable(stage->control, MODULE_TCP, 0, &stage->error), 0);
+        assert_int_equal(stage->ops->set_log_level(stage->control, 6, &stage->error), 0);
         assert_row(stage, "Interval", "500ms", "command line");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "Processes", "16384", "default");
@@ -154,7 +154,7 @@ static void sync_asks_for_all_that_may_be_late(void **state) {
         struct stage *stage = control_start(state, NULL);
 
         assert_int_equal(atomic_load(&stage->script.n_passes_wanted), 0);
-        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(stage->ops->sync(stage->control, &(uint64_t) { 0 }, &stage->error), 0);
         assert_int_equal(atomic_load(&stage->script.n_passes_wanted), 1);
 }
 
@@ -169,14 +169,14 @@ static void services_that_are_not_kept_are_unknown_and_come_back_whole(void **st
 
         atomic_store(&stage->script.n_rows, 1);
         atomic_store(&stage->script.bytes, 50);
-        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(stage->ops->sync(stage->control, &(uint64_t) { 0 }, &stage->error), 0);
         assert_int_equal(set_number(stage, SETTING_SERVICES, 0), 0);
         assert_int_equal(read_services(stage, &answer), 0);
         assert_int_equal(answer, SOCKTALLY_NOT_TRACKED);
-        assert_int_equal(stage->ops->table(stage->daemon, 1, &table), 0);
+        assert_int_equal(stage->ops->table(stage->control, 1, &table), 0);
         assert_int_equal(table.used, 0);
         atomic_store(&stage->script.bytes, 70);
-        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(stage->ops->sync(stage->control, &(uint64_t) { 0 }, &stage->error), 0);
         refresh(stage);
         assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_VALUE);
         assert_int_equal(bytes, 70);
@@ -193,12 +193,12 @@ static void services_that_are_not_kept_are_unknown_and_come_back_whole(void **st
 static void the_level_of_the_log_changes_and_is_a_setting(void **state) {
         struct stage *stage = control_start(state, NULL);
 
-        assert_int_equal(stage->ops->log_level(stage->daemon), 6);
-        assert_int_equal(stage->ops->set_log_level(stage->daemon, 3, &stage->error), 0);
-        assert_int_equal(stage->ops->log_level(stage->daemon), 3);
+        assert_int_equal(stage->ops->log_level(stage->control), 6);
+        assert_int_equal(stage->ops->set_log_level(stage->control, 3, &stage->error), 0);
+        assert_int_equal(stage->ops->log_level(stage->control), 3);
         assert_row(stage, "LogLevel", "err", "run time");
         assert_int_equal(setlogmask(0), LOG_UPTO(LOG_ERR));
-        assert_int_equal(stage->ops->set_log_level(stage->daemon, 7, &stage->error), 0);
+        assert_int_equal(stage->ops->set_log_level(stage->control, 7, &stage->error), 0);
         assert_int_equal(setlogmask(0), LOG_UPTO(LOG_DEBUG));
 }
 
@@ -222,15 +222,15 @@ static void what_the_kernel_refuses_changes_nothing(void **state) {
         assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "return"), CONTROL_NOT_SUPPORTED,
                      "LoadMode=return: the script refuses");
         assert_row(stage, "LoadMode", "entry", "default");
-        assert_error(stage, stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error),
+        assert_error(stage, stage->ops->module_disable(stage->control, MODULE_UDP, &stage->error),
                      CONTROL_NOT_SUPPORTED, "udp off: the script refuses");
-        assert_int_equal(stage->ops->module(stage->daemon, MODULE_UDP, &module), 0);
+        assert_int_equal(stage->ops->module(stage->control, MODULE_UDP, &module), 0);
         assert_true(module.is_enabled);
         atomic_store(&stage->script.change_error, -EPERM);
         assert_error(stage, set_text(stage, SETTING_LOAD_MODE, "return"), CONTROL_NOT_PERMITTED,
                      "LoadMode=return: the script refuses");
         atomic_store(&stage->script.change_error, -ENOMEM);
-        assert_error(stage, stage->ops->table_set_capacity(stage->daemon, 0, 100, &stage->error), CONTROL_NO_MEMORY,
+        assert_error(stage, stage->ops->table_set_capacity(stage->control, 0, 100, &stage->error), CONTROL_NO_MEMORY,
                      "Processes=100: the script refuses");
         assert_row(stage, "Processes", "16384", "default");
 }
@@ -256,13 +256,13 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
 
         atomic_store(&stage->script.n_rows, 60);
         atomic_store(&stage->script.bytes, 10);
-        assert_int_equal(stage->ops->sync(stage->daemon, &(uint64_t) { 0 }, &stage->error), 0);
+        assert_int_equal(stage->ops->sync(stage->control, &(uint64_t) { 0 }, &stage->error), 0);
         check_table(stage, 10 * 60 * 61 / 2);
         atomic_store(&stage->script.bytes, 11);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 16, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 0, 16, &stage->error), 0);
         turn_until_published(stage);
         check_table(stage, 11 * 60 * 61 / 2);
-        assert_int_equal(stage->ops->table(stage->daemon, 0, &table), 0);
+        assert_int_equal(stage->ops->table(stage->control, 0, &table), 0);
         assert_string_equal(table.name, "processes");
         assert_int_equal(table.capacity, 16);
         assert_int_equal(table.used, 16);
@@ -271,14 +271,14 @@ static void a_table_gets_smaller_and_larger_and_readers_follow(void **state) {
         assert_int_equal(table.capacity_min, 16);
         assert_int_equal(table.capacity_max, 1048576);
         atomic_store(&stage->script.bytes, 12);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 0, 1048576, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 0, 1048576, &stage->error), 0);
         turn_until_published(stage);
         check_table(stage, 12 * 60 * 61 / 2);
         assert_row(stage, "Processes", "1048576", "run time");
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 16, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 1, 16, &stage->error), 0);
         turn_until_published(stage);
         check_table(stage, 12 * 60 * 61 / 2);
-        assert_int_equal(stage->ops->table(stage->daemon, 1, &table), 0);
+        assert_int_equal(stage->ops->table(stage->control, 1, &table), 0);
         assert_string_equal(table.name, "services");
         assert_int_equal(table.capacity, 16);
 }
@@ -289,10 +289,10 @@ static void capacities_out_of_range_are_refused(void **state) {
 
         for (size_t number = 0; number < stage->ops->n_tables; number++)
                 for (size_t i = 0; i < 4; i++)
-                        assert_error(stage, stage->ops->table_set_capacity(stage->daemon, number, capacities[i],
+                        assert_error(stage, stage->ops->table_set_capacity(stage->control, number, capacities[i],
                                                                            &stage->error),
                                      CONTROL_INVALID_ARGUMENT, "must be a number from 16 to 1048576");
-        assert_error(stage, stage->ops->table_set_capacity(stage->daemon, 2, 100, &stage->error),
+        assert_error(stage, stage->ops->table_set_capacity(stage->control, 2, 100, &stage->error),
                      CONTROL_INVALID_ARGUMENT, "processes and services");
         assert_int_equal(stage->script.n_changes, 0);
 }
@@ -306,35 +306,35 @@ static void sync_publishes_now_and_tells_the_sequence(void **state) {
         struct control_facts facts;
         uint64_t first, second, bytes;
 
-        assert_int_equal(stage->ops->sync(stage->daemon, &first, &stage->error), 0);
-        stage->ops->watch(stage->daemon, tell, stage);
+        assert_int_equal(stage->ops->sync(stage->control, &first, &stage->error), 0);
+        stage->ops->watch(stage->control, tell, stage);
         atomic_store(&stage->script.n_rows, 1);
         atomic_store(&stage->script.bytes, 77);
         atomic_store(&stage->script.missed[0], 5);
         atomic_store(&stage->script.missed[1], 6);
-        assert_int_equal(stage->ops->sync(stage->daemon, &second, &stage->error), 0);
+        assert_int_equal(stage->ops->sync(stage->control, &second, &stage->error), 0);
         assert_int_equal(second, first + 1);
         assert_int_equal(stage->n_told, 1);
         refresh(stage);
         assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_VALUE);
         assert_int_equal(bytes, 77);
-        stage->ops->facts(stage->daemon, &facts);
+        stage->ops->facts(stage->control, &facts);
         assert_int_equal(facts.sequence, second);
         assert_int_equal(facts.missed_tx_calls, 5);
         assert_int_equal(facts.missed_rx_calls, 6);
         assert_true(facts.started_usec > 0 && facts.kernel[0] && facts.version[0]);
         atomic_store(&stage->script.read_error, -EIO);
-        assert_error(stage, stage->ops->sync(stage->daemon, &second, &stage->error), CONTROL_FAILED, "Input/output");
+        assert_error(stage, stage->ops->sync(stage->control, &second, &stage->error), CONTROL_FAILED, "Input/output");
 }
 
 static void segments_are_handed_out_by_name(void **state) {
         struct stage *stage = control_start(state, NULL);
         int full, public, other = -7;
 
-        assert_int_equal(stage->ops->open_segment(stage->daemon, "full", &full, &stage->error), 0);
-        assert_int_equal(stage->ops->open_segment(stage->daemon, "public", &public, &stage->error), 0);
+        assert_int_equal(stage->ops->open_segment(stage->control, "full", &full, &stage->error), 0);
+        assert_int_equal(stage->ops->open_segment(stage->control, "public", &public, &stage->error), 0);
         assert_int_not_equal(full, public);
-        assert_error(stage, stage->ops->open_segment(stage->daemon, "user\033[2J", &other, &stage->error),
+        assert_error(stage, stage->ops->open_segment(stage->control, "user\033[2J", &other, &stage->error),
                      CONTROL_INVALID_ARGUMENT, "View \"user?[2J\": must be public or full");
         assert_int_equal(other, -7);
 }

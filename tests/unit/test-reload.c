@@ -19,7 +19,7 @@ static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void *
 
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\nProcesses=100\nModules=tcp\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_int_equal(get_number(stage, SETTING_INTERVAL), 2000000);
         assert_row(stage, "Interval", "2s", ":2");
         assert_row(stage, "Processes", "100", ":3");
@@ -29,7 +29,7 @@ static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void *
         assert_int_equal(stage->script.config.max_processes, 100);
         assert_int_equal(stage->script.config.modules, MODULE(MODULE_TCP));
         assert_int_equal(stage->script.n_changes, 4);
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_int_equal(stage->script.n_changes, 4); /* nothing differs */
 }
 
@@ -37,9 +37,9 @@ static void reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest(void 
         struct stage *stage = control_start(state, NULL);
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=2s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=soon\nLoadMode=return\nSockets=-1\n");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
                      "socktally.conf:2: Interval=soon: must be a time span from 100ms to 1h");
         assert_non_null(strstr(stage->error.message, "and 1 more"));
         assert_row(stage, "Interval", "2s", ":2");
@@ -51,7 +51,7 @@ static void reload_with_a_file_that_cannot_be_read_changes_nothing(void **state)
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
         tree_directory(stage->tree, "etc/socktally.conf.d/50-a.conf");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
                      "50-a.conf: not a regular file; nothing was changed");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_int_equal(stage->script.n_changes, 0);
@@ -63,11 +63,11 @@ static void the_file_that_cannot_be_read_is_named_not_the_line_before_it(void **
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=soon\nLoadMode=return\n");
         tree_directory(stage->tree, "etc/socktally.conf.d");
         assert_int_equal(symlink("nowhere", tree_path(stage->tree, "etc/socktally.conf.d/50-a.conf")), 0);
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
                      "50-a.conf: cannot be read: No such file or directory; nothing was changed");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "50-a.conf");
+        assert_error(stage, stage->ops->save(stage->control, &stage->error), CONTROL_FAILED, "50-a.conf");
         assert_row(stage, "LoadMode", "passive", "run time");
 }
 
@@ -75,13 +75,13 @@ static void settings_of_files_that_contradict_each_other_are_named(void **state)
         struct stage *stage = control_start(state, NULL);
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=30s\nIdleInterval=20s\nLoadMode=return\n");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
                      "socktally.conf:3: IdleInterval=20s: must be at least Interval=30s");
         assert_row(stage, "Interval", "30s", ":2");
         assert_row(stage, "IdleInterval", "30s", "default");
         assert_row(stage, "LoadMode", "return", ":4");
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=40s\nIdleInterval=50s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "IdleInterval", "50s", ":3");
 }
 
@@ -90,16 +90,16 @@ static void every_new_setting_comes_from_the_file_and_goes_back_to_one(void **st
         struct settings next = settings_default();
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServices=no\nApps=no\nLogLevel=4\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "Services", "no", ":2");
         assert_row(stage, "LogLevel", "warning", ":4");
         assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
-        assert_int_equal(stage->ops->set_log_level(stage->daemon, 5, &stage->error), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->set_log_level(stage->control, 5, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
         assert_true(next.has_services);
         assert_int_equal(next.log_level, 5);
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "Services", "yes", ":3");
 }
 
@@ -108,7 +108,7 @@ static void a_change_that_fails_in_a_reload_is_told_and_the_rest_applied(void **
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\nInterval=3s\nSockets=100\n");
         atomic_store(&stage->script.change_error, -EOPNOTSUPP);
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_NOT_SUPPORTED,
                      "socktally.conf:2: LoadMode=return: the script refuses");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "Interval", "3s", ":3");
@@ -121,7 +121,7 @@ static void what_waits_for_the_next_start_is_no_error(void **state) {
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nSockets=100\nAttachMethod=trampoline\nMapsPerCore=on\n"
                                           "Interval=3s\n");
         for (int i = 0; i < 2; i++)
-                assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+                assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "Interval", "3s", ":5");
         assert_row(stage, "Sockets", "262144", "default");
         assert_row(stage, "AttachMethod", "auto", "default");
@@ -134,7 +134,7 @@ static void what_stays_because_its_line_is_wrong_contradicts_nothing(void **stat
 
         assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 5000000), 0);
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=7s\nIdleInterval=soon\n");
-        assert_error(stage, stage->ops->reload(stage->daemon, &stage->error), CONTROL_INVALID_ARGUMENT,
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
                      "socktally.conf:3: IdleInterval=soon: must be");
         assert_non_null(strstr(stage->error.message, "and 1 more"));
         assert_row(stage, "Interval", "7s", ":2");
@@ -146,7 +146,7 @@ static void an_empty_value_is_nobodys(void **state) {
         struct stage *stage = control_start(state, NULL);
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=20s\nIdleInterval=15s\nIdleInterval=\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "Interval", "20s", ":2");
         assert_row(stage, "IdleInterval", "20s", "default");
 }
@@ -157,7 +157,7 @@ static void a_hangup_signal_reloads(void **state) {
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nLoadMode=return\n");
         kill(getpid(), SIGHUP);
         while (stage->script.n_changes == 0)
-                assert_true(sd_event_run(stage->daemon->event, UINT64_MAX) >= 0);
+                assert_true(sd_event_run(stage->control->modules->event, UINT64_MAX) >= 0);
         assert_row(stage, "LoadMode", "return", ":2");
 }
 
@@ -177,13 +177,14 @@ static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
         struct settings next = settings_default();
 
         tree_file(stage->tree, MAIN_FILE, "[Socktally]\nServiceRows=50\nIdleInterval=20s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
         assert_int_equal(set_number(stage, SETTING_IDLE_INTERVAL, 1500001), 0);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 60, &stage->error), 0);
-        assert_int_equal(stage->ops->table_set_capacity(stage->daemon, 1, 50, &stage->error), 0); /* as the file says */
-        assert_int_equal(stage->ops->module_disable(stage->daemon, MODULE_UDP, &stage->error), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 1, 60, &stage->error), 0);
+        /* As the file says. */
+        assert_int_equal(stage->ops->table_set_capacity(stage->control, 1, 50, &stage->error), 0);
+        assert_int_equal(stage->ops->module_disable(stage->control, MODULE_UDP, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp\n");
         assert_row(stage, "LoadMode", "return", ":4");
         assert_row(stage, "ServiceRows", "50", ":2");
@@ -194,7 +195,7 @@ static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
         assert_int_equal(next.modules, 1 << MODULE_TCP);
         /* What was saved stays with the next save; what is as before leaves. */
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp\n");
 }
 
@@ -202,14 +203,14 @@ static void save_removes_its_file_when_nothing_differs(void **state) {
         struct stage *stage = control_start(state, NULL);
         struct stat st;
 
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0644);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
         assert_row(stage, "LoadMode", "entry", "default");
 }
@@ -220,14 +221,14 @@ static void save_keeps_hiding_a_file_of_its_name_elsewhere(void **state) {
         struct settings next = settings_default();
 
         tree_file(stage->tree, "run/socktally.conf.d/90-runtime.conf", "[Socktally]\nLoadMode=passive\n");
-        stage->daemon->directories = directories;
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        stage->control->reload->directories = directories;
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_row(stage, "LoadMode", "passive", ":2");
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_int_equal(configuration_load(&next, directories, NULL, NULL), 0);
         assert_int_equal(next.load_mode, LOAD_ENTRY);
-        stage->daemon->directories = stage->directories;
+        stage->control->reload->directories = stage->directories;
         free((char *) directories[1]);
 }
 
@@ -237,13 +238,13 @@ static void save_names_the_file_that_would_win(void **state) {
 
         tree_file(stage->tree, "etc/socktally.conf.d/95-local.conf", "[Socktally]\nLoadMode=passive\n");
         tree_file(stage->tree, "etc/socktally.conf.d/10-first.conf", "[Socktally]\nInterval=3s\n");
-        assert_int_equal(stage->ops->reload(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
         assert_int_equal(set_number(stage, SETTING_INTERVAL, 2000000), 0);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "95-local.conf:2");
+        assert_error(stage, stage->ops->save(stage->control, &stage->error), CONTROL_FAILED, "95-local.conf:2");
         assert_int_equal(stat(tree_path(stage->tree, RUNTIME_FILE), &st), -1);
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "passive"), 0);
-        assert_int_equal(stage->ops->save(stage->daemon, &stage->error), 0);
+        assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
         assert_saved(stage, "[Socktally]\nInterval=2s\n");
 }
 
@@ -252,10 +253,10 @@ static void save_says_why_it_cannot(void **state) {
 
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "return"), 0);
         tree_file(stage->tree, "etc/socktally.conf.d", "not a directory");
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_FAILED, "Not a directory");
+        assert_error(stage, stage->ops->save(stage->control, &stage->error), CONTROL_FAILED, "Not a directory");
         assert_row(stage, "LoadMode", "return", "run time");
-        stage->daemon->directories = NULL;
-        assert_error(stage, stage->ops->save(stage->daemon, &stage->error), CONTROL_NOT_SUPPORTED, "--config=");
+        stage->control->reload->directories = NULL;
+        assert_error(stage, stage->ops->save(stage->control, &stage->error), CONTROL_NOT_SUPPORTED, "--config=");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, control_setup, control_teardown)

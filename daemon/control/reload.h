@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_CONTROL_RELOAD_H
+#define SOCKTALLYD_CONTROL_RELOAD_H
+/* Where settings come from when the daemon starts and when it reads them again, and where they are saved. */
+#include "daemon/control/configuration.h"
+#include "daemon/control/options.h"
+
+struct control;
+
+struct reload {
+        struct options options;
+        const char *const *directories; /* of the configuration; NULL: one file was named on the command line */
+};
+
+void reload_init(struct reload *reload, const struct options *options);
+/* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */
+int reload_read(const struct reload *reload, struct settings *ret_settings, configuration_report *report,
+                void *userdata);
+/* Operations of the bus face, see there. */
+int reload_apply(struct control *control, struct control_error *ret_error);
+int reload_save(struct control *control, struct control_error *ret_error);
+
+#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Puts the parts together. Order of life: everything is made in daemon_new() and unmade in reverse by daemon_free(),
+ * Puts the parts together. Order of life: everything is made by the steps of daemon_new() and unmade by daemon_free(),
  * which takes a daemon that is only half made. What happens each interval is in interval.c, what changes while it runs
- * in change.c and beside it.
+ * in control/change.c and beside it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -104,23 +104,14 @@ static void report_problem(void *userdata, const char *line, int error) {
         log_line(LOG_WARNING, "%s", line);
 }
 
-static void load_settings(struct daemon *d, const struct options *options) {
-        reload_init(&d->reload, options);
+static int read_settings(struct daemon *d) {
         (void) reload_read(&d->reload, &d->settings, report_problem, NULL); /* what is wrong is left out */
-        d->runtime.directory = d->reload.options.runtime_directory;
         log_set_level(d->settings.log_level);
-}
-
-static void choose_group(struct daemon *d) {
-        if (privilege_group("/etc/group", "socktally", &d->control.full_group) >= 0)
-                return;
-        d->control.full_group = getegid();
-        log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u",
-                 (unsigned) d->control.full_group);
+        return 0;
 }
 
 /* Asked first, so that who runs it without privilege hears of that and not of what follows from it. */
-static int check_privilege(void) {
+static int check_privilege(struct daemon *d) {
         char missing[64];
 
         if (privilege_missing(missing, sizeof missing) == 0)
@@ -129,72 +120,89 @@ static int check_privilege(void) {
         return -EPERM;
 }
 
-/* What the daemon before left in the kernel. */
-static bool adopt(struct daemon *d, const struct collect_config *config) {
-        int r;
-
-        if (!d->keep.has_kernel)
-                return false;
-        r = d->line.counting->adopt(&d->line.collect, config, &d->keep.kernel, d->keep.objects.fds,
-                                    d->keep.objects.numbers, d->keep.objects.n);
-        if (r >= 0)
-                modules_log(&d->modules);
-        else if (r == -ESTALE)
-                log_line(LOG_INFO, "Programs or settings are others than before: totals go on, counting begins anew");
-        else
-                log_line(LOG_WARNING, "Cannot take over what counts, beginning anew: %s", strerror(-r));
-        return r >= 0;
+static int choose_group(struct daemon *d) {
+        if (privilege_group("/etc/group", "socktally", &d->control.full_group) >= 0)
+                return 0;
+        d->control.full_group = getegid();
+        log_line(LOG_DEBUG, "There is no group socktally; the full view is for group %u",
+                 (unsigned) d->control.full_group);
+        return 0;
 }
 
-static int start_collect(struct daemon *d) {
-        struct collect_config config = {
-                .load_mode = d->settings.load_mode,
-                .attach_method = d->settings.attach_method,
-                .max_processes = d->settings.max_processes,
-                .max_sockets = d->settings.max_sockets,
-                .is_per_core = d->settings.is_per_core,
-                .modules = modules_enabled(&d->modules),
-                .debug = d->settings.log_level == LOG_DEBUG,
+static int make_directory(struct daemon *d) {
+        return runtime_make_directory(&d->runtime);
+}
+
+static int start_signals(struct daemon *d) {
+        static const struct {
+                int number;
+                sd_event_signal_handler_t handler;
+        } signals[] = { { SIGTERM, on_signal }, { SIGINT, on_signal }, { SIGHUP, on_hangup } };
+        sigset_t set;
+        int r = 0;
+
+        sigemptyset(&set);
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+                sigaddset(&set, signals[i].number);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0] && r >= 0; i++)
+                r = sd_event_add_signal(d->event, NULL, signals[i].number, signals[i].handler, d);
+        return r;
+}
+
+static int start_loop(struct daemon *d) {
+        int r;
+
+        r = sd_event_new(&d->event);
+        if (r >= 0)
+                r = start_signals(d);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
+        return r;
+}
+
+/* Each connection is a descriptor. */
+static void raise_descriptor_limit(void) {
+        const rlim_t wanted = MAX_READERS + DESCRIPTORS_BESIDE_READERS;
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+                return;
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* What the daemon before kept comes with the socket. */
+static int open_readers(struct daemon *d) {
+        struct readers_config config = {
+                .gid = d->control.full_group,
+                .max = MAX_READERS,
+                .max_per_uid = MAX_READERS_PER_UID,
+                .arrived = on_reader,
+                .counted = on_reader_counted,
+                .view_fd = get_view_fd,
+                .userdata = d,
         };
         int r;
 
-        if (adopt(d, &config))
-                return 0;
-        r = d->line.counting->start(&d->line.collect, &config);
+        r = runtime_open_socket(&d->runtime, &d->keep, &config.listen_fd);
         if (r < 0)
-                log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
-        else if (d->line.counting->is_counting(d->line.collect))
-                modules_log(&d->modules);
-        else
-                log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
-                         d->line.counting->reason(d->line.collect));
-        totals_forget_rows(d->line.totals);
+                return r;
+        raise_descriptor_limit();
+        r = readers_new(&d->line.readers, d->event, &config);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot serve readers: %s", strerror(-r));
         return r;
 }
 
-static int start_identify(struct daemon *d) {
-        char mount[1024];
-        struct identity_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
-        int r;
-
-        r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
-        if (r >= 0)
-                config.cgroup_mount = mount;
-        r = identity_new(&d->line.identity, &config);
-        if (r < 0 && config.cgroup_mount) {
-                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
-                         "unknown", mount, strerror(-r));
-                config.cgroup_mount = NULL;
-                r = identity_new(&d->line.identity, &config);
-        }
-        if (r < 0)
-                log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
-        if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
-                (void) identity_restore(d->line.identity, d->keep.state);
-        return r;
+static int open_keeper(struct daemon *d) {
+        if (d->runtime.is_managed && keeper_new(&d->line.keeper, &d->keep, d->line.counting) < 0)
+                log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
+        return 0;
 }
 
-static int start_tables(struct daemon *d) {
+static int make_tables(struct daemon *d) {
         struct totals_config totals = {
                 .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
@@ -218,8 +226,8 @@ static int start_tables(struct daemon *d) {
                 publish.sequence = d->keep.sequence;
         else
                 r = totals_new(&d->line.totals, &totals);
-        if (publish.sequence == 0) /* rows of the kernel are worth nothing without the totals */
-                d->keep.has_kernel = false;
+        if (publish.sequence == 0)
+                keep_forget_kernel(&d->keep);
         if (r >= 0)
                 r = publish_new(&d->line.publish, &publish);
         if (r < 0)
@@ -227,113 +235,113 @@ static int start_tables(struct daemon *d) {
         return r;
 }
 
-static int start_readers(struct daemon *d, int listen_fd) {
-        struct readers_config config = {
-                .listen_fd = listen_fd,
-                .gid = d->control.full_group,
-                .max = MAX_READERS,
-                .max_per_uid = MAX_READERS_PER_UID,
-                .arrived = on_reader,
-                .counted = on_reader_counted,
-                .view_fd = get_view_fd,
-                .userdata = d,
-        };
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) >= 0 && limit.rlim_cur < MAX_READERS + DESCRIPTORS_BESIDE_READERS) {
-                limit.rlim_cur = limit.rlim_max < MAX_READERS + DESCRIPTORS_BESIDE_READERS ?
-                                         limit.rlim_max :
-                                         MAX_READERS + DESCRIPTORS_BESIDE_READERS;
-                (void) setrlimit(RLIMIT_NOFILE, &limit);
-        }
-        return readers_new(&d->line.readers, d->event, &config);
-}
-
-static int start_signals(struct daemon *d) {
-        static const struct {
-                int number;
-                sd_event_signal_handler_t handler;
-        } signals[] = { { SIGTERM, on_signal }, { SIGINT, on_signal }, { SIGHUP, on_hangup } };
-        sigset_t set;
-        int r = 0;
-
-        sigemptyset(&set);
-        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-                sigaddset(&set, signals[i].number);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        (void) signal(SIGPIPE, SIG_IGN);
-        for (size_t i = 0; i < sizeof signals / sizeof signals[0] && r >= 0; i++)
-                r = sd_event_add_signal(d->event, NULL, signals[i].number, signals[i].handler, d);
-        return r;
-}
-
-static int start_loop(struct daemon *d) {
-        int r = 0;
-
-        if (identity_fd(d->line.identity) >= 0)
-                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->line.identity), EPOLLIN, on_cgroups,
-                                    d);
-        return r < 0 ? r : interval_start(&d->interval, d->event);
-}
-
-static void look_around(struct daemon *d) {
-        struct utsname name;
-
-        d->control.started_usec = clock_usec(CLOCK_REALTIME);
-        if (uname(&name) >= 0)
-                snprintf(d->control.kernel, sizeof d->control.kernel, "%s", name.release);
-}
-
-static int start(struct daemon *d, const struct options *options) {
-        int listen_fd, r;
-
-        look_around(d);
-        load_settings(d, options);
-        r = check_privilege();
-        if (r >= 0)
-                r = runtime_make_directory(&d->runtime);
-        if (r < 0)
-                return r;
-        r = runtime_open_socket(&d->runtime, &d->keep, &listen_fd);
-        if (r < 0)
-                return r;
-        choose_group(d);
-        r = sd_event_new(&d->event);
-        if (r >= 0)
-                r = start_readers(d, listen_fd);
-        else
-                close(listen_fd);
-        if (r >= 0)
-                r = start_signals(d);
-        if (r < 0) {
-                log_line(LOG_ERR, "Cannot start the event loop: %s", strerror(-r));
-                return r;
-        }
-        modules_start(&d->modules, &d->line, &d->interval, &d->settings, d->event);
-        if (d->runtime.is_managed && keeper_new(&d->line.keeper, &d->keep, d->line.counting) < 0)
-                log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
-        r = start_tables(d);
-        if (r >= 0)
-                r = start_collect(d);
-        if (r >= 0)
-                r = start_identify(d);
-        if (r >= 0)
-                r = start_loop(d);
-        if (r >= 0)
-                keep_close(&d->keep);
-        if (r >= 0)
-                r = interval_run(&d->interval); /* says what is wrong */
-        return r;
-}
-
-int daemon_new(struct daemon **ret_daemon, const struct options *options,
-               const struct collect_operations *counting) {
-        struct daemon *d = calloc(1, sizeof *d);
+/* What the daemon before left in the kernel. */
+static bool adopt(struct daemon *d, const struct collect_config *config) {
         int r;
 
-        if (!d)
-                return -ENOMEM;
+        if (!d->keep.has_kernel)
+                return false;
+        r = d->line.counting->adopt(&d->line.collect, config, &d->keep.kernel, d->keep.objects.fds,
+                                    d->keep.objects.numbers, d->keep.objects.n);
+        if (r >= 0)
+                modules_log(&d->modules);
+        else if (r == -ESTALE)
+                log_line(LOG_INFO, "Programs or settings are others than before: totals go on, counting begins anew");
+        else
+                log_line(LOG_WARNING, "Cannot take over what counts, beginning anew: %s", strerror(-r));
+        return r >= 0;
+}
+
+static int start_counting(struct daemon *d) {
+        struct collect_config config = {
+                .load_mode = d->settings.load_mode,
+                .attach_method = d->settings.attach_method,
+                .max_processes = d->settings.max_processes,
+                .max_sockets = d->settings.max_sockets,
+                .is_per_core = d->settings.is_per_core,
+                .modules = d->settings.modules,
+                .debug = d->settings.log_level == LOG_DEBUG,
+        };
+        int r;
+
+        modules_start(&d->modules, &d->line, &d->interval, &d->settings, d->event);
+        if (adopt(d, &config))
+                return 0;
+        totals_forget_rows(d->line.totals);
+        r = d->line.counting->start(&d->line.collect, &config);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
+        else if (d->line.counting->is_counting(d->line.collect))
+                modules_log(&d->modules);
+        else
+                log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
+                         d->line.counting->reason(d->line.collect));
+        return r;
+}
+
+static int start_naming(struct daemon *d) {
+        char mount[1024];
+        struct identity_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
+        int r;
+
+        r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
+        if (r >= 0)
+                config.cgroup_mount = mount;
+        r = identity_new(&d->line.identity, &config);
+        if (r < 0 && config.cgroup_mount) {
+                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
+                         "unknown", mount, strerror(-r));
+                config.cgroup_mount = NULL;
+                r = identity_new(&d->line.identity, &config);
+        }
+        if (r >= 0 && identity_fd(d->line.identity) >= 0)
+                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->line.identity), EPOLLIN, on_cgroups,
+                                    d);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
+        if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
+                (void) identity_restore(d->line.identity, d->keep.state);
+        return r;
+}
+
+/* What came from the daemon before is in its new places by now. */
+static int start_turns(struct daemon *d) {
+        int r;
+
+        keep_close(&d->keep);
+        r = interval_start(&d->interval, d->event);
+        if (r < 0)
+                log_line(LOG_ERR, "Cannot plan publications: %s", strerror(-r));
+        return r;
+}
+
+static int run_first_turn(struct daemon *d) {
+        return interval_run(&d->interval);
+}
+
+/* In this order, as each relies on those before. One that fails has said why. */
+static int (*const steps[])(struct daemon *d) = {
+        read_settings,
+        check_privilege,
+        choose_group,
+        make_directory,
+        start_loop,
+        open_readers,
+        open_keeper,
+        make_tables,
+        start_counting,
+        start_naming,
+        start_turns,
+        run_first_turn,
+};
+
+/* Who works with what. */
+static void assemble(struct daemon *d, const struct options *options, const struct collect_operations *counting) {
+        struct utsname name;
+
         d->line.counting = counting;
+        d->runtime.directory = options->runtime_directory;
+        reload_init(&d->reload, options);
         interval_init(&d->interval, &d->line, &d->settings, &d->watcher);
         d->control = (struct control) {
                 .line = &d->line,
@@ -342,8 +350,22 @@ int daemon_new(struct daemon **ret_daemon, const struct options *options,
                 .settings = &d->settings,
                 .reload = &d->reload,
                 .watcher = &d->watcher,
+                .started_usec = clock_usec(CLOCK_REALTIME),
         };
-        r = start(d, options);
+        if (uname(&name) >= 0)
+                snprintf(d->control.kernel, sizeof d->control.kernel, "%s", name.release);
+}
+
+int daemon_new(struct daemon **ret_daemon, const struct options *options,
+               const struct collect_operations *counting) {
+        struct daemon *d = calloc(1, sizeof *d);
+        int r = 0;
+
+        if (!d)
+                return -ENOMEM;
+        assemble(d, options, counting);
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0] && r >= 0; i++)
+                r = steps[i](d);
         if (r < 0) {
                 daemon_free(d);
                 return r;

@@ -81,6 +81,10 @@ void keep_open(struct keep *keep) {
                 (void) read_front(keep->state, &front); /* the other one may have moved the place to read from */
 }
 
+void keep_forget_kernel(struct keep *keep) {
+        keep->has_kernel = false;
+}
+
 void keep_close(struct keep *keep) {
         for (size_t i = 0; i < keep->n_files; i++)
                 fclose(keep->files[i]);

@@ -39,6 +39,8 @@ struct keep {
 bool keep_take(struct keep *keep, const char *name, int fd);
 /* After the last: reads what they are. */
 void keep_open(struct keep *keep);
+/* The kernel's side cannot be gone on with: its rows are worth nothing without the totals. */
+void keep_forget_kernel(struct keep *keep);
 /* What the manager has it keeps, until the next daemon has saved something newer. */
 void keep_close(struct keep *keep);
 

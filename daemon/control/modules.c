@@ -200,15 +200,6 @@ void modules_start(struct modules *m, const struct data_line *line, struct inter
                 m->states[i] = (struct module_state) { .owner = m, .is_enabled = settings->modules & MODULE(i) };
 }
 
-uint32_t modules_enabled(const struct modules *m) {
-        uint32_t modules = 0;
-
-        for (size_t i = 0; i < N_MODULES; i++)
-                if (m->states[i].is_enabled)
-                        modules |= MODULE(i);
-        return modules;
-}
-
 void modules_stop(struct modules *m) {
         for (size_t i = 0; i < N_MODULES; i++)
                 forget_end(&m->states[i]);

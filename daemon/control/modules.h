@@ -26,12 +26,10 @@ struct modules {
         struct module_state states[N_MODULES];
 };
 
-/* Those that settings has are on, once the collector runs with modules_enabled(). */
+/* Those that settings has are on, as the collector is started with. */
 void modules_start(struct modules *modules, const struct data_line *line, struct interval *interval,
                    struct settings *settings, sd_event *event);
 void modules_stop(struct modules *modules);
-/* Those that are on now, as bits. */
-uint32_t modules_enabled(const struct modules *modules);
 /* What runs, by which method and why. */
 void modules_log(const struct modules *modules);
 

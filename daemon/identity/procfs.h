@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_IDENTITY_PROCFS_H
+#define SOCKTALLYD_IDENTITY_PROCFS_H
+/* What /proc tells of a process, which may be gone, and whose PID may be another one's by now. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct procfs {
+        int fd;                 /* of the directory; -1: not open */
+        uint64_t ticks_per_sec; /* of the start time in /proc/PID/stat */
+};
+
+#define PROCFS_NULL ((struct procfs) { .fd = -1 })
+
+int procfs_open(struct procfs *procfs, const char *path);
+void procfs_close(struct procfs *procfs);
+
+/* False if no such process is there; pid 0 is never known to be gone. */
+bool procfs_is_alive(const struct procfs *procfs, uint32_t pid, uint64_t start_time);
+/* The process's cgroup in the hierarchy with these controllers, see cgroups(7): "" is version 2, "name=systemd" is
+ * systemd's own of version 1. -ESRCH: it is not there (any more); -ENOENT: there is no such hierarchy. */
+int procfs_cgroup(const struct procfs *procfs, uint32_t pid, uint64_t start_time, const char *controllers,
+                  char *ret_path, size_t size);
+
+#endif

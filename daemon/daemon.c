@@ -21,7 +21,7 @@
 #include "daemon/control/control.h"
 #include "daemon/daemon.h"
 #include "daemon/identity/cgroups.h"
-#include "daemon/identity/identity.h"
+#include "daemon/identity/identities.h"
 #include "daemon/keep.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
@@ -47,7 +47,6 @@ struct daemon {
         struct watcher watcher;
         struct control control;
         struct bus *bus;  /* NULL: not served */
-        sd_event_source *identity_source;
 };
 
 static void on_reader_counted(void *userdata) {
@@ -80,24 +79,17 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-static int on_cgroups(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        struct daemon *d = userdata;
+static bool find_identity(void *userdata, const struct process_key *key, uint32_t pid,
+                          struct identity *ret_identity) {
+        const struct daemon *d = userdata;
 
-        identity_follow(d->line.identity);
-        return 0;
-}
-
-static void identity_row(void *userdata, const struct process_key *key, const struct process_row *row,
-                         struct unit *ret_unit) {
-        struct daemon *d = userdata;
-
-        identity_unit(d->line.identity, key, row, ret_unit);
+        return identities_find(d->line.identities, key, pid, ret_identity);
 }
 
 static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         const struct daemon *d = userdata;
 
-        return identity_is_alive(d->line.identity, pid, start_time);
+        return identities_is_alive(d->line.identities, pid, start_time);
 }
 
 static void report_problem(void *userdata, const char *line, int error) {
@@ -207,7 +199,7 @@ static int make_tables(struct daemon *d) {
                 .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
                 .is_without_services = !d->settings.has_services,
-                .identity = identity_row,
+                .identity = find_identity,
                 .is_alive = is_process_alive,
                 .userdata = d,
         };
@@ -281,26 +273,23 @@ static int start_counting(struct daemon *d) {
 
 static int start_naming(struct daemon *d) {
         char mount[1024];
-        struct identity_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS };
+        struct identities_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS, .event = d->event };
         int r;
 
         r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
         if (r >= 0)
                 config.cgroup_mount = mount;
-        r = identity_new(&d->line.identity, &config);
+        r = identities_new(&d->line.identities, &config);
         if (r < 0 && config.cgroup_mount) {
                 log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
                          "unknown", mount, strerror(-r));
                 config.cgroup_mount = NULL;
-                r = identity_new(&d->line.identity, &config);
+                r = identities_new(&d->line.identities, &config);
         }
-        if (r >= 0 && identity_fd(d->line.identity) >= 0)
-                r = sd_event_add_io(d->event, &d->identity_source, identity_fd(d->line.identity), EPOLLIN, on_cgroups,
-                                    d);
         if (r < 0)
                 log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
         if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
-                (void) identity_restore(d->line.identity, d->keep.state);
+                (void) identities_restore(d->line.identities, d->keep.state);
         return r;
 }
 
@@ -416,12 +405,11 @@ struct daemon *daemon_free(struct daemon *d) {
         control_operations()->watch(&d->control, NULL, NULL);
         d->bus = bus_free(d->bus);
         modules_stop(&d->modules);
-        sd_event_source_disable_unref(d->identity_source);
         interval_stop(&d->interval);
         readers_free(d->line.readers);
         publish_free(d->line.publish);
         totals_free(d->line.totals);
-        identity_free(d->line.identity);
+        identities_free(d->line.identities);
         d->line.counting->stop(d->line.collect);
         keep_close(&d->keep);
         keeper_free(d->line.keeper);

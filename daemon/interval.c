@@ -12,7 +12,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/control/timespan.h"
-#include "daemon/identity/identity.h"
+#include "daemon/identity/identities.h"
 #include "daemon/interval.h"
 #include "daemon/keep.h"
 #include "daemon/log.h"
@@ -108,7 +108,7 @@ static int keep_totals(struct interval *interval) {
         const struct data_line *line = interval->line;
         int r;
 
-        r = keeper_save(line->keeper, line->collect, line->totals, line->identity, publish_next(line->publish) - 1);
+        r = keeper_save(line->keeper, line->collect, line->totals, line->identities, publish_next(line->publish) - 1);
         log_change(&interval->keep_error, r, "keep the totals for the next start",
                    "what was kept before is still there");
         return r;
@@ -121,7 +121,7 @@ int interval_run(struct interval *interval) {
         int r;
 
         choose_interval(interval);
-        identity_follow(line->identity);
+        identities_follow(line->identities);
         r = line->counting->read(line->collect, &sample);
         log_change(&interval->read_error, r, "read the counters", "trying again every second or sooner");
         if (r >= 0) {

@@ -19,7 +19,7 @@
 struct data_line {
         const struct collect_operations *counting;
         struct collect *collect;
-        struct identity *identity;
+        struct identities *identities;
         struct totals *totals;
         struct publish *publish;
         struct readers *readers;

@@ -17,7 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/identity/identity.h"
+#include "daemon/identity/identities.h"
 #include "daemon/keep.h"
 #include "daemon/totals/totals.h"
 
@@ -226,7 +226,7 @@ static int store_file(struct keeper *keeper) {
         return r < 0 ? r : 0;
 }
 
-static int write_file(struct keeper *keeper, const struct totals *totals, const struct identity *identity) {
+static int write_file(struct keeper *keeper, const struct totals *totals, const struct identities *identities) {
         FILE *file = keeper->files[keeper->next];
         int r;
 
@@ -237,14 +237,14 @@ static int write_file(struct keeper *keeper, const struct totals *totals, const 
         fwrite(&keeper->front, sizeof keeper->front, 1, file);
         r = totals_keep(totals, file);
         if (r >= 0)
-                r = identity_keep(identity, file);
+                r = identities_keep(identities, file);
         if (fflush(file) != 0 && r >= 0)
                 r = -EIO;
         return r < 0 ? r : store_file(keeper);
 }
 
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,
-                const struct identity *identity, uint64_t sequence) {
+                const struct identities *identities, uint64_t sequence) {
         bool is_change;
         int r;
 
@@ -255,7 +255,7 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct tot
                 store_kernel(keeper, collect);
         keeper->front.sequence = sequence;
         keeper->front.number++;
-        r = write_file(keeper, totals, identity);
+        r = write_file(keeper, totals, identities);
         if (r >= 0)
                 r = set_valid(keeper, true);
         if (r < 0)

@@ -11,7 +11,7 @@
 #include "daemon/collect/operations.h"
 
 struct totals;
-struct identity;
+struct identities;
 
 #define KEEP_FILES 2
 #define KEEP_OBJECTS (2 * COLLECT_KEPT_FDS) /* while some take the place of others there are more than count */
@@ -52,7 +52,7 @@ int keeper_new(struct keeper **ret_keeper, const struct keep *keep, const struct
 struct keeper *keeper_free(struct keeper *keeper);
 /* Keeps what there is. On error what was kept before stays. */
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,
-                const struct identity *identity, uint64_t sequence);
+                const struct identities *identities, uint64_t sequence);
 /* Returns when the manager has all, or does not answer. */
 void keeper_wait(struct keeper *keeper);
 

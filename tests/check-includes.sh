@@ -13,8 +13,8 @@ bpf/*               bpf/*.h libclient/metrics.h <bpf/bpf_*.h> <linux/bpf.h>
 libclient/*         libclient/*.h
 daemon/collect/*    daemon/collect/*.h daemon/clock.h daemon/lookup.h daemon/module.h daemon/sample.h libclient/metrics.h
 daemon/identity/*   daemon/identity/*.h daemon/clock.h daemon/lookup.h daemon/sample.h
-daemon/totals/*     daemon/totals/*.h daemon/clock.h daemon/identity/unit.h daemon/lookup.h daemon/sample.h daemon/text.h
-daemon/totals/*     libclient/metrics.h
+daemon/totals/*     daemon/totals/*.h daemon/clock.h daemon/identity/identity.h daemon/identity/unit.h daemon/lookup.h
+daemon/totals/*     daemon/sample.h daemon/text.h libclient/metrics.h
 daemon/publish/*    daemon/publish/*.h daemon/clock.h daemon/totals/*.h
 daemon/control/*    daemon/*.h
 daemon/clock.h      daemon/clock.h
@@ -102,6 +102,7 @@ daemon/totals/totals.c|#include "bpf/ledger.h"|the aggregator looks into the ker
 daemon/publish/publication.c|#include <bpf/libbpf.h>|something but the collector uses libbpf
 daemon/identity/identity.c|#include "libclient/layout.h"|identification knows the segment's layout
 daemon/totals/totals.c|#include "daemon/publish/segment.h"|a room looks up
+daemon/totals/totals.c|#include "daemon/identity/source.h"|the totals know where names come from
 daemon/main.c|# include <systemd/sd-bus.h>|the daemon uses the bus outside its bus part
 libclient/reader.c|#include "daemon/publish/segment.h"|the library reaches into the daemon
 libclient/reader.c|#include <systemd/sd-event.h>|the library needs more than libc

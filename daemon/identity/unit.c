@@ -7,10 +7,10 @@
  * not a valid unit name is no unit.
  */
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/identity/identity.h"
 #include "daemon/identity/unit.h"
 
 /* A component of the path, with systemd's escape removed. */
@@ -120,4 +120,12 @@ void unit_from_path(const char *path, struct unit *ret_unit) {
                 return;
         if (uid != UNIT_SYSTEM && skip_slices(&path, &user, &ignored))
                 unit_set(ret_unit, user, uid);
+}
+
+bool unit_matches(const char *path) {
+        return strcmp(path, "/") != 0;
+}
+
+void unit_look_up(void *state, const char *path, struct identity *identity) {
+        unit_from_path(path, &identity->unit);
 }

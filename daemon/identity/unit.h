@@ -2,6 +2,7 @@
 #ifndef SOCKTALLYD_IDENTITY_UNIT_H
 #define SOCKTALLYD_IDENTITY_UNIT_H
 /* From a cgroup's path to the systemd unit that it belongs to. Pure text, no system call. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #define UNIT_NAME_SIZE 256 /* systemd's own limit, with the NUL */
@@ -12,7 +13,13 @@ struct unit {
         uint32_t uid;              /* whose user manager runs it; UNIT_SYSTEM: the system's */
 };
 
+struct identity;
+
 /* path as in /proc/PID/cgroup, from the root of the hierarchy. A path outside every unit gives an empty name. */
 void unit_from_path(const char *path, struct unit *ret_unit);
+
+/* The same as a source of names. */
+bool unit_matches(const char *path);
+void unit_look_up(void *state, const char *path, struct identity *identity);
 
 #endif

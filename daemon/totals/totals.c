@@ -237,12 +237,12 @@ static bool cursor_move_out(struct totals *a, struct cursor *cursor, const struc
 
 static struct cursor *cursor_new(struct totals *a, const struct sample_row *row) {
         struct cursor *cursor;
-        struct unit unit;
+        struct identity identity;
 
         if (cursors_add(&a->cursors, &row->key, &cursor) < 0)
                 return NULL;
-        a->config.identity(a->config.userdata, &row->key, &row->row, &unit);
-        cursor->service = services_get(&a->services, &unit, a->now_ns, a->sequence);
+        (void) a->config.identity(a->config.userdata, &row->key, row->row.pid, &identity);
+        cursor->service = services_get(&a->services, &identity.unit, a->now_ns, a->sequence);
         services_ref(&a->services, cursor->service);
         process_add_part(a, process_get(a, &row->key, cursor->service), cursor);
         return cursor;

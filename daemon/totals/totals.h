@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 
-#include "daemon/identity/unit.h"
+#include "daemon/identity/identity.h"
 #include "daemon/sample.h"
 #include "daemon/totals/processes.h"
 #include "daemon/totals/services.h"
@@ -16,9 +16,9 @@
 struct totals;
 struct missed;
 
-/* Finds the unit of a kernel row that is met for the first time. */
-typedef void totals_identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                                struct unit *ret_unit);
+/* Finds out whose traffic a kernel row has. pid: as /proc here has it; 0: it does not. False: that is not known. */
+typedef bool totals_identify(void *userdata, const struct process_key *key, uint32_t pid,
+                             struct identity *ret_identity);
 
 /* False once that process is known to be gone. pid 0: not known here. */
 typedef bool totals_is_alive(void *userdata, uint32_t pid, uint64_t start_time);

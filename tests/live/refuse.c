@@ -148,10 +148,9 @@ static const struct action {
 };
 #define N_ACTIONS (sizeof actions / sizeof actions[0])
 
-static void identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                     struct unit *ret_unit) {
-        memset(ret_unit, 0, sizeof *ret_unit);
-        ret_unit->uid = UNIT_SYSTEM;
+static bool identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+        *ret_identity = IDENTITY_NULL;
+        return true;
 }
 
 static bool is_alive(void *userdata, uint32_t pid, uint64_t start_time) {

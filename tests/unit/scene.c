@@ -45,13 +45,14 @@ void scene_special(struct scene *scene, enum special_row which, uint64_t bytes) 
         fill(scene->sample.specials[which].counters, (int64_t) bytes);
 }
 
-void scene_identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                    struct unit *ret_unit) {
+bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
         struct scene *scene = userdata;
+        struct unit *unit = &ret_identity->unit;
 
         scene->n_identified++;
-        memset(ret_unit, 0, sizeof *ret_unit);
-        ret_unit->uid = key->cgroup_id / 1000 % 2 ? (uint32_t) (key->cgroup_id / 1000) : UNIT_SYSTEM;
+        *ret_identity = IDENTITY_NULL;
+        unit->uid = key->cgroup_id / 1000 % 2 ? (uint32_t) (key->cgroup_id / 1000) : UNIT_SYSTEM;
         if (key->cgroup_id > 0)
-                snprintf(ret_unit->name, sizeof ret_unit->name, "unit-%" PRIu64 ".service", (uint64_t) key->cgroup_id);
+                snprintf(unit->name, sizeof unit->name, "unit-%" PRIu64 ".service", (uint64_t) key->cgroup_id);
+        return true;
 }

@@ -27,7 +27,6 @@ struct sample_row *scene_row(struct scene *scene, uint32_t pid, uint64_t cgroup,
 void scene_special(struct scene *scene, enum special_row which, uint64_t bytes);
 
 /* For struct totals_config; userdata is the scene. */
-void scene_identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                    struct unit *ret_unit);
+bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity);
 
 #endif

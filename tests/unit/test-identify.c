@@ -6,13 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "daemon/identity/identity.h"
+#include "daemon/identity/identities.h"
 #include "tests/unit/tree.h"
 
 #define START_NSEC UINT64_C(123450000000)
@@ -20,18 +22,18 @@
 
 struct machine {
         struct tree *tree;
-        struct identity *identity;
+        struct identities *identities;
 };
 
 static struct machine machine_open(struct tree *tree, bool has_cgroup2) {
         struct machine machine = { .tree = tree };
-        struct identity_config config = {
+        struct identities_config config = {
                 .proc = tree_directory(tree, "proc"),
                 .cgroup_mount = has_cgroup2 ? tree_directory(tree, "cgroup") : NULL,
                 .max_cgroups = 100,
         };
 
-        assert_int_equal(identity_new(&machine.identity, &config), 0);
+        assert_int_equal(identities_new(&machine.identities, &config), 0);
         return machine;
 }
 
@@ -57,12 +59,11 @@ static void process_make(struct machine *machine, unsigned pid, const char *cgro
 static void check_start(struct machine *machine, uint64_t cgroup_id, uint32_t pid, uint64_t start, const char *name,
                         uint32_t uid) {
         struct process_key key = { .tgid = 42, .start_time = start, .cgroup_id = cgroup_id };
-        struct process_row row = { .pid = pid };
-        struct unit unit;
+        struct identity identity;
 
-        identity_unit(machine->identity, &key, &row, &unit);
-        assert_string_equal(unit.name, name);
-        assert_int_equal(unit.uid, uid);
+        (void) identities_find(machine->identities, &key, pid, &identity);
+        assert_string_equal(identity.unit.name, name);
+        assert_int_equal(identity.unit.uid, uid);
 }
 
 static void check(struct machine *machine, uint64_t cgroup_id, uint32_t pid, const char *name, uint32_t uid) {
@@ -74,18 +75,18 @@ static void a_cgroup_is_named_without_asking_its_process(void **state) {
         uint64_t id = cgroup_make(&machine, "/user.slice/user-7.slice/user@7.service/app.slice/x.service");
 
         check(&machine, id, 0, "x.service", 7);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 static void a_service_that_is_gone_is_still_named(void **state) {
         struct machine machine = machine_open(*state, true);
         uint64_t id = cgroup_make(&machine, "/short.service");
 
-        identity_follow(machine.identity);
+        identities_follow(machine.identities);
         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/short.service")), 0);
-        identity_follow(machine.identity);
+        identities_follow(machine.identities);
         check(&machine, id, 0, "short.service", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 /* Its process ended while no daemon ran: the next one knows the name from the one before. */
@@ -97,25 +98,25 @@ static void a_service_that_went_between_two_daemons_is_still_named(void **state)
         FILE *file = tmpfile();
 
         assert_non_null(file);
-        identity_follow(machine.identity);
+        identities_follow(machine.identities);
         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/early.service")), 0);
-        identity_follow(machine.identity);
+        identities_follow(machine.identities);
         for (unsigned i = 0; i < 3; i++) { /* each daemon hands on what it got, though it may not live for long */
                 rewind(file);
-                assert_int_equal(identity_keep(machine.identity, file), 0);
-                identity_free(machine.identity);
+                assert_int_equal(identities_keep(machine.identities, file), 0);
+                identities_free(machine.identities);
                 if (i == 0)
                         assert_int_equal(rmdir(tree_path(machine.tree, "cgroup/system.slice/late.service")), 0);
                 machine = machine_open(*state, true);
                 check(&machine, early, 0, "", UNIT_SYSTEM);
                 check(&machine, late, 0, "", UNIT_SYSTEM);
                 rewind(file);
-                assert_int_equal(identity_restore(machine.identity, file), 0);
+                assert_int_equal(identities_restore(machine.identities, file), 0);
                 check(&machine, early, 0, "early.service", UNIT_SYSTEM);
                 check(&machine, late, 0, "late.service", UNIT_SYSTEM);
                 check(&machine, here, 0, "here.service", UNIT_SYSTEM);
         }
-        identity_free(machine.identity);
+        identities_free(machine.identities);
         fclose(file);
 }
 
@@ -128,25 +129,25 @@ static void kept_names_that_make_no_sense_are_refused(void **state) {
         assert_non_null(file);
         setvbuf(file, NULL, _IONBF, 0); /* each call sees what is in the file now */
         cgroup_make(&machine, "/system.slice/a.service");
-        identity_follow(machine.identity);
-        assert_int_equal(identity_keep(machine.identity, file), 0);
+        identities_follow(machine.identities);
+        assert_int_equal(identities_keep(machine.identities, file), 0);
         size = ftell(file);
         for (long n = size - 1; n >= 0; n--) {
                 assert_int_equal(ftruncate(fileno(file), n), 0);
                 rewind(file);
-                assert_int_equal(identity_restore(machine.identity, file), -ESTALE);
+                assert_int_equal(identities_restore(machine.identities, file), -ESTALE);
         }
         rewind(file);
         fwrite(noise, sizeof noise, 1, file);
         rewind(file);
-        assert_int_equal(identity_restore(machine.identity, file), -ESTALE);
-        identity_free(machine.identity);
+        assert_int_equal(identities_restore(machine.identities, file), -ESTALE);
+        identities_free(machine.identities);
         machine = machine_open(*state, false);
         rewind(file);
-        assert_int_equal(identity_keep(machine.identity, file), 0);
+        assert_int_equal(identities_keep(machine.identities, file), 0);
         rewind(file);
-        assert_int_equal(identity_restore(machine.identity, file), 0);
-        identity_free(machine.identity);
+        assert_int_equal(identities_restore(machine.identities, file), 0);
+        identities_free(machine.identities);
         fclose(file);
 }
 
@@ -157,7 +158,7 @@ static void on_version_1_systemds_own_hierarchy_counts(void **state) {
         check(&machine, 1, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 0, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 1, 43, "", UNIT_SYSTEM); /* gone */
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 /* Below a cgroup of their own, users make what names they like. */
@@ -177,7 +178,7 @@ static void a_path_that_looks_like_a_hierarchy_is_only_a_path(void **state) {
         check(&machine, 4711, 42, "", UNIT_SYSTEM);
         process_make(&machine, 42, "1:name=systemd:/sshd.service"); /* the rest did not fit */
         check(&machine, 1, 42, "", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 static void without_any_cgroup2_the_process_is_asked(void **state) {
@@ -186,9 +187,8 @@ static void without_any_cgroup2_the_process_is_asked(void **state) {
         process_make(&machine, 42, "1:name=systemd:/system.slice/cron.service\n0::/system.slice/v2.service\n");
         check(&machine, 1, 42, "cron.service", UNIT_SYSTEM);
         check(&machine, 4711, 42, "v2.service", UNIT_SYSTEM);
-        assert_int_equal(identity_fd(machine.identity), -1);
-        identity_follow(machine.identity);
-        identity_free(machine.identity);
+        identities_follow(machine.identities);
+        identities_free(machine.identities);
 }
 
 static void a_pid_that_was_used_again_is_not_asked(void **state) {
@@ -197,7 +197,7 @@ static void a_pid_that_was_used_again_is_not_asked(void **state) {
         process_make(&machine, 42, "1:name=systemd:/system.slice/cron.service\n0::/\n");
         check_start(&machine, 1, 42, START_NSEC + 5000000, "cron.service", UNIT_SYSTEM);
         check_start(&machine, 1, 42, START_NSEC + 50000000, "", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 static void the_root_of_a_version_2_tree_is_outside_every_unit(void **state) {
@@ -207,7 +207,7 @@ static void the_root_of_a_version_2_tree_is_outside_every_unit(void **state) {
         process_make(&machine, 42, "0::/\n");
         assert_int_equal(stat(tree_path(machine.tree, "cgroup"), &st), 0);
         check(&machine, st.st_ino, 42, "", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 static void a_cgroup_that_nobody_can_name_is_no_unit_unless_its_process_stands_there(void **state) {
@@ -217,7 +217,7 @@ static void a_cgroup_that_nobody_can_name_is_no_unit_unless_its_process_stands_t
         process_make(&machine, 42, "0::/other.service\n");
         check(&machine, id + 100000, 42, "", UNIT_SYSTEM); /* it has moved on since */
         check(&machine, id, 42, "other.service", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
 }
 
 static void strange_contents_of_proc_do_no_harm(void **state) {
@@ -240,7 +240,129 @@ static void strange_contents_of_proc_do_no_harm(void **state) {
         process_make(&machine, 43, "1:name=systemd:/system.slice/cron.service\n");
         tree_file(machine.tree, "proc/43/stat", "43 (x");
         check(&machine, 1, 43, "", UNIT_SYSTEM);
-        identity_free(machine.identity);
+        identities_free(machine.identities);
+}
+
+/* Knows what is in /late.slice, but only after somebody has told it by its descriptor. */
+struct late {
+        int fd;
+        bool has_answer;
+};
+
+static struct late *late; /* the only one that is open */
+static unsigned n_late;
+
+static int late_open(void **ret_state) {
+        late = calloc(1, sizeof *late);
+        assert_non_null(late);
+        late->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        assert_true(late->fd >= 0);
+        *ret_state = late;
+        n_late++;
+        return 0;
+}
+
+static void late_close(void *state) {
+        close(late->fd);
+        free(state);
+        n_late--;
+}
+
+static int late_fd(const void *state) {
+        return ((const struct late *) state)->fd;
+}
+
+static bool late_follow(void *state) {
+        uint64_t n;
+
+        if (read(late->fd, &n, sizeof n) < 0)
+                return false;
+        late->has_answer = n == 1; /* 2: it knows it no more */
+        return true;
+}
+
+static bool late_matches(const char *path) {
+        return strncmp(path, "/late.slice/", 12) == 0;
+}
+
+static void late_look_up(void *state, const char *path, struct identity *identity) {
+        if (((struct late *) state)->has_answer)
+                snprintf(identity->unit.name, sizeof identity->unit.name, "late:%s", path + 12);
+}
+
+static int fail_to_open(void **ret_state) {
+        return -EMFILE;
+}
+
+static void tell_late(sd_event *event, uint64_t what) {
+        assert_int_equal(write(late->fd, &what, sizeof what), sizeof what);
+        assert_true(sd_event_run(event, UINT64_MAX) > 0);
+}
+
+static void a_source_that_answers_later_moves_the_generation(void **state) {
+        static const struct identity_source sources[] = {
+                { "unit", unit_matches, unit_look_up, NULL, NULL, NULL, NULL },
+                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow },
+                { .name = NULL },
+        };
+        struct machine machine = { .tree = *state };
+        struct identities_config config = {
+                .proc = tree_directory(*state, "proc"),
+                .cgroup_mount = tree_directory(*state, "cgroup"),
+                .max_cgroups = 100,
+                .sources = sources,
+        };
+        uint64_t id = cgroup_make(&machine, "/late.slice/4711"),
+                 other = cgroup_make(&machine, "/system.slice/x.service");
+
+        assert_int_equal(sd_event_new(&config.event), 0);
+        assert_int_equal(identities_new(&machine.identities, &config), 0);
+        check(&machine, id, 0, "", UNIT_SYSTEM);
+        identities_follow(machine.identities);
+        assert_int_equal(identities_generation(machine.identities), 0);
+        tell_late(config.event, 1);
+        assert_int_equal(identities_generation(machine.identities), 1);
+        check(&machine, id, 0, "late:4711", UNIT_SYSTEM);
+        check(&machine, other, 0, "x.service", UNIT_SYSTEM);
+        identities_follow(machine.identities);
+        assert_int_equal(identities_generation(machine.identities), 1);
+        tell_late(config.event, 2);
+        assert_int_equal(identities_generation(machine.identities), 2);
+        check(&machine, id, 0, "", UNIT_SYSTEM);
+        identities_free(machine.identities);
+        sd_event_unref(config.event);
+        assert_int_equal(n_late, 0);
+}
+
+static void a_source_that_cannot_be_opened_closes_those_before(void **state) {
+        static const struct identity_source sources[] = {
+                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow },
+                { "broken", late_matches, late_look_up, fail_to_open, late_close, NULL, NULL },
+                { .name = NULL },
+        };
+        struct identities_config config = { .proc = tree_directory(*state, "proc"), .sources = sources };
+        struct identities *identities;
+
+        assert_int_equal(identities_new(&identities, &config), -EMFILE);
+        assert_int_equal(n_late, 0);
+}
+
+/* Every machine has these; that a name is not known is another answer than that there is none. */
+static void who_cannot_be_asked_any_more_is_not_known(void **state) {
+        struct machine machine = machine_open(*state, true);
+        struct process_key key = { .tgid = 42, .start_time = START_NSEC, .cgroup_id = 1 };
+        uint64_t here = cgroup_make(&machine, "/here.service");
+        struct identity identity;
+
+        process_make(&machine, 42, "0::/\n");
+        assert_true(identities_find(machine.identities, &key, 42, &identity));
+        assert_false(identities_find(machine.identities, &key, 43, &identity));
+        assert_false(identities_find(machine.identities, &key, 0, &identity));
+        key.cgroup_id = here + 100000;
+        assert_false(identities_find(machine.identities, &key, 42, &identity));
+        key.cgroup_id = here;
+        assert_true(identities_find(machine.identities, &key, 0, &identity));
+        identities_free(machine.identities);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
@@ -258,6 +380,9 @@ int main(void) {
                 CASE(the_root_of_a_version_2_tree_is_outside_every_unit),
                 CASE(a_cgroup_that_nobody_can_name_is_no_unit_unless_its_process_stands_there),
                 CASE(strange_contents_of_proc_do_no_harm),
+                CASE(a_source_that_answers_later_moves_the_generation),
+                CASE(a_source_that_cannot_be_opened_closes_those_before),
+                CASE(who_cannot_be_asked_any_more_is_not_known),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/identity/identity.h"
+#include "daemon/identity/identities.h"
 #include "daemon/keep.h"
 #include "daemon/totals/totals-private.h"
 
@@ -87,7 +87,7 @@ static const struct collect_operations counting = {
 
 struct manager {
         int socket;
-        struct identity *identity;
+        struct identities *identities;
         struct scene scene;
         struct totals_config config;
         struct keep keep; /* what the next daemon is passed */
@@ -95,7 +95,7 @@ struct manager {
 
 static int manager_setup(void **state) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
-        struct identity_config identity = { .proc = "/proc" };
+        struct identities_config identities = { .proc = "/proc" };
         struct manager *m = calloc(1, sizeof *m);
         char name[64];
 
@@ -106,7 +106,7 @@ static int manager_setup(void **state) {
         assert_int_equal(bind(m->socket, (struct sockaddr *) &address,
                               (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
         setenv("NOTIFY_SOCKET", name, 1);
-        assert_int_equal(identity_new(&m->identity, &identity), 0);
+        assert_int_equal(identities_new(&m->identities, &identities), 0);
         scene_init(&m->scene);
         m->config = (struct totals_config) { .max_processes = 100, .max_services = 100,
                                                 .identity = scene_identify, .userdata = &m->scene };
@@ -122,7 +122,7 @@ static int manager_teardown(void **state) {
 
         keep_close(&m->keep);
         scene_done(&m->scene);
-        identity_free(m->identity);
+        identities_free(m->identities);
         close(m->socket);
         unsetenv("NOTIFY_SOCKET");
         free(m);
@@ -159,7 +159,7 @@ static void save(struct manager *m, struct keeper *keeper, struct totals *totals
         scene_next(&m->scene, SCENE_SECOND);
         scene_row(&m->scene, 7, 1, bytes);
         totals_update(totals, &m->scene.sample, (uint64_t) bytes);
-        assert_int_equal(keeper_save(keeper, NULL, totals, m->identity, (uint64_t) bytes), 0);
+        assert_int_equal(keeper_save(keeper, NULL, totals, m->identities, (uint64_t) bytes), 0);
 }
 
 /* Saves what a process had moved by then, up to a number; in the last save the daemon is killed at a write. */

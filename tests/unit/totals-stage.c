@@ -12,9 +12,8 @@
 #include "libclient/socktally.h"
 #include "tests/unit/totals-stage.h"
 
-static void identify(void *userdata, const struct process_key *key, const struct process_row *row,
-                     struct unit *ret_unit) {
-        scene_identify(&((struct stage *) userdata)->scene, key, row, ret_unit);
+static bool identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+        return scene_identify(&((struct stage *) userdata)->scene, key, pid, ret_identity);
 }
 
 int totals_setup(void **state) {

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel says in which cgroup (version 2) the data moved; who that is follows from the cgroup's path, which each
+ * source of names makes of it what it knows. Where the kernel says nothing, /proc/PID/cgroup is asked while the process
+ * lives: on machines with cgroup v1 every process is in the root of an empty v2 tree, and systemd's own hierarchy has
+ * the unit; in the short moment before a new cgroup is known, its path stands there too.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/identity/cgroups.h"
+#include "daemon/identity/identities.h"
+#include "daemon/identity/procfs.h"
+
+struct open_source {
+        const struct identity_source *source;
+        void *state;
+        sd_event_source *io;
+};
+
+struct identities {
+        struct cgroups *cgroups; /* NULL: no cgroup2 */
+        struct procfs procfs;
+        sd_event *event;
+        sd_event_source *cgroups_io;
+        struct open_source *sources;
+        size_t n_sources;
+        uint32_t generation;
+};
+
+static int on_readable(sd_event_source *io, int fd, uint32_t revents, void *userdata) {
+        identities_follow(userdata);
+        return 0;
+}
+
+static int wait_for(struct identities *identities, int fd, sd_event_source **ret_io) {
+        if (!identities->event || fd < 0)
+                return 0;
+        return sd_event_add_io(identities->event, ret_io, fd, EPOLLIN, on_readable, identities);
+}
+
+static int open_cgroups(struct identities *identities, const char *mount, uint32_t max) {
+        int r;
+
+        r = cgroups_new(&identities->cgroups, mount, max);
+        return r < 0 ? r : wait_for(identities, cgroups_fd(identities->cgroups), &identities->cgroups_io);
+}
+
+static int open_sources(struct identities *identities, const struct identity_source *sources) {
+        size_t n = 0;
+        int r = 0;
+
+        while (sources[n].name)
+                n++;
+        identities->sources = calloc(n + 1, sizeof *identities->sources);
+        if (!identities->sources)
+                return -ENOMEM;
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                struct open_source *open = &identities->sources[i];
+
+                open->source = &sources[i];
+                if (open->source->open)
+                        r = open->source->open(&open->state);
+                if (r < 0)
+                        return r;
+                identities->n_sources++;
+                if (open->source->fd)
+                        r = wait_for(identities, open->source->fd(open->state), &open->io);
+        }
+        return r;
+}
+
+int identities_new(struct identities **ret_identities, const struct identities_config *config) {
+        struct identities *identities = calloc(1, sizeof *identities);
+        int r;
+
+        if (!identities)
+                return -ENOMEM;
+        identities->event = config->event;
+        r = procfs_open(&identities->procfs, config->proc);
+        if (r >= 0 && config->cgroup_mount)
+                r = open_cgroups(identities, config->cgroup_mount, config->max_cgroups);
+        if (r >= 0)
+                r = open_sources(identities, config->sources ? config->sources : identity_sources);
+        if (r < 0) {
+                identities_free(identities);
+                return r;
+        }
+        *ret_identities = identities;
+        return 0;
+}
+
+struct identities *identities_free(struct identities *identities) {
+        if (!identities)
+                return NULL;
+        for (size_t i = 0; i < identities->n_sources; i++) {
+                struct open_source *open = &identities->sources[i];
+
+                sd_event_source_disable_unref(open->io);
+                if (open->source->close)
+                        open->source->close(open->state);
+        }
+        free(identities->sources);
+        sd_event_source_disable_unref(identities->cgroups_io);
+        cgroups_free(identities->cgroups);
+        procfs_close(&identities->procfs);
+        free(identities);
+        return NULL;
+}
+
+int identities_keep(const struct identities *identities, FILE *file) {
+        return identities->cgroups ? cgroups_keep(identities->cgroups, file) : 0;
+}
+
+int identities_restore(struct identities *identities, FILE *file) {
+        return identities->cgroups ? cgroups_restore(identities->cgroups, file) : 0;
+}
+
+void identities_follow(struct identities *identities) {
+        bool has_news = false;
+
+        if (identities->cgroups)
+                cgroups_follow(identities->cgroups);
+        for (size_t i = 0; i < identities->n_sources; i++) {
+                const struct open_source *open = &identities->sources[i];
+
+                if (open->source->follow && open->source->follow(open->state))
+                        has_news = true;
+        }
+        identities->generation += has_news;
+}
+
+uint32_t identities_generation(const struct identities *identities) {
+        return identities->generation;
+}
+
+bool identities_is_alive(const struct identities *identities, uint32_t pid, uint64_t start_time) {
+        return procfs_is_alive(&identities->procfs, pid, start_time);
+}
+
+static bool is_root(const char *path) {
+        return path && strcmp(path, "/") == 0;
+}
+
+/* Cgroup id 1 is the root of the whole tree; a cgroup namespace has a root with another id. */
+static const char *known_path(const struct identities *identities, uint64_t cgroup_id) {
+        if (cgroup_id <= 1)
+                return "/";
+        return identities->cgroups ? cgroups_path(identities->cgroups, cgroup_id) : NULL;
+}
+
+/* The path of the cgroup in which a row moved data. NULL: not known, or not any more. buffer has room for it. */
+static const char *find_path(struct identities *identities, const struct process_key *key, uint32_t pid, char *buffer,
+                             size_t size) {
+        const char *path = known_path(identities, key->cgroup_id);
+        int r;
+
+        if (!path && identities->cgroups) {
+                cgroups_follow(identities->cgroups);
+                path = cgroups_path(identities->cgroups, key->cgroup_id);
+        }
+        if (path && !is_root(path))
+                return path;
+        r = procfs_cgroup(&identities->procfs, pid, key->start_time, path ? "name=systemd" : "", buffer, size);
+        if (r == -ENOENT)
+                return path;
+        if (r >= 0 && !path && identities->cgroups && cgroups_confirm(identities->cgroups, key->cgroup_id, buffer) <= 0)
+                return NULL; /* it has moved on: where it was is not known */
+        return r < 0 ? NULL : buffer;
+}
+
+bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid,
+                     struct identity *ret_identity) {
+        char buffer[1024];
+        const char *path = find_path(identities, key, pid, buffer, sizeof buffer);
+
+        *ret_identity = IDENTITY_NULL;
+        for (size_t i = 0; path && i < identities->n_sources; i++) {
+                const struct open_source *open = &identities->sources[i];
+
+                if (open->source->matches(path))
+                        open->source->look_up(open->state, path, ret_identity);
+        }
+        return path;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_IDENTITY_IDENTITIES_H
+#define SOCKTALLYD_IDENTITY_IDENTITIES_H
+/* Who is behind each row of the kernel. Never blocks, asks no name service; what it remembers is bounded. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/identity/source.h"
+#include "daemon/sample.h"
+
+struct identities;
+
+struct identities_config {
+        const char *proc;         /* "/proc" */
+        const char *cgroup_mount; /* cgroup2; NULL: none */
+        uint32_t max_cgroups;
+        sd_event *event;          /* in which changes of cgroups and answers are waited for; NULL: they are not */
+        const struct identity_source *sources; /* with one that has no name at the end; NULL: identity_sources */
+};
+
+int identities_new(struct identities **ret_identities, const struct identities_config *config);
+struct identities *identities_free(struct identities *identities);
+
+/* Names of cgroups as bytes, and what the daemon before knew of them: rows of processes that ended while none ran have
+ * a unit by that alone. -ESTALE: what identities_keep() writes ends or goes on otherwise. */
+int identities_keep(const struct identities *identities, FILE *file);
+int identities_restore(struct identities *identities, FILE *file);
+
+/* Takes in what has changed, at once. */
+void identities_follow(struct identities *identities);
+/* 0 at first. It grows when a source has another answer than before, whatever to. */
+uint32_t identities_generation(const struct identities *identities);
+
+/* pid: as /proc has it; 0: it does not. False: it is not known in which cgroup that was (any more), for example because
+ * the process is gone; then the identity is that of nobody. */
+bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid,
+                     struct identity *ret_identity);
+
+/* False if no such process is in /proc; pid 0 is never known to be gone. */
+bool identities_is_alive(const struct identities *identities, uint32_t pid, uint64_t start_time);
+
+#endif

@@ -86,6 +86,12 @@ static bool find_identity(void *userdata, const struct process_key *key, uint32_
         return identities_find(d->line.identities, key, pid, ret_identity);
 }
 
+static uint32_t get_generation(void *userdata) {
+        const struct daemon *d = userdata;
+
+        return identities_generation(d->line.identities);
+}
+
 static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         const struct daemon *d = userdata;
 
@@ -200,6 +206,7 @@ static int make_tables(struct daemon *d) {
                 .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
                 .is_without_services = !d->settings.has_services,
                 .identity = find_identity,
+                .generation = get_generation,
                 .is_alive = is_process_alive,
                 .userdata = d,
         };

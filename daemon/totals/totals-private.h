@@ -18,11 +18,19 @@ struct totals {
         uint64_t now_ns;   /* of the sample that is being taken in */
         uint64_t sequence;
         uint32_t update;
+        uint32_t generation; /* of identities: the last that rows were asked for in */
+        uint32_t next_asked; /* the slot of the cursor that comes next; LOOKUP_NONE: all were asked for */
         bool is_restored; /* and not updated since */
 };
 
 /* A process row ends: its totals and what still feeds it go to a special row. */
 void totals_merge_process(struct totals *totals, uint32_t number, uint32_t into);
+/* While services are not kept, their rows lack what each live cursor has taken: the cursor knows it, and it is given
+ * when the cursor ends or services are kept again. sign: 1 or -1 */
+void totals_give_share(struct totals *totals, const struct cursor *cursor, uint64_t sign);
+void totals_set_process_service(struct totals *totals, struct process *process, uint32_t service);
+/* Asks for the identity of rows that were met before a source of names had another answer. */
+void totals_ask_again(struct totals *totals);
 /* How many rows of each table the host row tells of. */
 void totals_count_rows(struct totals *totals);
 

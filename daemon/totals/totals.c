@@ -31,6 +31,7 @@ int totals_new(struct totals **ret_totals, const struct totals_config *config) {
         totals->config = *config;
         totals->host.kind = SOCKTALLY_ROW_HOST;
         totals->cursors = PARTS_NULL;
+        totals->next_asked = LOOKUP_NONE;
         r = processes_init(&totals->processes, config->max_processes);
         if (r >= 0)
                 r = services_init(&totals->services, config->max_services);
@@ -112,25 +113,6 @@ static void clear_gauges(struct totals *a, uint64_t known) {
         }
 }
 
-/* While services are not kept, their rows lack what each live cursor has taken: the cursor knows it, and it is given
- * when the cursor ends or services are kept again. sign: 1 or -1 */
-static void give_share(struct totals *a, const struct cursor *cursor, uint64_t sign) {
-        struct layout_service_row *service = &a->services.rows[cursor->service];
-
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
-                if (!counter_is_gauge(m))
-                        service->counters[m] += sign * cursor->taken[m];
-        service->changed = a->sequence;
-}
-
-static void process_set_service(struct totals *a, struct process *process, uint32_t service) {
-        if (process->service == service)
-                return;
-        a->services.rows[process->service].processes--;
-        a->services.rows[service].processes++;
-        process->service = service;
-}
-
 void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
         struct process *from = &a->processes.slots[number], *to = &a->processes.slots[into];
 
@@ -209,7 +191,7 @@ static void cursor_drop(struct totals *a, struct cursor *cursor) {
         struct process *process = &a->processes.slots[cursor->process];
 
         if (a->config.is_without_services)
-                give_share(a, cursor, 1);
+                totals_give_share(a, cursor, 1);
         services_unref(&a->services, cursor->service);
         if (!is_special(cursor->process)) {
                 uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_part;
@@ -267,7 +249,7 @@ static void describe(struct totals *a, struct cursor *cursor, const struct sampl
         if (!is_new && !has_moved)
                 return;
         process->cgroup_id = row->key.cgroup_id;
-        process_set_service(a, process, cursor->service);
+        totals_set_process_service(a, process, cursor->service);
 }
 
 /* Keeps the queue of processes that are gone in order. */
@@ -299,7 +281,7 @@ static void cursor_end(struct totals *a, struct cursor *cursor, bool has_exited)
                 return;
         }
         if (a->config.is_without_services)
-                give_share(a, cursor, 1);
+                totals_give_share(a, cursor, 1);
         memset(cursor->taken, 0, sizeof cursor->taken);
         if (!cursor->is_orphan)
                 cursor->orphan_ns = a->now_ns;
@@ -445,6 +427,7 @@ void totals_update(struct totals *a, const struct sample *sample, uint64_t seque
         retire(a);
         clear_gauges(a, sample->known);
         take_specials(a, sample);
+        totals_ask_again(a);
         for (size_t i = 0; i < sample->n_rows; i++)
                 take_row(a, &sample->rows[i]);
         forget_taken_rows(a);
@@ -459,7 +442,7 @@ void totals_set_services(struct totals *a, bool has_services, uint64_t sequence)
         a->sequence = sequence;
         for (uint32_t i = 0; i < a->cursors.n_slots; i++)
                 if (a->cursors.slots[i].is_used)
-                        give_share(a, &a->cursors.slots[i], has_services ? 1 : (uint64_t) -1);
+                        totals_give_share(a, &a->cursors.slots[i], has_services ? 1 : (uint64_t) -1);
         a->config.is_without_services = !has_services;
         totals_count_rows(a);
 }

@@ -20,6 +20,9 @@ struct missed;
 typedef bool totals_identify(void *userdata, const struct process_key *key, uint32_t pid,
                              struct identity *ret_identity);
 
+/* Another number than before: rows that were met may have another identity now. It begins at 0. */
+typedef uint32_t totals_generation(void *userdata);
+
 /* False once that process is known to be gone. pid 0: not known here. */
 typedef bool totals_is_alive(void *userdata, uint32_t pid, uint64_t start_time);
 
@@ -28,6 +31,7 @@ struct totals_config {
         uint32_t max_services;
         bool is_without_services; /* rows of services are not kept */
         totals_identify *identity;
+        totals_generation *generation; /* NULL: an identity never changes */
         totals_is_alive *is_alive; /* NULL: ends are known from the rows alone */
         void *userdata;
 };

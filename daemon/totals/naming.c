@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which service each row of the kernel feeds. A source of names may answer after the row was met. From then on what is
+ * moved goes to the service that it names, and what was counted before stays where it is, as when a process changes its
+ * cgroup. Example: 100 bytes went to no unit, then the name comes, and of 150 bytes the service has 50.
+ */
+#include "daemon/totals/counters.h"
+#include "daemon/totals/totals-private.h"
+
+/* Rows that are asked for in one update: its cost is bounded, and after so many updates every row has its turn. */
+#define ROWS_PER_UPDATE 1024
+
+void totals_give_share(struct totals *a, const struct cursor *cursor, uint64_t sign) {
+        struct layout_service_row *service = &a->services.rows[cursor->service];
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                if (!counter_is_gauge(m))
+                        service->counters[m] += sign * cursor->taken[m];
+        service->changed = a->sequence;
+}
+
+void totals_set_process_service(struct totals *a, struct process *process, uint32_t service) {
+        if (process->service == service)
+                return;
+        a->services.rows[process->service].processes--;
+        a->services.rows[service].processes++;
+        process->service = service;
+}
+
+/* A process is shown with the service of the cgroup in which it moved data last. */
+static bool shows(const struct process *process, const struct cursor *cursor) {
+        return cursor->process >= N_PROCESS_SPECIALS && !process->is_hidden &&
+               process->cgroup_id == cursor->key.cgroup_id;
+}
+
+static void move(struct totals *a, struct cursor *cursor, uint32_t service) {
+        struct process *process = &a->processes.slots[cursor->process];
+
+        if (a->config.is_without_services)
+                totals_give_share(a, cursor, 1);
+        services_ref(&a->services, service);
+        services_unref(&a->services, cursor->service);
+        cursor->service = service;
+        if (a->config.is_without_services)
+                totals_give_share(a, cursor, (uint64_t) -1);
+        if (shows(process, cursor))
+                totals_set_process_service(a, process, service);
+}
+
+/* Who became part of the overflow row is that for good. */
+static void ask(struct totals *a, struct cursor *cursor) {
+        struct identity identity;
+        uint32_t service;
+
+        if (!cursor->is_used || cursor->service == SERVICE_OVERFLOW ||
+            !a->config.identity(a->config.userdata, &cursor->key, cursor->pid, &identity))
+                return;
+        service = services_get(&a->services, &identity.unit, a->now_ns, a->sequence);
+        if (service != cursor->service)
+                move(a, cursor, service);
+}
+
+/* A round goes to its end also when the generation moves meanwhile; then there is another one. */
+void totals_ask_again(struct totals *a) {
+        uint32_t generation = a->config.generation ? a->config.generation(a->config.userdata) : 0;
+
+        if (a->next_asked == LOOKUP_NONE && generation != a->generation) {
+                a->generation = generation;
+                a->next_asked = 0;
+        }
+        for (unsigned n = 0; n < ROWS_PER_UPDATE && a->next_asked < a->cursors.n_slots; n++)
+                ask(a, &a->cursors.slots[a->next_asked++]);
+        if (a->next_asked >= a->cursors.n_slots)
+                a->next_asked = LOOKUP_NONE;
+}

@@ -20,8 +20,6 @@
 #include "daemon/clock.h"
 #include "daemon/control/control.h"
 #include "daemon/daemon.h"
-#include "daemon/identity/cgroups.h"
-#include "daemon/identity/identities.h"
 #include "daemon/keep.h"
 #include "daemon/log.h"
 #include "daemon/privilege.h"
@@ -29,12 +27,11 @@
 #include "daemon/runtime.h"
 #include "dbus/bus.h"
 
-#define MAX_CGROUPS 16384
 #define MAX_READERS 4096
 #define MAX_READERS_PER_UID 256
 #define DESCRIPTORS_BESIDE_READERS 256
 
-/* Each part is written by its own file alone, but for the pointers of line and control, which are set here. */
+/* Each part is written by its own file alone, but for the pointers of control, which are set here. */
 struct daemon {
         sd_event *event;
         struct runtime runtime;
@@ -77,25 +74,6 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 
         (void) reload_apply(&d->control, NULL);
         return 0;
-}
-
-static bool find_identity(void *userdata, const struct process_key *key, uint32_t pid,
-                          struct identity *ret_identity) {
-        const struct daemon *d = userdata;
-
-        return identities_find(d->line.identities, key, pid, ret_identity);
-}
-
-static uint32_t get_generation(void *userdata) {
-        const struct daemon *d = userdata;
-
-        return identities_generation(d->line.identities);
-}
-
-static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
-        const struct daemon *d = userdata;
-
-        return identities_is_alive(d->line.identities, pid, start_time);
 }
 
 static void report_problem(void *userdata, const char *line, int error) {
@@ -195,109 +173,29 @@ static int open_readers(struct daemon *d) {
 }
 
 static int open_keeper(struct daemon *d) {
-        if (d->runtime.is_managed && keeper_new(&d->line.keeper, &d->keep, d->line.counting) < 0)
-                log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
+        if (d->runtime.is_managed)
+                data_line_open_keeper(&d->line, &d->keep);
         return 0;
 }
 
 static int make_tables(struct daemon *d) {
-        struct totals_config totals = {
-                .max_processes = d->settings.max_processes + N_PROCESS_SPECIALS,
-                .max_services = d->settings.max_services + N_SERVICE_SPECIALS,
-                .is_without_services = !d->settings.has_services,
-                .identity = find_identity,
-                .generation = get_generation,
-                .is_alive = is_process_alive,
-                .userdata = d,
-        };
-        struct publish_config publish = {
-                .directory = d->runtime.directory,
-                .gid = d->control.full_group,
-                .incarnation = clock_ns(CLOCK_REALTIME),
-                .max_processes = totals.max_processes,
-                .max_services = totals.max_services,
-        };
-        int r = -ENOENT;
-
-        if (d->keep.state)
-                r = totals_restore(&d->line.totals, &totals, d->keep.state);
-        if (r >= 0)
-                publish.sequence = d->keep.sequence;
-        else
-                r = totals_new(&d->line.totals, &totals);
-        if (publish.sequence == 0)
-                keep_forget_kernel(&d->keep);
-        if (r >= 0)
-                r = publish_new(&d->line.publish, &publish);
-        if (r < 0)
-                log_line(LOG_ERR, "Cannot make shared segments in %s: %s", d->runtime.directory, strerror(-r));
-        return r;
-}
-
-/* What the daemon before left in the kernel. */
-static bool adopt(struct daemon *d, const struct collect_config *config) {
-        int r;
-
-        if (!d->keep.has_kernel)
-                return false;
-        r = d->line.counting->adopt(&d->line.collect, config, &d->keep.kernel, d->keep.objects.fds,
-                                    d->keep.objects.numbers, d->keep.objects.n);
-        if (r >= 0)
-                modules_log(&d->modules);
-        else if (r == -ESTALE)
-                log_line(LOG_INFO, "Programs or settings are others than before: totals go on, counting begins anew");
-        else
-                log_line(LOG_WARNING, "Cannot take over what counts, beginning anew: %s", strerror(-r));
-        return r >= 0;
+        return data_line_make_tables(&d->line, &d->settings, d->runtime.directory, d->control.full_group, &d->keep);
 }
 
 static int start_counting(struct daemon *d) {
-        struct collect_config config = {
-                .load_mode = d->settings.load_mode,
-                .attach_method = d->settings.attach_method,
-                .max_processes = d->settings.max_processes,
-                .max_sockets = d->settings.max_sockets,
-                .is_per_core = d->settings.is_per_core,
-                .modules = d->settings.modules,
-                .debug = d->settings.log_level == LOG_DEBUG,
-        };
         int r;
 
-        modules_start(&d->modules, &d->line, &d->interval, &d->settings, d->event);
-        if (adopt(d, &config))
-                return 0;
-        totals_forget_rows(d->line.totals);
-        r = d->line.counting->start(&d->line.collect, &config);
+        r = data_line_start_counting(&d->line, &d->settings, &d->keep);
         if (r < 0)
-                log_line(LOG_ERR, "Cannot count: %s", strerror(-r));
-        else if (d->line.counting->is_counting(d->line.collect))
+                return r;
+        modules_start(&d->modules, &d->line, &d->interval, &d->settings, d->event);
+        if (d->line.counting->is_counting(d->line.collect))
                 modules_log(&d->modules);
-        else
-                log_line(LOG_ERR, "Cannot count: %s; every metric is unknown, `socktally doctor` tells more",
-                         d->line.counting->reason(d->line.collect));
-        return r;
+        return 0;
 }
 
 static int start_naming(struct daemon *d) {
-        char mount[1024];
-        struct identities_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS, .event = d->event };
-        int r;
-
-        r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
-        if (r >= 0)
-                config.cgroup_mount = mount;
-        r = identities_new(&d->line.identities, &config);
-        if (r < 0 && config.cgroup_mount) {
-                log_line(LOG_WARNING, "Cannot follow the cgroup tree at %s: %s; services of short processes are "
-                         "unknown", mount, strerror(-r));
-                config.cgroup_mount = NULL;
-                r = identities_new(&d->line.identities, &config);
-        }
-        if (r < 0)
-                log_line(LOG_ERR, "Cannot find out which service a process belongs to: %s", strerror(-r));
-        if (r >= 0 && d->keep.state) /* behind the totals, which were read before */
-                (void) identities_restore(d->line.identities, d->keep.state);
-        return r;
+        return data_line_start_naming(&d->line, &d->keep, d->event);
 }
 
 /* What came from the daemon before is in its new places by now. */
@@ -413,13 +311,8 @@ struct daemon *daemon_free(struct daemon *d) {
         d->bus = bus_free(d->bus);
         modules_stop(&d->modules);
         interval_stop(&d->interval);
-        readers_free(d->line.readers);
-        publish_free(d->line.publish);
-        totals_free(d->line.totals);
-        identities_free(d->line.identities);
-        d->line.counting->stop(d->line.collect);
+        data_line_stop(&d->line);
         keep_close(&d->keep);
-        keeper_free(d->line.keeper);
         sd_event_unref(d->event);
         runtime_remove(&d->runtime);
         free(d);

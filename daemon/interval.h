@@ -9,22 +9,10 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/collect/operations.h"
 #include "daemon/control/settings.h"
+#include "daemon/data-line.h"
 #include "daemon/totals/missed.h"
 #include "daemon/watcher.h"
-
-/* The parts that data passes through, in this order. daemon.c makes and unmakes them; each is written by its own file.
- */
-struct data_line {
-        const struct collect_operations *counting;
-        struct collect *collect;
-        struct identities *identities;
-        struct totals *totals;
-        struct publish *publish;
-        struct readers *readers;
-        struct keeper *keeper; /* NULL: there is nobody to keep anything for the next daemon */
-};
 
 /* Written by interval.c alone. */
 struct interval {

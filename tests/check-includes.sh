@@ -25,6 +25,7 @@ daemon/privilege*   daemon/privilege.h
 daemon/keep*        daemon/*.h
 daemon/runtime*     daemon/*.h
 daemon/interval*    daemon/*.h
+daemon/data-line*   daemon/*.h
 daemon/daemon*      daemon/*.h
 daemon/main*        daemon/*.h
 daemon/*            <systemd/sd-event.h> <systemd/sd-daemon.h> <systemd/sd-journal.h> <systemd/sd-id128.h>

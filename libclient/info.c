@@ -42,6 +42,7 @@ int socktally_get_info(const struct socktally *reader, struct socktally_info *in
                 full.interval_missed_tx_calls = facts->interval_missed_tx_calls;
                 full.interval_missed_rx_calls = facts->interval_missed_rx_calls;
                 full.missed_is_exact = facts->missed_is_exact;
+                full.complete_ns = facts->complete_ns;
         }
         memcpy(info, &full, size < sizeof(full) ? size : sizeof(full));
         info->size = size;

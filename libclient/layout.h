@@ -27,7 +27,8 @@ struct layout_facts {
         uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* of the last interval */
         uint32_t missed_is_exact; /* 0: at most so many */
         uint32_t reserved0;
-        uint64_t reserved[3];
+        uint64_t complete_ns; /* time_ns of the last sample that had all, not finished calls alone */
+        uint64_t reserved[2];
 };
 
 static_assert(sizeof(struct layout_facts) == 128 && offsetof(struct layout_facts, cost_ns) == 56 &&

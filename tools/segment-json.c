@@ -133,6 +133,7 @@ static struct json_object *facts_object(const struct layout_facts *facts) {
         add_number(object, "interval_missed_tx_calls", facts->interval_missed_tx_calls);
         add_number(object, "interval_missed_rx_calls", facts->interval_missed_rx_calls);
         add_number(object, "missed_is_exact", facts->missed_is_exact);
+        add_number(object, "complete_ns", facts->complete_ns);
         return object;
 }
 

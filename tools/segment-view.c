@@ -72,10 +72,10 @@ static void print_slots(struct inspection *inspection) {
                              slot.facts.cost_ns);
                 (void)printf("             missed_tx_calls %" PRIu64 ", missed_rx_calls %" PRIu64
                              ", interval_missed_tx_calls %" PRIu64 ", interval_missed_rx_calls %" PRIu64
-                             ", missed_is_exact %" PRIu32 "\n",
+                             ", missed_is_exact %" PRIu32 ", complete_ns %" PRIu64 "\n",
                              slot.facts.missed_tx_calls, slot.facts.missed_rx_calls,
                              slot.facts.interval_missed_tx_calls, slot.facts.interval_missed_rx_calls,
-                             slot.facts.missed_is_exact);
+                             slot.facts.missed_is_exact, slot.facts.complete_ns);
         }
 }
 

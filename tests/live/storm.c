@@ -200,12 +200,6 @@ static int compare_costs(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-/* One publication further, whatever it says. */
-static void next_publication(struct watch *watch) {
-        if (watch_until(watch, clock_ns(CLOCK_BOOTTIME)) < 0)
-                die(watch_problem(watch));
-}
-
 /* Watches the daemon for some intervals and prints one line of the table. */
 static void measure(const struct service *service, struct watch *watch, const struct size *size, struct crowd *crowd,
                     unsigned int movers) {
@@ -213,7 +207,8 @@ static void measure(const struct service *service, struct watch *watch, const st
         uint64_t costs[INTERVALS], sockets, sequence, first, cpu;
         clockid_t clock;
 
-        next_publication(watch);
+        if (watch_next(watch) < 0)
+                die(watch_problem(watch));
         clock_getcpuclockid(service->pid, &clock);
         watch_facts(watch, &costs[0], &sockets, &first);
         cpu = clock_ns(clock);

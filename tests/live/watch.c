@@ -43,7 +43,7 @@ struct watch {
         struct columns process;
         struct socktally_column host[SOCKTALLY_N_METRICS];
         struct rows now, before; /* sorted by key */
-        uint64_t known, incarnation, sequence, time_ns, cost_ns, sockets;
+        uint64_t known, incarnation, sequence, time_ns, complete_ns, cost_ns, sockets;
         uint64_t missed[2];
         char problem[400];
 };
@@ -224,6 +224,7 @@ static int examine(struct watch *watch) {
                 return -1;
         watch->sequence = info.sequence;
         watch->time_ns = info.time_ns;
+        watch->complete_ns = info.complete_ns;
         watch->cost_ns = info.cost_ns;
         watch->sockets = info.sockets_tracked;
         watch->before = watch->now;
@@ -289,7 +290,7 @@ int watch_next(struct watch *watch) {
 int watch_until(struct watch *watch, uint64_t boottime_ns) {
         if (watch_take(watch) < 0)
                 return -1;
-        while (watch->time_ns <= boottime_ns)
+        while (watch->complete_ns <= boottime_ns)
                 if (watch_next(watch) < 0)
                         return -1;
         return watch_next(watch);

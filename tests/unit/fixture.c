@@ -118,6 +118,7 @@ void fixture_fill(struct fixture *f, uint32_t n) {
                 .interval_missed_tx_calls = 15,
                 .interval_missed_rx_calls = 16,
                 .missed_is_exact = 1,
+                .complete_ns = 17,
         };
 }
 

@@ -238,7 +238,7 @@ static void print_value(const struct foreign *f, const unsigned char *table, con
 void foreign_print(const struct foreign *f, FILE *file) {
         for (size_t offset = 0; offset <= 88; offset += 8)
                 fprintf(file, "fact %zu %" PRIu64 "\n", offset / 8, get(facts(f), offset, 8));
-        fprintf(file, "fact 12 %" PRIu64 "\n", get(facts(f), 96, 4));
+        fprintf(file, "fact 12 %" PRIu64 "\nfact 13 %" PRIu64 "\n", get(facts(f), 96, 4), get(facts(f), 104, 8));
         for (uint32_t id = 0; id < 3; id++) {
                 const unsigned char *table = table_by_id(f, id);
 

@@ -103,6 +103,7 @@ void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
                 .interval_missed_tx_calls = number_of(sequence, 105, 0, 0),
                 .interval_missed_rx_calls = number_of(sequence, 106, 0, 0),
                 .missed_is_exact = sequence & 1,
+                .complete_ns = number_of(sequence, 107, 0, 0),
         };
 }
 
@@ -117,6 +118,7 @@ static int check_facts(const struct socktally *reader, const struct socktally_in
                         info->interval_missed_tx_calls == number_of(sequence, 105, 0, 0) &&
                         info->interval_missed_rx_calls == number_of(sequence, 106, 0, 0) &&
                         info->missed_is_exact == (sequence & 1) &&
+                        info->complete_ns == number_of(sequence, 107, 0, 0) &&
                         info->sockets_tracked == socktally_count(reader, SOCKTALLY_TABLE_PROCESSES) &&
                         info->sockets_overflowed == socktally_count(reader, SOCKTALLY_TABLE_SERVICES) &&
                         info->rows_overflowed == socktally_count(reader, SOCKTALLY_TABLE_HOST);

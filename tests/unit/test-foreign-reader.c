@@ -79,7 +79,7 @@ static void print(const struct socktally *reader, FILE *file) {
         fprintf(file, "fact 8 %" PRIu64 "\nfact 9 %" PRIu64 "\nfact 10 %" PRIu64 "\nfact 11 %" PRIu64 "\n",
                 info.missed_tx_calls, info.missed_rx_calls, info.interval_missed_tx_calls,
                 info.interval_missed_rx_calls);
-        fprintf(file, "fact 12 %" PRIu32 "\n", info.missed_is_exact);
+        fprintf(file, "fact 12 %" PRIu32 "\nfact 13 %" PRIu64 "\n", info.missed_is_exact, info.complete_ns);
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 if (socktally_row(reader, t, 0, &row) == SOCKTALLY_NOT_PERMITTED) {
                         fprintf(file, "%" PRIu32 " not permitted\n", t);

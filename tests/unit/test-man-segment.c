@@ -80,7 +80,8 @@ static const struct member layout_facts_members[] = {
 #define F(member) M(layout_facts, member)
         F(sequence), F(time_ns), F(realtime_ns), F(interval_ns), F(sockets_tracked), F(sockets_overflowed),
         F(rows_overflowed), F(cost_ns), F(missed_tx_calls), F(missed_rx_calls), F(interval_missed_tx_calls),
-        F(interval_missed_rx_calls), F(missed_is_exact), F(reserved0), F(reserved),
+        F(interval_missed_rx_calls), F(missed_is_exact), F(reserved0), F(complete_ns),
+        F(reserved),
 #undef F
 };
 static const struct member layout_index_entry_members[] = {

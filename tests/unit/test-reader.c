@@ -70,6 +70,7 @@ static void info_tells_the_facts_of_the_snapshot(void **state) {
         assert_int_equal(info.interval_missed_tx_calls, 15);
         assert_int_equal(info.interval_missed_rx_calls, 16);
         assert_int_equal(info.missed_is_exact, 1);
+        assert_int_equal(info.complete_ns, 17);
 }
 
 static void an_older_caller_gets_only_what_it_knows(void **state) {

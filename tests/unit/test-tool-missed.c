@@ -41,6 +41,17 @@ static void nothing_is_said_where_nothing_was_missed(void **state) {
         fixture_done(&fixture);
 }
 
+static void status_says_how_late_a_publication_may_be(void **state) {
+        struct fixture fixture;
+
+        fixture_start(&fixture, true);
+        expect(&fixture, "status", "--bytes", "Late: nothing\n");
+        fixture.late_ns = UINT64_C(4200000000);
+        fixture_publish(&fixture);
+        expect(&fixture, "status", "--bytes", "Late: what finished calls do not tell, by up to 4.2 s\n");
+        fixture_done(&fixture);
+}
+
 static void an_interval_that_missed_some_makes_lower_bounds(void **state) {
         struct fixture fixture;
 
@@ -84,6 +95,7 @@ static void programs_read_it_in_the_json(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(nothing_is_said_where_nothing_was_missed),
+                cmocka_unit_test(status_says_how_late_a_publication_may_be),
                 cmocka_unit_test(an_interval_that_missed_some_makes_lower_bounds),
                 cmocka_unit_test(an_interval_that_missed_none_is_exact_and_totals_are_not),
                 cmocka_unit_test(programs_read_it_in_the_json),

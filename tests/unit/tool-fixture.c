@@ -125,6 +125,7 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
         fill.count[LAYOUT_TABLE_PROCESSES] = has_processes ? FIXTURE_N_PROCESSES : 0;
         *fill.facts = (struct layout_facts){
                 .time_ns = fixture_time_ns(fixture, fixture->sequence),
+                .complete_ns = fixture_time_ns(fixture, fixture->sequence) - fixture->late_ns,
                 .realtime_ns = (uint64_t)realtime.tv_sec * 1000000000 + (uint64_t)realtime.tv_nsec,
                 .interval_ns = FIXTURE_INTERVAL_NS,
                 .sockets_tracked = 11,

@@ -28,6 +28,7 @@ struct fixture {
         uint64_t sequence;
         /* From the next publication on. */
         bool is_without_services, is_counting_nothing;
+        uint64_t late_ns;
         uint64_t missed[2], missed_in_interval[2]; /* calls, sending and receiving */
 };
 

@@ -22,6 +22,7 @@
 #include "daemon/collect/collector-private.h"
 #include "tests/live/mover.h"
 #include "tests/live/workers.h"
+#include "tests/unit/allocations.h"
 
 #define SPLICED 1000
 
@@ -222,6 +223,29 @@ static bool run_splice(void) {
         return late == 1 && whole == SPLICED + 1;
 }
 
+/* The collector's part of it; tests/unit/test-allocations has the rest. */
+static bool run_memory(void) {
+        struct collect *collect = start();
+        struct workers *workers = workers_start(false);
+        unsigned long before;
+        bool is_good;
+
+        for (int i = 0; i < 3; i++)
+                (void) read_all(collect);
+        before = allocations();
+        for (int i = 0; i < 20; i++) {
+                (void) read_all(collect);
+                (void) read_flushed(collect);
+        }
+        is_good = allocations() == before;
+        if (!is_good)
+                printf("# %lu blocks of memory in 40 reads\n", allocations() - before);
+        workers_stop(workers);
+        collect_stop(collect);
+        report(is_good, "a read takes no memory");
+        return is_good;
+}
+
 int main(int argc, char **argv) {
         unsigned n_reads = argc > 1 ? (unsigned) strtoul(argv[1], NULL, 10) : 200;
         bool is_good;
@@ -231,7 +255,8 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         setpgid(0, 0);
-        printf("1..%d\n", N_WAYS + 1);
+        printf("1..%d\n", N_WAYS + 2);
         is_good = run_ways(n_reads);
+        is_good = run_memory() && is_good;
         return run_splice() && is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -2,7 +2,7 @@
 # Turns the lines of cost-in-guest into a table. Data path: the typical cost; connect: the mean, because the kernel
 # frees closed sockets later and the median would leave that out. Targets hold on 6.12, the kernel they were set for.
 BEGIN {
-        n_operations = split("udp udp-to tcp connect", operations)
+        n_operations = split("udp udp-to tcp unix connect", operations)
         split("base empty-tracepoint empty-trampoline passive-tracepoint entry-tracepoint return-tracepoint " \
               "passive-trampoline entry-trampoline return-trampoline tcptop base-again", order)
         title["base"] = "nothing loaded (instructions in all)"
@@ -51,8 +51,8 @@ function cell(name, operation, added, limit) {
 
 END {
         printf "\n## Linux %s\n\n", kernel
-        print "| | UDP, connected: send + receive | UDP, addressed: send + receive | TCP: send + receive | connect + accept + close |"
-        print "|---|---|---|---|---|"
+        print "| | UDP, connected: send + receive | UDP, addressed: send + receive | TCP: send + receive | AF_UNIX: send + receive | connect + accept + close |"
+        print "|---|---|---|---|---|---|"
         for (i = 1; i in order; i++) {
                 name = order[i]
                 if (!seen[name])

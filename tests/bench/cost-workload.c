@@ -10,6 +10,7 @@
  *     udp      one 64-byte datagram sent and received over loopback, the sender connected
  *     udp-to   the same, the sender not connected: the address is given with each datagram
  *     tcp      64 bytes sent and received over an established connection
+ *     unix     the same over an AF_UNIX socket pair, of which nothing is counted
  *     connect  connect, accept and close of both ends, no data
  *
  * Written for a guest whose clock counts instructions (tests/guest/run-guest --icount), where the figures come out the
@@ -129,6 +130,15 @@ static void open_tcp(struct workload *w) {
                 fail("setsockopt TCP_NODELAY");
 }
 
+static void open_unix(struct workload *w) {
+        int fds[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+                fail("socketpair");
+        w->near = fds[0];
+        w->far = fds[1];
+}
+
 static void close_workload(struct workload *w) {
         int fds[] = { w->near, w->far, w->listener };
 
@@ -205,6 +215,7 @@ static const struct operation {
         { "udp-to", open_udp_to, send_to_and_receive },
         { "udp", open_udp, send_and_receive },
         { "tcp", open_tcp, send_and_receive },
+        { "unix", open_unix, send_and_receive },
         { "connect", open_listener, connect_and_close },
 };
 

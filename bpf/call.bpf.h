@@ -316,10 +316,9 @@ static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct c
         return place_other_call(sk, l, call);
 }
 
+/* AF_INET or AF_INET6, which differ in one bit. */
 static __always_inline bool is_inet(const struct sock *sk) {
-        __u16 family = sk->__sk_common.skc_family;
-
-        return family == AF_INET || family == AF_INET6;
+        return (sk->__sk_common.skc_family & ~(AF_INET ^ AF_INET6)) == (AF_INET & AF_INET6);
 }
 
 /* Is a call looked at, whatever is switched off? MPTCP's bytes are known from its calls alone. */

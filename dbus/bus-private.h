@@ -34,6 +34,7 @@ struct bus {
         sd_bus *connection;             /* NULL while there is none */
         sd_event_source *changed;       /* end of this turn: announce */
         sd_event_source *reconnect;     /* after the bus was lost */
+        bool is_refused;                /* and connecting failed, which was logged */
         sd_event_source *sync_timer;
         unsigned what;                  /* for changed */
         struct bus_setting *settings;

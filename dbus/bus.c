@@ -104,16 +104,27 @@ static void disconnect(struct bus *bus) {
         bus->connection = sd_bus_close_unref(bus->connection);
 }
 
+static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int reconnect_soon(struct bus *bus) {
+        bus->reconnect = sd_event_source_unref(bus->reconnect);
+        return sd_event_add_time_relative(bus->event, &bus->reconnect, CLOCK_MONOTONIC, RECONNECT_USEC, 0, on_reconnect,
+                                          bus);
+}
+
+/* A bus that is not there yet is waited for by sd-bus. What fails here is want of memory or of descriptors. */
 static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) {
         struct bus *bus = userdata;
         int r;
 
         disconnect(bus);
         r = connect_to_bus(bus);
-        if (r < 0)
-                log_line(LOG_WARNING, "Cannot connect to the bus again, nobody can change settings until a restart: %s",
-                         strerror(-r));
-        return 0;
+        if (r >= 0)
+                return 0;
+        if (!bus->is_refused)
+                log_line(LOG_WARNING, "Cannot connect to the bus again, trying each second: %s", strerror(-r));
+        bus->is_refused = true;
+        return reconnect_soon(bus);
 }
 
 /* Not here and now: sd-bus is at work on this connection. */
@@ -123,9 +134,8 @@ static int on_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
         if (!is_from_bus(message))
                 return 0;
         log_line(LOG_INFO, "The bus is gone, connecting again when it is back");
-        bus->reconnect = sd_event_source_unref(bus->reconnect);
-        return sd_event_add_time_relative(bus->event, &bus->reconnect, CLOCK_MONOTONIC, RECONNECT_USEC, 0, on_reconnect,
-                                          bus);
+        bus->is_refused = false;
+        return reconnect_soon(bus);
 }
 
 static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What root and everybody sees on the bus: properties, methods and errors. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -372,6 +375,27 @@ static void a_daemon_finds_the_bus_when_it_comes_back(void **state) {
         each_module_and_table_is_an_object(state);
 }
 
+/* sd-bus waits for a bus that is not there. Without a descriptor to wait with it cannot. Nothing tells when the daemon
+ * has tried, which it does after a second: should it be later, there are descriptors again. */
+static void a_daemon_that_lacks_descriptors_finds_the_bus_later(void **state) {
+        struct stage *stage = *state;
+        struct rlimit before, few;
+        pid_t child;
+
+        assert_return_code(prlimit(stage->daemon, RLIMIT_NOFILE, NULL, &before), errno);
+        few = (struct rlimit) { 3, before.rlim_max };
+        assert_return_code(prlimit(stage->daemon, RLIMIT_NOFILE, &few, NULL), errno);
+        child = fork();
+        assert_return_code(child, errno);
+        if (child == 0) {
+                usleep(1500000);
+                _exit(prlimit(stage->daemon, RLIMIT_NOFILE, &before, NULL) < 0);
+        }
+        stage_restart_broker(stage);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        expect_text(stage, STAGE_PATH, STAGE_MANAGER, "Version", "0.1.0");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
 int main(void) {
@@ -390,6 +414,7 @@ int main(void) {
                 CASE(callers_of_sync_share_a_fold),
                 CASE(who_asks_for_sync_without_waiting_is_refused),
                 CASE(a_daemon_finds_the_bus_when_it_comes_back),
+                CASE(a_daemon_that_lacks_descriptors_finds_the_bus_later),
                 /* These need root. */
                 CASE(root_sets_properties),
                 CASE(each_setting_has_its_method),

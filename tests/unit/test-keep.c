@@ -299,8 +299,25 @@ static void a_row_that_left_the_kernel_after_a_save_is_over(void **state) {
         totals_free(totals);
 }
 
+/* What does not fit in is closed without a word, and the next daemon begins anew. */
+static void the_unit_has_room_for_all_that_is_kept(void **state) {
+        const char *top = getenv("srcdir");
+        char path[512], line[256];
+        unsigned room = 0;
+        FILE *file;
+
+        snprintf(path, sizeof path, "%s/data/socktally.service.in", top ? top : ".");
+        file = fopen(path, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof line, file))
+                (void) sscanf(line, "FileDescriptorStoreMax=%u", &room);
+        fclose(file);
+        assert_in_range(room, KEEP_OBJECTS + KEEP_FILES, 4096);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(the_unit_has_room_for_all_that_is_kept),
                 CASE(a_daemon_that_is_killed_in_a_save_leaves_the_one_before),
                 CASE(a_row_that_left_the_kernel_after_a_save_is_over),
                 CASE(objects_are_stored_before_and_removed_after_they_are_in_force),

@@ -2,7 +2,8 @@
 /*
  * PropertiesChanged that is always right. Nobody has to know which property a change touches: what listeners were told
  * last is kept as text, and whatever differs from it is told. So nothing is announced that did not change, nothing that
- * changed and came back, and nothing is forgotten.
+ * changed and came back, and nothing is forgotten. While there is no bus changes are noted and not told: who comes
+ * back reads everything.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -30,15 +30,25 @@ struct misses {
         uint64_t first[2];    /* ... and those that count while copies do; by tracepoint they are the same */
 };
 
-static bool is_sender(const struct hook *hook) {
-        return strstr(hook->program, "send") || strstr(hook->program, "append");
-}
-
 /* With the release hook, which the kernel never skips, a socket's bytes are charged whatever else is skipped. */
 static bool is_loss(const struct collect *collect, const struct hook *hook) {
         if (SET(hook->set) & (SETS_CALLS | SETS_COPIES))
                 return true;
         return hook->set == SET_TCP_LIFE && collect->skeleton->data->switches & SWITCH_UNSEEN_RELEASE;
+}
+
+/* Adds how often the kernel skipped one program. */
+static void add_misses(struct misses *misses, const struct hook *hook, uint64_t n) {
+        for (unsigned dir = 0; dir < 2; dir++) {
+                if (!(hook->directions & 1U << dir))
+                        continue;
+                if (hook->copy == 0)
+                        misses->alone[dir] += n;
+                else if (SET(hook->set) & SETS_CALLS)
+                        misses->original[dir] += n;
+                if (hook->copy == 1)
+                        misses->first[dir] += n;
+        }
 }
 
 static void read_misses(const struct collect *collect, struct misses *ret_misses) {
@@ -49,19 +59,10 @@ static void read_misses(const struct collect *collect, struct misses *ret_misses
         for (size_t i = 0; i < n; i++) {
                 struct bpf_prog_info info = { 0 };
                 __u32 size = sizeof(info);
-                int dir = is_sender(&hooks[i]) ? 0 : 1;
 
-                if (collect->programs[i] < 0 || !is_loss(collect, &hooks[i]) ||
-                    bpf_obj_get_info_by_fd(collect->programs[i], &info, &size) < 0)
-                        continue;
-                if (hooks[i].set == SET_TCP_LIFE) /* a connection has both directions */
-                        ret_misses->alone[!dir] += info.recursion_misses;
-                if (hooks[i].copy == 0)
-                        ret_misses->alone[dir] += info.recursion_misses;
-                else if (SET(hooks[i].set) & SETS_CALLS)
-                        ret_misses->original[dir] += info.recursion_misses;
-                if (hooks[i].copy == 1)
-                        ret_misses->first[dir] += info.recursion_misses;
+                if (collect->programs[i] >= 0 && is_loss(collect, &hooks[i]) &&
+                    bpf_obj_get_info_by_fd(collect->programs[i], &info, &size) == 0)
+                        add_misses(ret_misses, &hooks[i], info.recursion_misses);
         }
 }
 

@@ -29,12 +29,22 @@ enum hook_set {
 
 #define SETS_COPIES (SET(SET_COPIES) | SET(SET_UDP_COPIES))
 
-#define COLLECT_MAX_HOOKS 64 /* programs are bits of a uint64_t in several places */
+/* Several sets of programs are a uint64_t with a bit for each hook. */
+#define COLLECT_MAX_HOOKS 64
+
+/* Whose calls a program counts, as bits: 1 << an index of the counters by direction. */
+enum hook_directions {
+        HOOK_NEITHER = 0,
+        HOOK_SENDS = 1 << 0,
+        HOOK_RECEIVES = 1 << 1,
+        HOOK_BOTH = HOOK_SENDS | HOOK_RECEIVES, /* what it sees ends or begins both directions of a connection */
+};
 
 /* One program, and where it belongs. */
 struct hook {
-        const char *program;  /* "send" or "append" in its name: it counts calls that send, else such that receive */
+        const char *program;
         enum hook_set set;
+        enum hook_directions directions;
         const char *function; /* trampolines: the kernel function, looked up in BTF */
         int n_arguments;      /* of that function; ANY_ARGUMENTS: the program takes them as this kernel has them */
         bool may_be_absent;   /* kernels without the function have nothing to count there */

@@ -89,11 +89,31 @@ static void without_ipv6_there_is_nothing_to_say(void **state) {
         assert_string_equal(reason, "");
 }
 
+/* What the kernel skips a program for is missed in that direction. */
+static void each_hook_of_calls_has_the_direction_of_its_function(void **state) {
+        const struct hook *hooks;
+        size_t n = collect_hook_table(&hooks);
+
+        for (size_t i = 0; i < n; i++) {
+                const char *program = hooks[i].program;
+                bool sends = strstr(program, "send") || strstr(program, "append"), receives = strstr(program, "recv");
+
+                if (SET(hooks[i].set) & (SETS_CALLS | SETS_COPIES))
+                        assert_true(sends != receives);
+                else
+                        assert_false(sends || receives);
+                if (hooks[i].set == SET_TCP_LIFE)
+                        sends = receives = true;
+                assert_int_equal(hooks[i].directions, (sends ? HOOK_SENDS : 0) | (receives ? HOOK_RECEIVES : 0));
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(ipv6_as_a_module_is_not_passed_over_in_silence),
                 cmocka_unit_test(ipv6_in_the_kernel_is_counted),
                 cmocka_unit_test(without_ipv6_there_is_nothing_to_say),
+                cmocka_unit_test(each_hook_of_calls_has_the_direction_of_its_function),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -25,9 +25,10 @@ enum birth {
 
 __u64 births[1 << BIRTH_BITS] = {};
 
-/* A number of the socket's own. The verifier lets nobody calculate with an address, but with the distance of two;
- * that of the table is the same for all programs. */
-static __always_inline __u64 number_of(const void *sk) {
+/* The number that a note has for its socket: the socket's address minus the table's. No two sockets have the same one
+ * while they live, and all programs see the table at the same address. The verifier refuses to calculate with one
+ * address, but allows the distance of two. */
+static __always_inline __u64 note_number(const void *sk) {
         __u64 number = (__u64) sk, table = (__u64) births;
 
         asm volatile("%0 -= %1" : "+r"(number) : "r"(table));
@@ -72,18 +73,18 @@ __attribute__((noinline)) int make_note(__u64 number, __u32 birth) {
 }
 
 static __always_inline __u32 birth_of(const void *sk) {
-        return find_note(number_of(sk));
+        return find_note(note_number(sk));
 }
 
 /* False: there is no place. */
 static __always_inline bool note_birth(const void *sk, __u32 birth) {
-        return make_note(number_of(sk), birth);
+        return make_note(note_number(sk), birth);
 }
 
 /* Also under a ledger's lock, where no function may be called. One slot at the most is the number's, so which one is
  * calculated: a branch for each would be another way for the verifier to walk. */
 static __always_inline void forget_birth(const void *sk) {
-        __u64 number = number_of(sk);
+        __u64 number = note_number(sk);
         volatile __u64 *slots = birth_slots(number);
         __u32 i = 0;
 

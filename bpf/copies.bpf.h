@@ -94,8 +94,8 @@ static __always_inline struct marks *marks_of(__u32 task, bool is_made) {
         return bpf_map_lookup_elem(&marks, &task);
 }
 
-/* The task that calls is about to end. */
-static __always_inline void forget_marks(void) {
+/* The current task is about to end: its marks make room for another task's. */
+static __always_inline void delete_task_marks(void) {
         __u32 task = bpf_get_current_pid_tgid();
 
         if (switches & SWITCH_COPIES)

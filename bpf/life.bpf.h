@@ -14,7 +14,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         take(sk, tp, l, c, &why);
         c->closes += (l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED;
         l->base[TX] = l->base[RX] = l->past[TX] = l->past[RX] = 0;
-        l->looked_msec = 0;
+        l->key_seen_msec = 0;
         l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
         l->retransmits = tp->total_retrans;
 }
@@ -246,7 +246,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
         struct process_key key;
         struct process_row *row;
 
-        forget_marks();
+        delete_task_marks();
         if (task->signal->live.counter)
                 return 0;
         key = key_of(task);

@@ -26,19 +26,37 @@ enum ledger_state {
         LEDGER_SHARED,    /* several do: each call is charged to its caller, the rest to the owner at the end */
 };
 
+/* Set under the lock. All but LEDGER_KERNEL and LEDGER_UNCAPPED begin anew with each connection on the socket. */
 enum ledger_flag {
-        LEDGER_KERNEL = 1 << 0,      /* a socket of the kernel itself */
-        LEDGER_ACTIVE = 1 << 1,      /* opened by connect(): the SYN is ours */
-        LEDGER_SYN_COUNTED = 1 << 2, /* bytes_acked holds one for it */
-        LEDGER_READY = 1 << 3,       /* seq_key is valid */
-        LEDGER_CONNECTED = 1 << 4,   /* was established once */
-        LEDGER_CLOSED = 1 << 5,      /* the last descriptor is gone */
-        LEDGER_SETTLED = 1 << 6,     /* TCP_CLOSE: nothing can be written any more, settled holds the end */
-        LEDGER_UNCAPPED = 1 << 7,    /* does not count against the cap: the socket was there before the daemon */
-        LEDGER_SURE = 1 << 8,        /* seq_key was taken or confirmed while nothing moved it */
-        LEDGER_INHERITED = 1 << 9,   /* base came from tcp_sock: the socket has a past that does not count */
-        LEDGER_AMENDED = 1 << 10,    /* seq_key was corrected after the last descriptor was gone */
-        LEDGER_ENDED = 1 << 11,      /* a connection ended before the present one, and that is not charged yet */
+        /* The socket belongs to the kernel itself, so the kernel's row is charged. Set by open_ledger(); taken back by
+         * recall_kernel() and place_call(), as MPTCP makes accepted sockets in the kernel's name first. */
+        LEDGER_KERNEL = 1 << 0,
+        /* connect() opened the connection, so our SYN takes a sequence number. Set by open_tcp(), open_for_current(),
+         * socket_established() and reopen(). */
+        LEDGER_ACTIVE = 1 << 1,
+        /* bytes_acked has grown by one for that SYN. tcp_written() takes it off. */
+        LEDGER_SYN_COUNTED = 1 << 2,
+        /* seq_key has values. Set by take_keys(). Without it nothing is charged from tcp_sock's counters. */
+        LEDGER_READY = 1 << 3,
+        /* The connection was established, so its end is one of tcp_closes. */
+        LEDGER_CONNECTED = 1 << 4,
+        /* The last descriptor is closed: calls are over, and that end is charged. Set by fold(). */
+        LEDGER_CLOSED = 1 << 5,
+        /* The socket is in TCP_CLOSE, and settled[] holds the final counts. Set by settle_tcp(). */
+        LEDGER_SETTLED = 1 << 6,
+        /* The socket is older than the daemon and does not count against the cap. Set by ledger_of_old(). */
+        LEDGER_UNCAPPED = 1 << 7,
+        /* seq_key is verified: no packet moved its two counters between the loads. Set by confirm_keys(),
+         * correct_keys() and socket_established(). Walks do not charge a connection without it. */
+        LEDGER_SURE = 1 << 8,
+        /* Nobody saw the socket's beginning: base began with what it had moved before, which does not count. Set by
+         * open_tcp(), taken back by disown_past(). */
+        LEDGER_INHERITED = 1 << 9,
+        /* set_key() corrected seq_key after LEDGER_CLOSED: take_tcp() looks at the bytes once more at the end. */
+        LEDGER_AMENDED = 1 << 10,
+        /* A connection ended before the present one, and its end is not charged yet. Set by begin_again(), charged by
+         * take_tcp(). */
+        LEDGER_ENDED = 1 << 11,
 };
 
 struct ledger {
@@ -48,11 +66,13 @@ struct ledger {
         __u64 bytes[N_DIRECTIONS];
         __u64 calls[N_DIRECTIONS];
         __u64 errors[N_DIRECTIONS];
-        __u64 base[N_DIRECTIONS];  /* of what tcp_sock says, this much is charged */
+        /* Of what tcp_sock says, this much is charged. Example: a socket that was there before the daemon has written
+         * 1000 bytes, then 50 in the first call that we see: base is 1000, past is 1000, and 50 are to be charged. */
+        __u64 base[N_DIRECTIONS];
         __u64 past[N_DIRECTIONS];  /* of base, this much was there before the first call that we saw */
         __u32 seq_key[N_DIRECTIONS]; /* sequence number + key = low 32 bits of the 64-bit count */
         __u64 settled[N_DIRECTIONS];
-        __u32 retransmits; /* of tcp_sock's, this many are charged; LEDGER_SETTLED: minus those that are not */
+        __u32 retransmits; /* of tcp_sock's, this many are charged; LEDGER_SETTLED: 0 minus those not charged yet */
         __u32 drops;
         __u32 flags;
         __u32 state;
@@ -60,8 +80,8 @@ struct ledger {
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
         __u32 folded_round; /* health.passes when it was last folded: a walk can meet a socket more than once */
-        __u32 looked;      /* low half of what had come and gone when a walk first met seq_key as it is ... */
-        __u32 looked_msec; /* ... and when that was; 0: none did */
+        __u32 key_seen_traffic; /* traffic() when a walk first read the present seq_key; see confirm_keys() ... */
+        __u32 key_seen_msec;    /* ... and pass_msec of that walk; 0: no walk has read it yet */
 };
 
 struct {

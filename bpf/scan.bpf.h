@@ -71,9 +71,9 @@ static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct t
         return birth_of(sk);
 }
 
-/* A socket without an owner, held by a process: gets a ledger if it may count, and the holder for an owner. Its row is
- * made when it has something to show. */
-static __always_inline int adopt(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+/* A process holds a socket that has no owner: the process becomes the owner. A socket without a ledger gets one first,
+ * unless find_or_make() says that it needs none yet. The owner's row is made later, when there is something to add. */
+static __always_inline int make_owner(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
                                  const struct process_key *key, const struct file *file) {
         __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file);
 
@@ -124,7 +124,7 @@ static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct
         }
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
                 return mark_holder(sk, tp, l, &key, task);
-        return adopt(sk, tp, l, kind, &key, file);
+        return make_owner(sk, tp, l, kind, &key, file);
 }
 
 /* Who holds the socket, and the ledger that it has then; NULL: it needs none yet. */

@@ -32,7 +32,7 @@ static __always_inline __u64 tcp_written(const struct sock *sk, const struct tcp
         __u64 near = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
         __u32 state = old_state ?: sk->__sk_common.skc_state;
 
-        return extend(near, low) - (l->flags / LEDGER_SYN_COUNTED & 1) - is_fin_queued(state);
+        return extend(near, low) - !!(l->flags & LEDGER_SYN_COUNTED) - is_fin_queued(state);
 }
 
 /* The order of loads matters: once SOCK_DONE is set rcv_nxt is final, and copied_seq passes the FIN only after that. */
@@ -119,39 +119,55 @@ static __always_inline __u32 holders(const struct sock *sk) {
                *(volatile int *) &sk->sk_lock.slock.rlock.raw_lock.val.counter;
 }
 
+/* A key that no walk has seen change for so long is verified where nothing moves and the socket's lock cannot be seen,
+ * or is held for long. */
 #define PATIENCE_MSEC 1000
 
-/* A key comes from two loads. Without the socket's lock the kernel may move both counters in between; the state of the
- * moment may even last, when a hypervisor stops that CPU. A key is sure if nobody held the socket during the look, and
- * it read the same twice; or if it is what it was in an earlier look and something came or went since: whoever was
- * between the two stores then holds the socket no more; or if it has been the same for PATIENCE_MSEC, where nothing
- * moves and the lock cannot be seen or is held for long. Until then nothing is charged by a fold that can be made
- * again. Returns whether the keys are sure. Under the ledger's lock. */
+/* Has an earlier walk read the same keys, and either traffic went on since or PATIENCE_MSEC passed? */
+static __always_inline bool is_proven_by_time(const struct ledger *l, __u32 traffic_now) {
+        return l->key_seen_msec &&
+               (l->key_seen_traffic != traffic_now || pass_msec - l->key_seen_msec >= PATIENCE_MSEC);
+}
+
+/*
+ * Verifies the keys, which come from two loads each. A walk loads without the socket's lock: an ACK can be handled in
+ * between. Example: bytes_acked is 1000 and snd_una 5000, which makes the key 1000 - 5000. An ACK for 100 bytes sets
+ * bytes_acked to 1100, and snd_una to 5100 a moment later. A walk that loads in that moment finds the key 1100 - 5000,
+ * and tcp_written() would be 100 too large. When a hypervisor stops the CPU, that moment can last for seconds.
+ *
+ * One of three proofs is enough that the two counters of a key belong together:
+ *   - nobody held the socket during the look, and the keys read the same twice (!is_moving);
+ *   - an earlier walk read the same keys, and traffic went on since: whoever was between the two stores then has done
+ *     the second one;
+ *   - the keys have been the same for PATIENCE_MSEC. This is for a socket on which nothing moves, on a kernel whose
+ *     lock cannot be seen, or whose lock is held for long.
+ * Until then a fold that can be made again charges nothing. Returns whether the keys are verified. Under the ledger's
+ * lock.
+ */
 static __always_inline bool confirm_keys(const struct sock *sk, struct ledger *l, const struct tcp_sock *tp) {
-        __u32 held, before, writer, reader, difference;
+        __u32 is_moving, before, writer, reader, has_changed;
 
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return true;
-        held = holders(sk);
+        is_moving = holders(sk);
         before = traffic(tp);
         writer = key_of_writer(tp);
         reader = key_of_reader(tp);
-        held |= (writer ^ key_of_writer(tp)) | (reader ^ key_of_reader(tp));
-        held |= holders(sk);
-        difference = (writer ^ l->seq_key[TX]) | (reader ^ l->seq_key[RX]);
-        if (!held || (!difference && l->looked_msec &&
-                      (before != l->looked || pass_msec - l->looked_msec >= PATIENCE_MSEC)))
+        is_moving |= (writer ^ key_of_writer(tp)) | (reader ^ key_of_reader(tp));
+        is_moving |= holders(sk);
+        has_changed = (writer ^ l->seq_key[TX]) | (reader ^ l->seq_key[RX]);
+        if (!is_moving || (!has_changed && is_proven_by_time(l, before)))
                 l->flags |= LEDGER_SURE;
         set_key(l, TX, writer);
         set_key(l, RX, reader);
-        if (difference || !l->looked_msec) {
-                l->looked = traffic(tp);
-                l->looked_msec = pass_msec;
+        if (has_changed || !l->key_seen_msec) {
+                l->key_seen_traffic = traffic(tp);
+                l->key_seen_msec = pass_msec;
         }
         return l->flags & LEDGER_SURE;
 }
 
-/* With the socket's lock, too, one look is enough. */
+/* The same while the socket's lock is held, too: no packet is handled meanwhile, so one look verifies the keys. */
 static __always_inline void correct_keys(struct ledger *l, const struct tcp_sock *tp) {
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return;
@@ -183,7 +199,7 @@ static __always_inline void begin_again(const struct sock *sk, const struct tcp_
         l->past[TX] = l->past[RX] = 0;
         if (!is_settled)
                 l->retransmits = 0;
-        l->looked_msec = 0;
+        l->key_seen_msec = 0;
 }
 
 /* Is this another connection than that of the keys, as the kernel has skipped the hooks of one's end and the other's

@@ -2,9 +2,12 @@
 #ifndef SOCKTALLY_BPF_BIRTH_H
 #define SOCKTALLY_BPF_BIRTH_H
 /*
- * Which sockets have no past? A hook saw the socket when it began, or the scan found it before it had moved anything:
- * then all that it moved counts, and its number is noted here until it gets a ledger or ends. A socket without a note
- * may be older than the daemon: what it moved before the first call that we see is not counted.
+ * Which sockets have no past? The kernel tells how much a TCP connection moved in all. All of that counts if the socket
+ * began while the daemon ran, and not if the daemon was started in the middle of it. Example: after the first call that
+ * we see, one of 50 bytes, a socket has moved 1000. If its birth was seen 1000 are charged, else 50.
+ *
+ * A socket has no past if a hook saw its beginning, or if the first scan found it before it had moved anything. Then
+ * its number is noted here until it gets a ledger or ends. A socket without a note may be older than the daemon.
  *
  * A number can stand in each of BIRTH_WAYS slots. When all of them are other sockets' there is no place for a note; the
  * hook of states then makes a ledger at once, which says the same and costs more. A note that outlived its socket (the
@@ -81,8 +84,8 @@ static __always_inline bool note_birth(const void *sk, __u32 birth) {
         return make_note(note_number(sk), birth);
 }
 
-/* Also under a ledger's lock, where no function may be called. One slot at the most is the number's, so which one is
- * calculated: a branch for each would be another way for the verifier to walk. */
+/* Takes the note of a socket away. Also under a ledger's lock, where no function may be called. Which slot has the
+ * note is calculated, as at most one has: with a branch for each the verifier would walk on once for each. */
 static __always_inline void forget_birth(const void *sk) {
         __u64 number = note_number(sk);
         volatile __u64 *slots = birth_slots(number);
@@ -95,8 +98,8 @@ static __always_inline void forget_birth(const void *sk) {
                 slots[i] = 0;
 }
 
-/* Is a socket without a note younger than the daemon all the same? The kernel may have skipped the hook that would have
- * noted it. */
+/* Is a socket without a note younger than the daemon all the same? The kernel may have skipped the hook that would
+ * have noted it. Its inode's number tells, if it comes from a batch that began after the first scan. */
 static __always_inline bool is_young_file(const struct file *file) {
         return file && !is_youth_no_proof && unproven(file)->f_inode->i_ino >= first_young_inode;
 }

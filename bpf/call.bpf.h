@@ -72,7 +72,8 @@ static __always_inline void untrack(const struct ledger *l) {
                 __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
 }
 
-/* Is it known that the socket has no past? Not 0: it is. */
+/* Is it known that the socket has no past? Not 0: yes. There is a note of its birth, or its connection is not up
+ * yet. */
 static __always_inline __u32 is_newborn(const struct sock *sk, __u32 birth) {
         return birth | ((1U << TCP_SYN_RECV | 1U << TCP_SYN_SENT) >> (sk->__sk_common.skc_state & 31) & 1);
 }
@@ -117,8 +118,9 @@ static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, st
         return true;
 }
 
-/* The first call that is seen on a socket of which nobody saw the beginning: what it moved counts, the rest is the
- * past. If there is no rest, then there is no past either. */
+/* The first call that is seen on a socket whose beginning nobody saw. Example: tcp_sock says 1050 bytes when a call
+ * of 50 has returned. open_tcp() made base 1050. What this call moved counts, so base and past become 1000. If base
+ * becomes 0 in both directions, the socket has no past at all, and its retransmits count, too. */
 static __always_inline void begin_with_call(struct ledger *l, const struct call *call) {
         if (!(l->flags & LEDGER_INHERITED))
                 return;
@@ -163,9 +165,23 @@ __attribute__((noinline)) int note_active(const struct process_key *key) {
         return 0;
 }
 
-/* Decides under the lock who pays for a call. Returns true if it was put on the ledger; false: charge the caller's
- * row. c gets what the old owner must be charged when ownership moves. Calculated where it can be: each branch
- * doubles what the verifier has to walk behind it. */
+/*
+ * Decides under the lock who pays for a call. Returns true if the call was put on the ledger; false: charge the
+ * caller's row, or the kernel's. c gets what the old owner must be charged when the owner changes.
+ *
+ *  who makes the call                                 what happens
+ *    the owner, in the cgroup of its row              on the ledger
+ *    any process, on a socket of the kernel           the kernel's row
+ *    any process, for which is_refused is true        the caller's row
+ *    the first process that moves data                becomes the owner; on the ledger
+ *    the owner, from another cgroup                   becomes the owner there; on the ledger
+ *    another process, when the owner is gone          becomes the owner; on the ledger
+ *    another process, while the owner lives           the socket is shared from now on; the caller's row
+ *
+ * A call is refused when the socket is shared, when it moved nothing, when there is no row for the caller, and when
+ * no fold would come for the ledger. What is charged to a row of its own is added to base, so that the owner is not
+ * charged for it. Conditions are calculated: each branch doubles what the verifier has to walk behind it.
+ */
 static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct call *call,
                                         struct charge *c, struct occasion *why) {
         __u64 is_mine, is_owner_gone, is_unclaimed, is_refused;
@@ -189,7 +205,7 @@ static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, str
         l->base[dir] += call->n;
         if (is_refused)
                 return false;
-        /* From here on this call stands outside what the old owner is charged for. */
+        /* base has this call now, so take() does not charge the old owner for it. */
         if (is_unclaimed | is_mine | is_owner_gone) {
                 /* What the old owner left unexplained may be half of a call that another process is in. */
                 why->may_be_shared = switches & SWITCH_TCP_CALLS && (!is_mine || is_unclaimed);
@@ -211,13 +227,14 @@ static __always_inline void overflow_call(struct call *call) {
         charge_call(call);
 }
 
-/* No pass of late has found the socket among its owner's open files. */
+/* Does the owner not hold the socket any more? More than GRACE_PASSES passes have not found it among its open files. */
 static __always_inline bool has_let_go(const struct ledger *l) {
         return cfg_scan_is_whole && pass_number - l->owner_pass > GRACE_PASSES;
 }
 
-/* Has this owner exited, or does it not hold the socket any more? Read without the lock: an owner that is gone does not
- * come back, but the ledger can have another one by the time the lock is held. */
+/* Has this owner exited, or does it not hold the socket any more? Asked without the lock: an owner that is gone does
+ * not come back, but the ledger can have another owner by the time that place_call() holds the lock, which compares
+ * again. */
 static __always_inline bool is_owner_gone(const struct ledger *l, const struct process_key *owner,
                                           const struct process_key *me) {
         struct process_row *row;

@@ -12,8 +12,15 @@
  *
  * A mark for each task and direction holds the number of the copy that ran last. Number 1 counts each call that it
  * sees. A later copy counts only on proof: it finds a mark that is its own number or higher, which is from the call
- * before, so no earlier copy has run in this call. When the second and the third copy are both skipped, the next call
- * has no such proof, and is lost if the first is skipped again.
+ * before, so no earlier copy has run in this call. Example of a task that makes four calls:
+ *
+ *            skipped    what runs                                             mark
+ *   call 1   none       1 counts; 2 finds 1, 3 finds 2, neither counts        3
+ *   call 2   1          2 finds 3: it counts; 3 finds 2 and does not          3
+ *   call 3   2 and 3    1 counts                                              1
+ *   call 4   1          2 finds 1: 1 may have counted, so 2 does not          2, then 3
+ *
+ * Call 4 is lost. That takes a task for which programs are skipped in two calls in a row, and two in the first one.
  *
  * By trampoline, in the order in which they run, 3 being the original:
  *
@@ -102,7 +109,9 @@ static __always_inline void delete_task_marks(void) {
                 bpf_map_delete_elem(&marks, &task);
 }
 
-/* The original counts alone. That it can be skipped, too, is known when it does not say that it was there. */
+/* Does this copy count a call of a task that has no mark? Only the original does. By trampoline it can be skipped,
+ * too. That is seen from "unmarked": number 1 adds one for each such call, and the original takes one off when it
+ * has counted. */
 static __always_inline bool claims_unmarked(__u32 dir, bool is_leaving, __u32 copy, __u32 original) {
         if (original == 1 || is_leaving)
                 return copy == original;

@@ -7,10 +7,13 @@
  * after it. Each counter is taken by an atomic exchange, so a call that adds at the same time is charged now or next
  * time, never twice and never lost.
  *
- * TCP: the owner gets what tcp_sock says minus what others were charged per call. What no finished call explains
- * (splice reads, zero-copy receives, a call that is still running) is charged at once if only the owner holds the
- * socket; else it may be half of another process's call, and waits until it is explained, the others let go, or the
- * socket closes.
+ * TCP: tcp_sock says how much the connection moved, and base how much of that is charged. The difference is the
+ * owner's. Finished calls of the owner explain most of it. What no finished call explains was moved by splice(), by a
+ * zero-copy receive, or by a call that is still running. If only the owner holds the socket, that is charged at once.
+ * Else it may be half of another process's call, and waits until that call is over, the other process has let go of the
+ * socket, or the socket closes. Example: A owns a socket that B holds, too. B is in a recv() that has copied 4000 of
+ * 10,000 bytes when a walk folds the socket. tcp_sock says 4000 more than base, and A has no call that explains them.
+ * They are not charged to A: when the recv() returns, B is charged 10,000, and base grows by as many.
  */
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
@@ -29,14 +32,14 @@ struct charge {
 
 /* How a fold came about. */
 struct occasion {
-        bool may_be_shared; /* another process holds the socket and may be in the middle of a call */
-        __u32 drops;        /* datagrams dropped at the socket so far */
-        bool is_final;      /* no call can be running any more */
-        bool is_close;      /* the last descriptor is gone */
-        bool is_end;        /* the socket is about to be freed */
-        bool is_young;      /* it is younger than the daemon, whatever its ledger says */
-        struct process_key closer; /* who closed it */
-        bool is_heir;              /* and owns it from now on: nobody moved data, and no owner has a row */
+        bool may_be_shared; /* another process holds the socket and may be in the middle of a call: due() waits */
+        __u32 drops;        /* what drops_of() says; not needed for TCP, whose ledgers have no drops */
+        bool is_final;      /* no call can be running any more: due() does not wait */
+        bool is_close;      /* the last descriptor is gone: the end of the connection is charged */
+        bool is_end;        /* the socket is about to be freed: LEDGER_AMENDED is looked at */
+        bool is_young;      /* the socket is younger than the daemon: what was taken for its past is none */
+        struct process_key closer; /* the process that closed the socket; zeros: not known */
+        bool is_heir;              /* the closer becomes the owner: nobody moved data, and no owner has a row */
 };
 
 static __always_inline __u64 exchange(__u64 *counter) {
@@ -55,8 +58,9 @@ static __always_inline __u32 drops_of(const struct sock *sk) {
         return drops;
 }
 
-/* How many of the bytes that no finished call explains to charge now: all, or none while they may be of another
- * process's call that is still running. Fewer than none were charged too early, and are always given back. */
+/* How many of the bytes that no finished call explains are charged now: all, or none while they may be half of
+ * another process's call (see the head of this file). A negative number was charged too early, and is always given
+ * back. */
 static __always_inline __s64 due(const struct ledger *l, __s64 unexplained, const struct occasion *why) {
         bool may_wait = why->may_be_shared || l->state == LEDGER_SHARED;
 
@@ -65,9 +69,12 @@ static __always_inline __s64 due(const struct ledger *l, __s64 unexplained, cons
         return unexplained;
 }
 
-/* A FIN is no byte, but nothing in TCP_CLOSE tells that there was one, when the kernel has skipped the hook of the
- * end. The payload that was sent tells how much of total is none. A ledger that began later than its socket may
- * count the SYN as the past's: there it is what no call explains. */
+/* 1 if total has a FIN in it that tcp_written() did not know of, else 0. A FIN takes a sequence number and is no
+ * byte. tcp_written() takes it off in the states that follow a FIN, but a connection can reach TCP_CLOSE with a FIN
+ * or without. settle_tcp() knows the state before. When the kernel has skipped that hook, the payload tells: with
+ * 100 bytes and a FIN total is 101, and 100 bytes were sent, not counting what was sent again. A ledger that began
+ * later than its socket may have our SYN in its base, so this sum tells nothing: there one single byte that no call
+ * explains is the FIN. */
 static __always_inline __u32 unseen_fin(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
                                         __u64 total, __s64 unexplained) {
         if (l->flags & LEDGER_SETTLED || sk->__sk_common.skc_state != TCP_CLOSE)
@@ -114,8 +121,10 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
         l->base[RX] += c->bytes[RX];
 }
 
-/* Nothing is written or read any more once the last descriptor is gone, but the FIN that the kernel then queues would
- * for a moment look like a byte less; and nobody looks again who could give it back. */
+/* Bytes are not taken any more after the last close: nothing is written or read. The kernel queues its FIN then, and
+ * changes the state first, so for a moment tcp_written() is one too small. A walk in that moment would take a byte
+ * away from the owner, and no later fold would give it back. When a key was corrected since, the end looks once
+ * more. */
 static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                      const struct occasion *why) {
         __u32 total;
@@ -212,24 +221,25 @@ static __always_inline void settle_tcp(struct sock *sk, struct tcp_sock *tp, str
         l->flags |= LEDGER_SETTLED;
 }
 
-/* There is somebody to charge; a socket that nobody claimed yet waits for the first who moves data through it. */
+/* Is there somebody to charge? What is on a socket that nobody claimed waits for the first process that moves data. */
 static __always_inline bool has_owner(const struct ledger *l) {
         if (l->state == LEDGER_UNCLAIMED)
                 return l->owner.tgid || l->flags & LEDGER_KERNEL;
         return l->state > LEDGER_UNCLAIMED;
 }
 
-/* While a module is off, what its sockets moved is nobody's: the ledger follows and the charge is dropped. */
+/* While a module is off its sockets are charged to nobody. fold() takes what a ledger holds all the same, so that
+ * base follows the socket, and drops the charge. */
 static __always_inline bool is_kind_off(__u32 kind) {
         bool is_tcp = kind == KIND_TCP || kind == KIND_MPTCP;
 
         return switches & SWITCH_PARTIAL && !(switches & (is_tcp ? SWITCH_TCP : SWITCH_UDP));
 }
 
-/* Could anybody but the owner have closed it? The current task alone proves nothing: whoever walks open files holds
- * each for a moment and may drop the last reference. */
+/* Can another process than the owner have closed the socket? Yes, if it made calls on the socket, or if one of the
+ * last GRACE_PASSES passes, or the one that runs, has met the socket among its files. The current task alone proves
+ * nothing: a process that walks open files holds each for a moment, and may drop the last reference. */
 static __always_inline bool is_used_by_others(const struct ledger *l) {
-        /* One more than that for the pass that runs. */
         return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= GRACE_PASSES + 1;
 }
 
@@ -239,7 +249,7 @@ static __always_inline void recall_kernel(const struct sock *sk, struct ledger *
                 l->flags &= ~LEDGER_KERNEL;
 }
 
-/* What was taken for a socket's past is none. Under the lock. */
+/* What the ledger took for the socket's past counts after all. Under the lock. */
 static __always_inline void disown_past(struct ledger *l) {
         l->base[TX] -= l->past[TX];
         l->base[RX] -= l->past[RX];

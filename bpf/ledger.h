@@ -13,9 +13,11 @@
 
 #define LEDGER_COMM_SIZE 16
 
-/* A pass looks at one file after the other, so what it did not meet may have come just behind it, and a call that it
- * did not see end may have begun before it. Whole passes, since something was last met, that prove it gone: one that
- * was under way then, and one that began later. */
+/* How many whole passes without meeting a thing prove that it is gone: one that was under way when it was last
+ * there, and one that began later. A pass looks at one file after the other. Example: pass 8 has looked at the files
+ * of B; then A hands its socket to B and closes its own descriptor; then pass 8 looks at the files of A. Pass 8 has
+ * not met the socket, and B holds it. Pass 9 meets it. It is the same with a call that began before a pass and still
+ * runs. */
 #define GRACE_PASSES 2
 
 /* Room for processes that were active since the last fold; a power of two. Are there more, all are taken for active. */

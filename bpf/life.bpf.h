@@ -25,7 +25,8 @@ static __always_inline bool is_unseen(void) {
         return switches & SWITCH_UNSEEN_RELEASE && !(switches & SWITCH_TCP_CALLS);
 }
 
-/* For whoever connects. Also when there is no room to note that the SYN is ours. */
+/* Makes a ledger for a socket that the current process connects, and makes the process its owner. For sockets that
+ * nothing later would tell of (is_unseen()), and when there is no place for the note that the SYN is ours. */
 static __always_inline struct ledger *open_for_current(struct sock *sk) {
         struct process_key me = {};
         struct ledger *l;
@@ -70,7 +71,9 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         return 0;
 }
 
-/* A ledger can wait for the first call; not on a kernel socket, whose readers make none. */
+/* A connection came up. Most get no ledger here: the first call makes it, and the note of the birth tells it that
+ * there is no past. A ledger is made at once on a kernel socket, whose reader takes the data without a call, where
+ * nothing later would tell who used the socket (is_unseen()), and when there is no place for the note. */
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         __u32 birth = birth_of(sk);
 
@@ -97,8 +100,9 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
         return 0;
 }
 
-/* The end of a connection that somebody holds is settled here, as its counters can be spoilt before it is closed. One
- * that nobody holds any more was charged when it was closed. */
+/* A connection goes to TCP_CLOSE. While a process holds the socket it can call connect(AF_UNSPEC), which zeroes
+ * tcp_sock's counters, so what they say now is put into the ledger. A socket that nobody holds was charged at its
+ * last close. */
 static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         __u32 birth = birth_of(sk);
 
@@ -159,13 +163,22 @@ static __always_inline bool is_closing_call(__u64 number) {
                number == 292 /* dup3 */ || number == 322 /* execveat */ || number == 436 /* close_range */;
 }
 
-/* Is it the current process that closes the socket? The last reference may be dropped by another: by one that looks
- * at the process's descriptors (readlink() in /proc, a walk over open files), which holds each for a moment, by the
- * receiver of a message that had it in it, by a thread of the kernel. Who opened it has the same credentials: not
- * equal ones but the same object, of which each process has its own since its fork(), and a new one since it changed
- * them. Any other must be exiting, or in a system call that closes. Nobody looks at another's descriptors in one of
- * those, so the closer may stay unknown (what closes by io_uring or a 32-bit call after fork() or setuid()) but is
- * never a wrong one. Where the system call cannot be told, only the kernel's threads and our own walks are. */
+/*
+ * Is it the current process that closes the socket? Another one can drop the last reference: a process that looks at
+ * the owner's descriptors (readlink() in /proc, a walk over open files) holds each file for a moment, the receiver
+ * of a message that had the file in it may throw it away, and so may a thread of the kernel. Example: `ss -p` reads
+ * /proc/PID/fd while PID closes the socket. If `ss` is the last to let go, the release runs in `ss`.
+ *
+ * The current process is the closer if one of these is true:
+ *   - It opened the file: it has the very credentials of the file, not equal ones but the same object. Each process
+ *     has an object of its own since its fork(), and a new one since it changed its user or group.
+ *   - It is exiting.
+ *   - It is in a system call that closes. Nobody looks at another's descriptors in one of those.
+ *
+ * So a closer can stay unknown (one that inherited the socket and closes it by io_uring or a 32-bit call), but is
+ * never a wrong one. Where the system call cannot be told (not x86-64, no bpf_task_pt_regs()), all count as closers
+ * but the kernel's threads and the process that walks for us.
+ */
 static __always_inline bool is_closed_by_current(const struct sock *sk) {
         struct task_struct *current = bpf_get_current_task_btf(), *task = unproven(current);
         const struct socket *socket = unproven(sk)->sk_socket;
@@ -181,10 +194,10 @@ static __always_inline bool is_closed_by_current(const struct sock *sk) {
         return is_closing_call(((struct pt_regs *) bpf_task_pt_regs(current))->orig_ax);
 }
 
-/* A socket without a ledger is closed: no call was seen on it, because there was none, because they are not looked
- * at, or because it was only read by splice. Who closes it pays. It was a connection if the peer's first sequence
- * number ever came in; of one that is older than the daemon only the end counts. tp: NULL for MPTCP, which knows no
- * bytes. */
+/* A socket without a ledger is closed. No call was seen on it: there was none, calls are not looked at, or it was
+ * only read by splice(). The process that closes it is charged. It was a connection if rcv_nxt is not 0, which it
+ * becomes with the peer's first segment. If it may be older than the daemon, only its end counts, and not its bytes.
+ * tp: NULL for MPTCP, whose bytes no counter of the socket tells. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         __u32 birth = birth_of(sk) ?: is_young(sk), state = sk->__sk_common.skc_state;
         struct process_row *row = NULL;

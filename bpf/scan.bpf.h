@@ -18,7 +18,9 @@
 #define WORK_SOCKET 5
 #define WORK_PROCESS 10
 
-/* A process that is not the owner holds the socket. If the owner let go of it, what comes next is the holder's. */
+/* A walk has met the socket among the files of a process that is not its owner. The pass is noted, so that the owner
+ * is not charged for calls of this process. If the owner does not hold a TCP socket any more (has_let_go()), it is
+ * charged for what is there, and this process becomes the owner. */
 static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                        const struct process_key *key, struct task_struct *task) {
         struct occasion why = { .may_be_shared = switches & SWITCH_TCP_CALLS };
@@ -42,7 +44,9 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
         return 0;
 }
 
-/* Has the socket moved nothing until now? If it was there before the daemon, all that it will move counts. */
+/* Has the socket moved nothing until now? A socket that was there before the daemon and moved nothing has no past:
+ * all that it will move counts, so the first scan notes that instead of making a ledger. Later walks ask for that
+ * note. */
 static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u32 drops) {
         bool is_fresh = tp ? !(tp->bytes_acked | tp->bytes_received | (tp->write_seq - tp->snd_una)) : !drops;
         bool is_active = tp && sk->__sk_common.skc_state == TCP_SYN_SENT;
@@ -52,7 +56,7 @@ static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u3
         return is_fresh && note_birth(sk, BIRTH_SEEN | BIRTH_EARLY | (is_active ? BIRTH_ACTIVE : 0));
 }
 
-/* The ledger of a socket that the walks meet without one; NULL: it needs none yet. */
+/* The ledger of a socket that a walk has met without one. NULL: the socket needs none yet. */
 static __always_inline struct ledger *find_or_make(struct sock *sk, struct tcp_sock *tp, __u32 kind, __u32 drops) {
         if (is_unused(sk, tp, drops))
                 return NULL;
@@ -91,7 +95,8 @@ static __always_inline int make_owner(struct sock *sk, struct tcp_sock *tp, stru
         return 0;
 }
 
-/* Names and users as they are now: prctl() and setuid() pass no hook. Once for each process in a pass. */
+/* Names and users as they are now: no hook sees prctl() and setuid(). Once for each process in a pass, as its files
+ * come one after the other. */
 static __always_inline void meet_process(struct task_struct *task) {
         struct process_key key = key_of(task);
         struct process_row *row;
@@ -107,7 +112,7 @@ static __always_inline void meet_process(struct task_struct *task) {
                 identify(row, task);
 }
 
-/* A socket that is nobody's or another's: task holds it, too. */
+/* The task holds a socket that has no owner, or another process for its owner. */
 static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct *task, const struct file *file) {
         struct process_key key = key_of(task);
         struct tcp_sock *tp = NULL;
@@ -127,7 +132,7 @@ static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct
         return make_owner(sk, tp, l, kind, &key, file);
 }
 
-/* Who holds the socket, and the ledger that it has then; NULL: it needs none yet. */
+/* Notes that the task's process holds the socket. Returns the socket's ledger; NULL: it needs none yet. */
 static __always_inline struct ledger *find_holder(struct sock *sk, struct ledger *l, struct task_struct *task,
                                                   const struct file *file) {
         struct process_key key = key_of(task);
@@ -148,7 +153,8 @@ static __always_inline bool has_calls(const struct ledger *l) {
         return l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX];
 }
 
-/* A look without the lock that spares it for idle sockets. What comes while we look is folded next time. */
+/* Is there nothing to fold? Looked up without the lock, so that idle sockets are spared it. What is added while we
+ * look is folded by the next walk. */
 static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
                                     __u32 drops) {
         if (has_calls(l))
@@ -185,7 +191,8 @@ static __always_inline bool has_row(const struct ledger *l, struct task_struct *
         return true;
 }
 
-/* A connection whose sequence keys are not sure yet is folded in the next interval. */
+/* Are the connection's sequence keys verified? If not, this walk charges nothing, and a later one tries again.
+ * is_locked: the walk holds the socket's lock. */
 static __always_inline bool has_sure_keys(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l,
                                           bool is_locked) {
         bool is_sure;
@@ -209,8 +216,10 @@ static __always_inline __u64 references(const struct file *file) {
         return file->f_count.counter;
 }
 
-/* Is nobody but its owner's process, whose task we have met, able to make a call on the socket? Its descriptor is the
- * only one, and all who share the table of descriptors are threads of the process. */
+/* Can nobody but the owner make a call on the socket? task is of the owner's process, met in this walk. True if file
+ * has two references, one for its only descriptor and one that the walk holds, if all that share the table of
+ * descriptors are threads of this process, and if no other process was met with the socket in this pass or the last
+ * one. */
 static __always_inline bool is_owners_alone(const struct ledger *l, struct task_struct *met, struct file *met_file) {
         struct task_struct *task = unproven(met);
         struct process_key key = key_of(met);
@@ -227,8 +236,8 @@ static __always_inline void note_again(struct task_struct *task) {
         again[n_again++ & (MAX_ACTIVE - 1)] = tgid;
 }
 
-/* Folds a socket that is held, once in a pass. task: whose file leads to it; NULL: none does, and the socket's own lock
- * is held. */
+/* Folds a socket that is held, once in a round of walks: a walk meets a socket with each descriptor that leads to
+ * it. task: whose file leads to the socket; NULL: the walk is one over sockets, and holds the socket's lock. */
 static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                      struct task_struct *task, struct file *file) {
         bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind), has_sharing = tp && switches & SWITCH_TCP_CALLS;
@@ -239,7 +248,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         why.is_young = tp && has_past(l) && is_young_file(file);
         has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
         is_row_there = is_nobodys || has_row(l, task, has_news);
-        /* The owner's own turn comes in this pass, or somebody else will be the owner. */
+        /* The owner gets a row when this pass meets its files, or another process becomes the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
                 return 0;
         if (has_news && has_sharing && walk == WALK_PASS && task && !is_owners_alone(l, task, file)) {
@@ -251,7 +260,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
                 pass_sockets++;
         if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys))
                 return 0;
-        /* Where no call is seen nothing would ever explain it. */
+        /* Only where calls are seen can one explain later what is not explained now. */
         why.may_be_shared = has_sharing && (walk == WALK_FLUSH || l->foreign_pass == pass_number);
         fold(sk, tp, l, &why);
         return 0;

@@ -7,13 +7,17 @@
  *   written = bytes_acked + (write_seq - snd_una)  - 1 for our SYN - 1 for our FIN
  *   read    = bytes_received - (rcv_nxt - copied_seq)  - 1 once the reader is past the peer's FIN
  *
- * We look without the socket's lock, while an ACK may just be moving bytes_acked and then snd_una. But bytes_acked and
- * snd_una only move together (tcp_snd_una_update), so bytes_acked - snd_una is a constant of the connection, the *key*,
- * and write_seq + key is the low half of the count from one single load; the two-step sum is needed for the high half
- * only. The same holds for bytes_received and rcv_nxt (tcp_rcv_nxt_update) with copied_seq.
+ * We look without the socket's lock, while an ACK may just be moving bytes_acked and then snd_una. But the two grow by
+ * the same amount (tcp_snd_una_update()), so bytes_acked - snd_una is a constant of the connection, the *key*. Then
+ * write_seq + key is the low half of the count, from one single load; the sum of several loads is needed for the high
+ * half only. Example, on the side that called connect(): the first byte has sequence number 5001, and the SYN before it
+ * was acknowledged, so bytes_acked is 1, snd_una 5001 and the key -5000, for as long as the connection lasts. When
+ * write_seq is 5101, the count is 101: the SYN and 100 bytes. The same holds for bytes_received and rcv_nxt
+ * (tcp_rcv_nxt_update()) with copied_seq.
  */
 #include "bpf/maps.bpf.h"
 
+/* The 64-bit number next to near whose low half is low. Example: near 0x1fffffff0 and low 0x10 make 0x200000010. */
 static __always_inline __u64 extend(__u64 near, __u32 low) {
         return near + (__s32) (low - (__u32) near);
 }
@@ -68,13 +72,14 @@ static __always_inline __u64 tcp_written_in_all(const struct sock *sk, const str
         return n - (is_active && tp->bytes_acked) - is_fin_queued(sk->__sk_common.skc_state);
 }
 
-/* Segments sent again until now. connect(AF_UNSPEC) zeroes the number; of a connection that was settled all is in the
- * ledger. */
+/* Segments sent again until now. connect(AF_UNSPEC) zeroes the kernel's number. Therefore settle_tcp() leaves 0
+ * minus what is still to be charged in the ledger, and 0 is what that is compared with. */
 static __always_inline __u32 retransmits_of(const struct tcp_sock *tp, const struct ledger *l) {
         return l->flags & LEDGER_SETTLED ? 0 : *(volatile __u32 *) &tp->total_retrans;
 }
 
-/* How many more than charged. Fewer are the next connection's, when the kernel has skipped the hook of the end. */
+/* How many more than charged. If there are fewer than charged, the kernel has skipped the hook at the end of a
+ * connection: they are all the next connection's. */
 static __always_inline __u32 more_retransmits(__u32 total, __u32 charged) {
         return (__s32) (total - charged) < 0 ? total : total - charged;
 }
@@ -182,8 +187,11 @@ static __always_inline bool is_connected(__u32 state) {
         return CONNECTED_STATES >> (state & 31) & 1;
 }
 
-/* A new connection on a socket whose former one ended without the hook of that or of connect(). What the former one had
- * left is carried on if its end was settled, else it is what the calls say. Under the lock. */
+/* The ledger follows to a new connection on the same socket, when the kernel has skipped the hooks of the former
+ * one's end and of connect(). tcp_sock's counters begin at 0 again. What was not charged of the former one becomes a
+ * base below 0. Example: settled is 1000 and base 900, so base becomes -100, and the next fold charges 100 more than
+ * the new connection moved. If the end was not settled, the finished calls tell: what they moved beyond the new
+ * counters is of the former connection. Under the lock. */
 static __always_inline void begin_again(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l) {
         bool is_settled = l->flags & LEDGER_SETTLED;
         __u64 written, read;
@@ -202,10 +210,9 @@ static __always_inline void begin_again(const struct sock *sk, const struct tcp_
         l->key_seen_msec = 0;
 }
 
-/* Is this another connection than that of the keys, as the kernel has skipped the hooks of one's end and the other's
- * beginning? A key stays while a connection lasts. Without the socket's lock one may look changed for a moment, but
- * not both, as the counters of the two directions are not moved at the same time. With a past that is not sure yet a
- * mistake would charge all of it. */
+/* Is this another connection than the one that the keys are of? A key stays while a connection lasts. Without the
+ * socket's lock one of them may look changed for a moment, but not both: a packet does not move the counters of both
+ * directions at the same time. While a past is not verified the answer is no, as a mistake would charge all of it. */
 static __always_inline bool has_begun_again(const struct tcp_sock *tp, const struct ledger *l) {
         __u32 writer = key_of_writer(tp), reader = key_of_reader(tp);
 
@@ -215,8 +222,9 @@ static __always_inline bool has_begun_again(const struct tcp_sock *tp, const str
                reader == key_of_reader(tp);
 }
 
-/* The program at TCP_ESTABLISHED runs before the state is stored. A ledger that is made in between, by a call or a scan
- * that still sees TCP_SYN_SENT, comes too late for it and too early for the keys. Under the lock. */
+/* Takes the keys of a connection that the hook at TCP_ESTABLISHED has no ledger for yet. The hook runs before the
+ * kernel stores the state. A call or a walk that makes the ledger between the two still sees TCP_SYN_SENT, and takes
+ * no keys. Under the lock. */
 static __always_inline void catch_up(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l, __u32 state) {
         if (!is_connected(state))
                 return;

@@ -188,8 +188,8 @@ static size_t align_line(size_t size) {
         return (size + 63) & ~(size_t) 63;
 }
 
-/* Takes one checked table over. A table of an unknown id was checked, and is then left alone. */
-static void adopt_table(struct attachment *attachment, const struct layout_table *descriptor,
+/* Notes where a checked table has its columns, rows and index. Unknown tables are left alone: the writer is newer. */
+static void note_table(struct attachment *attachment, const struct layout_table *descriptor,
                         const struct layout_column *columns, const struct index_column *keys, int n_keys) {
         struct attached_table *table;
 
@@ -230,7 +230,7 @@ static void adopt_table(struct attachment *attachment, const struct layout_table
         attachment->snapshot_size += align_line((size_t) table->capacity * table->row_size);
 }
 
-static int adopt_tables(struct attachment *attachment, char *reason) {
+static int read_tables(struct attachment *attachment, char *reason) {
         const struct layout_header *header = &attachment->header;
         const struct layout_table *tables = (const void *) attachment->descriptors;
         const struct layout_column *columns = (const void *) (tables + header->n_tables);
@@ -262,7 +262,7 @@ static int adopt_tables(struct attachment *attachment, char *reason) {
                 n_keys = stly_schema_index(&tables[i], columns + tables[i].first_column, keys);
                 if (n_keys < 0)
                         return refuse(reason, -EPROTO, "table %s: its index goes by no column", tables[i].name);
-                adopt_table(attachment, &tables[i], columns, keys, n_keys);
+                note_table(attachment, &tables[i], columns, keys, n_keys);
         }
         if (hash != header->schema_hash)
                 return refuse(reason, -EPROTO, "the schema's hash is wrong");
@@ -295,7 +295,7 @@ static int read_segment(struct attachment *attachment, char *reason) {
         if (r >= 0)
                 r = copy_descriptors(attachment);
         if (r >= 0)
-                r = adopt_tables(attachment, reason);
+                r = read_tables(attachment, reason);
         if (r < 0)
                 return r;
         attachment->dynamic = (const void *) (attachment->base + header->dynamic_offset);

@@ -21,12 +21,17 @@ static bool is_continued(const struct snapshot *before, const struct snapshot *n
                stly_attachment_is_same_writer(before->attachment, now->attachment);
 }
 
+/* Rows are looked at from both ends in turn: of 6 rows, number 0, 5, 1, 4, 2, 3. */
+static uint32_t from_both_ends(uint32_t i, uint32_t n) {
+        return i % 2 == 0 ? i / 2 : n - 1 - i / 2;
+}
+
 /* Rows that are no process and no service have no key, but there are only a few, and they stand at one end. */
 static const unsigned char *find_special(const struct snapshot *snapshot, uint32_t id, const unsigned char *like) {
         const struct attached_table *table = snapshot_table(snapshot, id);
 
         for (uint32_t i = 0, n = snapshot->count[id]; i < n; i++) {
-                const unsigned char *row = snapshot_row(snapshot, id, i & 1 ? n - 1 - i / 2 : i / 2);
+                const unsigned char *row = snapshot_row(snapshot, id, from_both_ends(i, n));
 
                 if (field_read(row, table->pid) == 0 && field_read(row, table->kind) == field_read(like, table->kind) &&
                     field_read(row, table->uid) == field_read(like, table->uid))

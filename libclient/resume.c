@@ -169,7 +169,9 @@ static void postpone(struct socktally *reader, uint64_t now) {
         reader->retry_ns = now + reader->retry_delay_ns;
 }
 
-static int settle(struct socktally *reader, int r, uint64_t now) {
+/* An attempt to attach or to connect is over: r is 0, or a negative error. After a failure the next attempt waits,
+ * longer each time. 1: attached. 0: nothing is there yet. Negative: an error to tell the caller. */
+static int note_attempt(struct socktally *reader, int r, uint64_t now) {
         if (r >= 0) {
                 reader->retry_ns = reader->retry_delay_ns = 0;
                 return 1;
@@ -245,17 +247,17 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
 
                 r = listen_to_daemon(reader, liveness, now);
                 if (r >= 0)
-                        return r > 0 ? settle(reader, 0, now) : 0;
+                        return r > 0 ? note_attempt(reader, 0, now) : 0;
                 stly_connection_close(&reader->connection);
                 if (was_asked)
-                        return settle(reader, tell(r, attach_files(reader)), now);
+                        return note_attempt(reader, tell(r, attach_files(reader)), now);
         }
         if (now < reader->retry_ns)
                 return 0;
         if (liveness == LIVENESS_CLOSED && !is_announced(reader))
-                return settle(reader, -ENOENT, now);
+                return note_attempt(reader, -ENOENT, now);
         r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
-        return r >= 0 ? 0 : settle(reader, tell(r, attach_files(reader)), now);
+        return r >= 0 ? 0 : note_attempt(reader, tell(r, attach_files(reader)), now);
 }
 
 void stly_resume_connection(struct socktally *reader, uint64_t now) {
@@ -265,7 +267,7 @@ void stly_resume_connection(struct socktally *reader, uint64_t now) {
                 return;
         r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
         if (r < 0)
-                (void) settle(reader, r, now);
+                (void) note_attempt(reader, r, now);
 }
 
 int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now) {
@@ -273,7 +275,9 @@ int stly_resume(struct socktally *reader, enum liveness liveness, uint64_t now) 
         case SOURCE_FD:
                 return 0;
         case SOURCE_FILE:
-                return now < reader->retry_ns ? 0 : settle(reader, attach_file(reader, reader->file_path, 0), now);
+                if (now < reader->retry_ns)
+                        return 0;
+                return note_attempt(reader, attach_file(reader, reader->file_path, 0), now);
         case SOURCE_DAEMON:
                 return resume_with_daemon(reader, liveness, now);
         }

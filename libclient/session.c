@@ -11,7 +11,9 @@
 #include "libclient/protocol.h"
 #include "libclient/reader.h"
 
-static void adopt(struct socktally *reader, struct attachment *attachment, struct snapshot *fresh[2]) {
+/* The reader reads from this attachment from now on. The one before is unmapped, but lives on until the next change,
+ * as rows may still point to its columns. */
+static void use_attachment(struct socktally *reader, struct attachment *attachment, struct snapshot *fresh[2]) {
         if (reader->attachment) {
                 stly_attachment_unmap(reader->attachment);
                 stly_attachment_unref(reader->retired);
@@ -67,7 +69,7 @@ int stly_reader_attach(struct socktally *reader, int fd, unsigned int flags) {
                 stly_attachment_unref(attachment);
                 return r;
         }
-        adopt(reader, attachment, fresh);
+        use_attachment(reader, attachment, fresh);
         return 0;
 }
 
@@ -111,15 +113,24 @@ bool stly_reader_is_alive(const struct socktally *reader, uint64_t now) {
                now - reader->moved_ns <= stale_after(reader);
 }
 
-/* The snapshot just filled becomes the current one, and that one the previous. */
+/* A segment comes with two snapshots that nothing was read into, fresh[]: with them a reader can go on to a new segment
+ * while current and previous are of the old one. They are used up from the end. */
+static struct snapshot **next_fresh(struct socktally *reader) {
+        return &reader->fresh[reader->fresh[1] ? 1 : 0];
+}
+
+/* The snapshot just filled becomes the current one, and that one the previous. The oldest is the next to be filled, or
+ * freed if a fresh one was. */
 static int advance(struct socktally *reader, bool is_fresh) {
         struct snapshot *oldest = reader->previous;
         bool is_changed = reader->is_new_segment;
 
         reader->previous = reader->current;
         if (is_fresh) {
-                reader->current = reader->fresh[1] ? reader->fresh[1] : reader->fresh[0];
-                reader->fresh[reader->fresh[1] ? 1 : 0] = NULL;
+                struct snapshot **fresh = next_fresh(reader);
+
+                reader->current = *fresh;
+                *fresh = NULL;
                 stly_snapshot_free(oldest);
         } else
                 reader->current = oldest;
@@ -129,7 +140,7 @@ static int advance(struct socktally *reader, bool is_fresh) {
 }
 
 int stly_reader_take(struct socktally *reader, uint64_t now) {
-        struct snapshot *target = reader->fresh[1] ? reader->fresh[1] : reader->fresh[0];
+        struct snapshot *target = *next_fresh(reader);
         bool is_fresh = target;
 
         if (!target)

@@ -63,7 +63,7 @@ struct core_counters {
 enum special_row {
         SPECIAL_KERNEL,   /* sockets that belong to the kernel itself */
         SPECIAL_OVERFLOW, /* what did not fit: process table full, or too many tracked sockets */
-        SPECIAL_EXITED,   /* settled after the process's own row was gone */
+        SPECIAL_EXITED,   /* charged after the process's own row was gone */
         N_SPECIALS
 };
 

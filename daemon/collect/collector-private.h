@@ -76,7 +76,7 @@ void collect_note_inodes(struct collect *collect);
 
 /* pass.c. Puts what was moved until now into the rows: all in a pass, what finished calls moved in a flush. The sample
  * has its time. */
-int collect_settle(struct collect *collect);
+int collect_gather(struct collect *collect);
 int collect_walk_files(const struct collect *collect, enum walk walk);
 /* Puts what was moved until now into the rows, and finds what has no ledger yet. */
 int collect_fold(const struct collect *collect);

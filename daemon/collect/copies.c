@@ -170,8 +170,8 @@ void copies_end(struct collect *collect) {
         collect_detach_sets(collect, sets_of_copies(collect));
 }
 
-/* No program reads or makes marks now. */
-static void forget_marks(const struct collect *collect) {
+/* Empties the table of marks, while no program reads or makes any. */
+static void clear_marks(const struct collect *collect) {
         int fd = bpf_map__fd(collect->skeleton->maps.marks);
         uint32_t task, next;
         bool is_last = bpf_map_get_next_key(fd, NULL, &next) < 0;
@@ -248,7 +248,7 @@ void copies_follow(struct collect *collect) {
                         copies_end(collect);
         } else if (collect->copies && collect->n_reads >= QUIET_READS) {
                 step(collect, 0);
-                forget_marks(collect);
+                clear_marks(collect);
         } else if (!is_quiet && !is_full && can_begin(collect)) {
                 r = begin(collect);
                 collect->copies_error = r == -EAGAIN || r == -EBUSY ? 0 : r; /* their links are still being dropped */

@@ -189,7 +189,7 @@ static bool is_pass_due(const struct collect *collect, uint64_t now) {
                is_row_missing(collect) || collect_mode(collect) == LOAD_PASSIVE;
 }
 
-int collect_settle(struct collect *collect) {
+int collect_gather(struct collect *collect) {
         uint64_t now = collect->sample.time_ns;
 
         collect->skeleton->bss->pass_msec = now / 1000000 | 1;

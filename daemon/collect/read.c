@@ -182,7 +182,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         copies_follow(collect);
         /* Before the fold: what happened until this moment is in the sample, what comes after may be. */
         sample->time_ns = clock_ns(CLOCK_BOOTTIME);
-        r = collect_settle(collect);
+        r = collect_gather(collect);
         n_others = tell_over(collect);
         if (r == 0)
                 r = tables_read_former(collect, &n_others);

@@ -20,9 +20,9 @@
 #include "daemon/collect/collector-private.h"
 #include "daemon/collect/store.h"
 
-/* Of a map, a program or a link, as its fdinfo tells; 0: it is something else. Numbers of different kinds can be the
- * same, so the kind comes with it. */
-static uint64_t number_of(int fd) {
+/* What the kernel numbers a map, a program or a link with, from the descriptor's fdinfo; 0: the descriptor is
+ * something else. The three kinds are numbered apart, so the upper half of the result says which kind it is. */
+static uint64_t kernel_id(int fd) {
         static const char *const kinds[] = { "map_id:", "link_id:", "prog_id:" }; /* a link's has its program's, too */
         unsigned long long numbers[3] = { 0 };
         char path[64], line[128];
@@ -67,7 +67,7 @@ struct handing {
 };
 
 static uint64_t hand_out(struct handing *out, int fd) {
-        uint64_t number = fd < 0 ? 0 : number_of(fd);
+        uint64_t number = fd < 0 ? 0 : kernel_id(fd);
 
         if (number == 0 || out->n == out->max)
                 out->is_short = true;
@@ -193,7 +193,7 @@ static bool is_in_force(const struct collect *collect, int table_fd) {
         uint32_t zero = 0, id;
 
         return bpf_map_lookup_elem(bpf_map__fd(collect->skeleton->maps.table), &zero, &id) == 0 &&
-               id == (uint32_t) number_of(table_fd);
+               id == (uint32_t) kernel_id(table_fd);
 }
 
 static int take_table(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
@@ -223,7 +223,7 @@ static bool is_same_config(const struct collect_config *a, const struct collect_
 }
 
 /* The hooks run all the time; what is made here are the collector's own walks. */
-static int adopt(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
+static int take_over(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         int r;
 
         r = collect_open_object(kept->walks, 0, &collect->skeleton, NULL, 0);
@@ -261,7 +261,7 @@ int collect_adopt(struct collect **ret_collect, const struct collect_config *con
         r = collect_make(&collect, config);
         if (r < 0)
                 return r;
-        r = adopt(collect, kept, &passed);
+        r = take_over(collect, kept, &passed);
         if (r < 0) {
                 collect_stop(collect);
                 return r;

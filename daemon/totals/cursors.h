@@ -18,9 +18,12 @@ struct cursor {
         uint32_t next;                       /* in its process's list, or in that of free slots */
         uint32_t uid;
         uint32_t pid;                        /* as /proc here has it; 0: it does not */
-        bool is_used, has_exited;
-        bool stays;     /* its process had a row and lost it: it feeds a special row for good */
-        bool is_orphan; /* of a live process that the kernel has no row of now; the next one begins at 0 */
+        /* These are independent of each other, but that an orphan's process has not exited. */
+        bool is_used;    /* false: the slot is free */
+        bool has_exited; /* the kernel row says that its process is gone */
+        bool stays;      /* its process row was merged into a special row, which it feeds for good */
+        /* Its process lives, and the kernel's table that had its row was replaced: the next row begins at 0. */
+        bool is_orphan;
 };
 
 struct cursors {

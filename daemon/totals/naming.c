@@ -10,12 +10,12 @@
 /* Rows that are asked for in one update: its cost is bounded, and after so many updates every row has its turn. */
 #define ROWS_PER_UPDATE 1024
 
-void totals_give_share(struct totals *a, const struct cursor *cursor, uint64_t sign) {
+void totals_set_share(struct totals *a, const struct cursor *cursor, bool is_in) {
         struct layout_service_row *service = &a->services.rows[cursor->service];
 
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (!counter_is_gauge(m))
-                        service->counters[m] += sign * cursor->taken[m];
+                        service->counters[m] += is_in ? cursor->taken[m] : -cursor->taken[m];
         service->changed = a->sequence;
 }
 
@@ -37,12 +37,12 @@ static void move(struct totals *a, struct cursor *cursor, uint32_t service) {
         struct process *process = &a->processes.slots[cursor->process];
 
         if (a->config.is_without_services)
-                totals_give_share(a, cursor, 1);
+                totals_set_share(a, cursor, true);
         services_ref(&a->services, service);
         services_unref(&a->services, cursor->service);
         cursor->service = service;
         if (a->config.is_without_services)
-                totals_give_share(a, cursor, (uint64_t) -1);
+                totals_set_share(a, cursor, false);
         if (shows(process, cursor))
                 totals_set_process_service(a, process, service);
 }

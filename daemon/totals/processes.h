@@ -26,7 +26,8 @@ struct process {
         uint32_t n_parts, n_exited; /* n_exited: of these, known to be of a process that is gone */
         uint32_t previous, next;    /* in the queue, or in the list of free slots */
         bool is_used, is_queued;
-        bool is_hidden; /* of a live process whose row was given up: never shown again, feeds the overflow row */
+        bool is_hidden; /* the process lives, but the table got too small: its row is not published any more, and what
+                         * it moves goes to the overflow row */
         char comm[LAYOUT_COMM_SIZE];
 };
 

@@ -20,7 +20,7 @@ struct service_closed {
 enum {
         SERVICE_KERNEL,   /* sockets of the kernel itself */
         SERVICE_OVERFLOW, /* did not fit into the kernel's tables or into this one */
-        SERVICE_EXITED,   /* settled by the kernel after the process's row was gone: whose is no longer known */
+        SERVICE_EXITED,   /* charged by the kernel after the process's row was gone: whose is no longer known */
         SERVICE_NO_UNIT,  /* processes outside every unit */
         N_SERVICE_SPECIALS
 };

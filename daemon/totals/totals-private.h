@@ -25,9 +25,9 @@ struct totals {
 
 /* A process row ends: its totals and what still feeds it go to a special row. */
 void totals_merge_process(struct totals *totals, uint32_t number, uint32_t into);
-/* While services are not kept, their rows lack what each live cursor has taken: the cursor knows it, and it is given
- * when the cursor ends or services are kept again. sign: 1 or -1 */
-void totals_give_share(struct totals *totals, const struct cursor *cursor, uint64_t sign);
+/* Adds to the row of its service what a cursor has taken, or takes it out again. While services are not kept their rows
+ * lack what live cursors have taken: each cursor's share is added when the cursor ends, or services are kept again. */
+void totals_set_share(struct totals *totals, const struct cursor *cursor, bool is_in);
 void totals_set_process_service(struct totals *totals, struct process *process, uint32_t service);
 /* Asks for the identity of rows that were met before a source of names had another answer. */
 void totals_ask_again(struct totals *totals);

@@ -5,7 +5,7 @@
  * later happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums
  * alone.
  *
- * A kernel row can dip by a few bytes for a moment, when a correction is settled on one CPU before what it corrects is
+ * A kernel row can dip by a few bytes for a moment, when a correction is made on one CPU before what it corrects is
  * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
  * stands still until its row has caught up.
  */
@@ -21,6 +21,9 @@
 /* Slots that are looked at, and processes that are asked for, in one update. */
 #define ORPHAN_SLOTS 4096
 #define ORPHAN_CHECKS 64
+/* A kernel row that so many updates did not have is taken for gone. Each update has all rows of the kernel, so one
+ * would do: this is only for ends that were missed. */
+#define LOST_UPDATES 16
 
 int totals_new(struct totals **ret_totals, const struct totals_config *config) {
         struct totals *totals = calloc(1, sizeof *totals);
@@ -191,7 +194,7 @@ static void cursor_drop(struct totals *a, struct cursor *cursor) {
         struct process *process = &a->processes.slots[cursor->process];
 
         if (a->config.is_without_services)
-                totals_give_share(a, cursor, 1);
+                totals_set_share(a, cursor, true);
         services_unref(&a->services, cursor->service);
         if (!is_special(cursor->process)) {
                 uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_part;
@@ -252,8 +255,9 @@ static void describe(struct totals *a, struct cursor *cursor, const struct sampl
         totals_set_process_service(a, process, cursor->service);
 }
 
-/* Keeps the queue of processes that are gone in order. */
-static void settle(struct totals *a, uint32_t number, bool has_moved) {
+/* Puts a process row into the queue of those that end soon when all kernel rows that feed it are of an exited
+ * process, behind all others if it has just moved data. Takes it out when one of them is not. */
+static void queue_if_gone(struct totals *a, uint32_t number, bool has_moved) {
         struct process *process = &a->processes.slots[number];
         bool is_gone = process->n_parts == process->n_exited;
 
@@ -281,7 +285,7 @@ static void cursor_end(struct totals *a, struct cursor *cursor, bool has_exited)
                 return;
         }
         if (a->config.is_without_services)
-                totals_give_share(a, cursor, 1);
+                totals_set_share(a, cursor, true);
         memset(cursor->taken, 0, sizeof cursor->taken);
         if (!cursor->is_orphan)
                 cursor->orphan_ns = a->now_ns;
@@ -299,7 +303,7 @@ void totals_forget_rows(struct totals *a) {
                 if (!cursor->is_used)
                         continue;
                 cursor_end(a, cursor, cursor->has_exited);
-                settle(a, number, false);
+                queue_if_gone(a, number, false);
         }
 }
 
@@ -330,12 +334,13 @@ static void take_row(struct totals *a, const struct sample_row *row) {
         take_gauges(a, row, number, service);
         describe(a, cursor, row, is_new, has_moved);
         if (cursor->has_exited != has_exited && !is_special(number)) {
-                a->processes.slots[number].n_exited += has_exited ? 1 : (uint32_t) -1;
+                a->processes.slots[number].n_exited += has_exited;
+                a->processes.slots[number].n_exited -= cursor->has_exited;
                 cursor->has_exited = has_exited;
         }
         if (row->is_last)
                 cursor_end(a, cursor, has_exited);
-        settle(a, number, has_moved);
+        queue_if_gone(a, number, has_moved);
 }
 
 static void take_specials(struct totals *a, const struct sample *sample) {
@@ -361,7 +366,7 @@ static void forget_taken_rows(struct totals *a) {
                     cursor->is_orphan)
                         continue;
                 cursor_drop(a, cursor);
-                settle(a, number, false);
+                queue_if_gone(a, number, false);
         }
         a->is_restored = false;
 }
@@ -375,9 +380,9 @@ static void forget_lost_parts(struct totals *a) {
                 struct cursor *cursor = &a->cursors.slots[i];
                 uint32_t number = cursor->process;
 
-                if (cursor->is_used && !cursor->is_orphan && a->update - cursor->update > 16) {
+                if (cursor->is_used && !cursor->is_orphan && a->update - cursor->update > LOST_UPDATES) {
                         cursor_drop(a, cursor);
-                        settle(a, number, false);
+                        queue_if_gone(a, number, false);
                 }
         }
 }
@@ -405,7 +410,7 @@ static void check_orphans(struct totals *a) {
                 if (!is_gone(a, cursor))
                         continue;
                 cursor_drop(a, cursor);
-                settle(a, number, false);
+                queue_if_gone(a, number, false);
         }
 }
 
@@ -442,7 +447,7 @@ void totals_set_services(struct totals *a, bool has_services, uint64_t sequence)
         a->sequence = sequence;
         for (uint32_t i = 0; i < a->cursors.n_slots; i++)
                 if (a->cursors.slots[i].is_used)
-                        totals_give_share(a, &a->cursors.slots[i], has_services ? 1 : (uint64_t) -1);
+                        totals_set_share(a, &a->cursors.slots[i], has_services);
         a->config.is_without_services = !has_services;
         totals_count_rows(a);
 }

@@ -5,7 +5,8 @@
 
 #include "daemon/collect/collector-private.h"
 
-/* Hooks that are needed come before the programs are told, others go after it. */
+/* In this order, so that no call is missed: attach the hooks that the new configuration needs, tell the programs by the
+ * word of switches, detach the hooks that it does not need. */
 static int reconfigure(struct collect *collect, const struct collect_config *config, char *reason, size_t size) {
         unsigned wanted = collect_wanted_sets(collect->method, config) & SETS_CALLS;
         int r;
@@ -39,7 +40,7 @@ static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;
 
-        /* What is noted of sockets that no walk reaches says nothing of what they moved meanwhile. */
+        /* The notes of births are void: a socket may have moved data while the module was off. */
         if (is_tcp)
                 memset(bss->births, 0, sizeof(bss->births));
         bss->is_scanned = false;
@@ -53,7 +54,8 @@ static int find_unknown_sockets(struct collect *collect, bool is_tcp) {
         return r;
 }
 
-/* A pass before the switch: what was moved until now is charged when the module goes off, dropped when it comes on. */
+/* All ledgers are folded before the switch. When the module goes off that charges what was moved until now; when it
+ * comes on that drops what was moved while it was off (is_kind_off() in bpf/fold.bpf.h). */
 int collect_set_module(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size) {
         struct collect_config config = collect->config;
         int r;

@@ -19,19 +19,19 @@ struct collect {
         /* Descriptors, in the order of the table of hooks; -1: none. */
         int programs[COLLECT_MAX_HOOKS], links[COLLECT_MAX_HOOKS];
         struct drop drop;
-        unsigned attached; /* sets, as bits: all of their hooks that this kernel has */
-        uint64_t generation; /* of all that collect_keep() tells */
+        unsigned attached; /* SET() of each set whose hooks are attached, as far as this kernel has them */
+        uint64_t generation; /* raised when what collect_keep() would tell has changed */
         enum attach_method method;
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
-        bool may_lack_calls; /* nothing else goes: TCP's bytes are counted if no hook sees a call, and UDP is missing */
-        bool lacks_marks; /* the kernel refuses storage in tasks, which copies need by tracepoint */
+        bool may_lack_calls; /* every method was refused: count TCP's bytes without the hooks of calls, and no UDP */
+        bool lacks_marks; /* the kernel refuses storage in tasks, so there are no copies by tracepoint */
         bool is_silenced; /* the kernel has switched trampolines off */
-        uint64_t copies;  /* SWITCH_COPIES and SWITCH_LEAVING: what copies of the programs do */
-        uint64_t copies_loaded; /* a bit for each hook whose program is there, or has no place in this kernel */
-        int copies_error; /* why they cannot */
-        uint32_t n_quiet, n_reads; /* reads since the kernel skipped a program, and since copies came or went */
-        uint64_t skipped[2];       /* calls that it skipped the programs for, sending and receiving */
+        uint64_t copies;  /* what copies of the programs do: 0, SWITCH_COPIES, or SWITCH_LEAVING beside it */
+        uint64_t copies_loaded; /* a bit for each hook of copies that was loaded, or has no place in this kernel */
+        int copies_error; /* why copies could not be loaded or attached; they are not tried again */
+        uint32_t n_quiet, n_reads; /* reads since the kernel skipped a program, and since member copies changed */
+        uint64_t skipped[2]; /* calls that the kernel skipped the deciding programs for, sending and receiving */
         uint64_t n_overflowed;     /* health.sockets_overflowed at the last read */
         /* Room for one read of the whole table; pages are touched as far as rows are used. */
         struct process_key *keys;
@@ -45,67 +45,67 @@ struct collect {
         struct former former[FORMER_MAX]; /* the oldest first */
         uint32_t n_former;
         bool is_cores_behind; /* the programs still add to the counters per CPU of the last former table */
-        /* Rows of processes that are over; is_last: the kernel has dropped the row, and the next sample tells. */
+        /* Rows of processes that are gone. is_last: deleted in the kernel; the next sample has it for the last time. */
         struct sample_row *over;
         uint32_t n_over;
         uint32_t n_used; /* rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
-        uint32_t n_exited; /* of these, the process has exited */
-        uint32_t active_end; /* how far the programs' ring of active processes was taken out */
-        bool is_pass_wanted; /* by somebody who wants all to be exact, or as the last one failed */
+        uint32_t n_exited; /* of n_used, rows whose process has exited */
+        uint32_t active_end; /* number of the next entry to take out of the programs' ring of active processes */
+        bool is_pass_wanted; /* somebody wants all to be exact, or the last pass failed */
         uint64_t next_pass_ns; /* CLOCK_BOOTTIME */
         int64_t least_excess; /* sockets that the last n_excess passes did not meet */
         uint32_t n_excess;
         struct sample sample;
 };
 
-/* links.c. One hook, if it has a program and is not attached yet. */
+/* links.c. Attaches one hook, if its program is loaded and it is not attached yet. number: in the table of hooks. */
 int collect_attach_hook(struct collect *collect, const struct hook *hook, size_t number);
-/* All hooks of some sets that have a program, or none. */
+/* Attaches all hooks of some sets whose programs are loaded. On error none of these sets is attached. */
 int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, size_t size);
 void collect_detach_sets(struct collect *collect, unsigned sets);
 /* Is counting by trampolines switched off by the administrator (kernel.ftrace_enabled)? */
 bool collect_is_silenced(const struct collect *collect);
 
-/* walk.c. Runs one walk to its end, if its set is attached. */
+/* walk.c. Runs the iterator program of that name over all its objects. Does nothing if its set is not attached. */
 int collect_walk(const struct collect *collect, const char *program);
-/* The same for the files of one process, with a link of its own. */
+/* The same over the files of one process, by a link that is made and closed here. */
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid);
-/* Sockets that are made from now on are known to be younger, most of them. */
+/* Tells the programs an inode number that no socket has which is older than this moment. */
 void collect_note_inodes(struct collect *collect);
 
-/* pass.c. Puts what was moved until now into the rows: all in a pass, what finished calls moved in a flush. The sample
- * has its time. */
+/* pass.c. Folds ledgers into the rows, before these are read: all ledgers, in a pass, if one is due; else a flush, for
+ * what finished calls moved. Takes the sample's time_ns for now, and sets pass_time_ns after a pass. */
 int collect_gather(struct collect *collect);
 int collect_walk_files(const struct collect *collect, enum walk walk);
-/* Puts what was moved until now into the rows, and finds what has no ledger yet. */
+/* Folds every ledger now, outside a pass. Sockets that are met without a ledger get one, and are folded, too. */
 int collect_fold(const struct collect *collect);
 
-/* switches.c. Tells the programs what the configuration means. */
+/* switches.c. Writes the word of switches that the programs read with each call. */
 void collect_apply(struct collect *collect);
 /* The load mode in force: passive, when no hook sees a call. */
 enum load_mode collect_mode(const struct collect *collect);
 
-/* rows.c. Room for a read of n_rows. The old room is given back, and what is over comes along. */
+/* rows.c. Makes room for reading n_rows, and releases the former room. The rows in over are copied. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
 /* Reads a whole table into the collector's keys and values. */
 int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
 
 /* programs.c. */
-/* Opens an object for this kernel in which the programs of some sets are chosen, but for those in refused, a bit for
- * each hook. Hooks that this kernel has nothing to attach to are not chosen. The reason may say what that costs. */
+/* Opens the object of programs and chooses which to load: those of some sets, without the hooks in refused (a bit for
+ * each) and those that this kernel has no function for. The reason may say what that costs. */
 int collect_open_object(unsigned sets, uint64_t refused, struct socktally_bpf **ret_skeleton, char *reason,
                         size_t size);
-/* Takes descriptors of the programs that an object has loaded. */
+/* Copies the descriptors of the programs that an object has loaded, so that the object can be closed. */
 int collect_keep_programs(struct collect *collect, const struct socktally_bpf *skeleton);
 
 /* copies.c. */
-/* Once in each read: what the kernel skipped programs for is noted, and recovered from then on. */
+/* Once in each read: counts the calls that the kernel skipped programs for. Attaches copies while there are any. */
 void copies_follow(struct collect *collect);
-/* They are in the state in which the collector before left them. */
+/* After the programs were taken over from an earlier daemon: finds out what it left the copies doing. */
 void copies_adopt(struct collect *collect);
-/* Before the programs that they are copies of are detached. */
+/* Detaches the copies, which must be done before their originals are detached. */
 void copies_end(struct collect *collect);
 
 /* method.c. */
@@ -114,7 +114,7 @@ void copies_end(struct collect *collect);
 int collect_attach(struct collect *collect, enum attach_method method, char *reason, size_t size);
 void collect_detach(struct collect *collect);
 
-/* collector.c. One with room for its rows, and nothing in the kernel. */
+/* collector.c. Makes a collector with room for its rows that has nothing in the kernel. */
 int collect_make(struct collect **ret_collect, const struct collect_config *config);
 
 #endif

@@ -19,9 +19,9 @@
 #include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 
-#define QUIET_READS 30 /* without a miss, before the copies go; and while they are going */
-#define READS 10       /* of two counters that move */
-#define LOAD_USEC 2000000 /* in one read */
+#define QUIET_READS 30 /* reads without a skipped call before the copies leave, and as many until they have left */
+#define READ_TRIES 10  /* of two counters that move, see read_both() */
+#define LOAD_USEC 2000000 /* how long one read may load copies before it leaves the rest to the next one */
 
 /* How often the kernel skipped programs since they were loaded, by direction. */
 struct misses {
@@ -30,7 +30,9 @@ struct misses {
         uint64_t first[2];    /* ... and those that count while copies do; by tracepoint they are the same */
 };
 
-/* With the release hook, which the kernel never skips, a socket's bytes are charged whatever else is skipped. */
+/* Does a call or a connection stay uncounted when the kernel skips this hook? Each send and receive does. What the
+ * hooks of TCP's states are skipped for is found at the last close, if there is a hook for that, which is never
+ * skipped. */
 static bool is_loss(const struct collect *collect, const struct hook *hook) {
         if (SET(hook->set) & (SETS_CALLS | SETS_COPIES))
                 return true;
@@ -66,7 +68,8 @@ static void read_misses(const struct collect *collect, struct misses *ret_misses
         }
 }
 
-/* Of the programs that have copies, those whose misses are calls that nobody has counted yet. */
+/* Of the programs that have copies, those whose skips are calls that nobody has counted yet: number 1 while copies
+ * count, else the original. */
 static const uint64_t *deciding(const struct misses *misses, uint64_t copies) {
         return copies == SWITCH_COPIES ? misses->first : misses->original;
 }
@@ -121,8 +124,8 @@ static int load_copy(struct collect *collect, unsigned sets, size_t number) {
         return r;
 }
 
-/* A program that was loaded once can be attached at any time. -EAGAIN: the next read goes on, so that publications and
- * the watchdog do not wait for a slow verifier. */
+/* Loads the programs of the copies, each once for the life of the collector. -EAGAIN: some are left for the next
+ * read, so that publications and the watchdog do not wait for a slow verifier. */
 static int load_copies(struct collect *collect) {
         unsigned sets = sets_of_copies(collect);
         uint64_t begun = clock_usec(CLOCK_MONOTONIC);
@@ -143,7 +146,7 @@ static int load_copies(struct collect *collect) {
         return 0;
 }
 
-/* By trampoline there must be something to be a copy of. */
+/* Can copies be attached? By trampoline only beside their originals: with module udp off there are none. */
 static bool can_begin(const struct collect *collect) {
         if (collect->copies_error < 0)
                 return false;
@@ -205,7 +208,7 @@ static void read_recovered(const struct collect *collect, uint64_t recovered[2])
 static void read_both(const struct collect *collect, struct misses *ret_misses, uint64_t recovered[2]) {
         uint64_t before[2];
 
-        for (int i = 0; i < READS; i++) {
+        for (int i = 0; i < READ_TRIES; i++) {
                 read_recovered(collect, before);
                 read_misses(collect, ret_misses);
                 read_recovered(collect, recovered);
@@ -214,7 +217,7 @@ static void read_both(const struct collect *collect, struct misses *ret_misses, 
         }
 }
 
-/* Returns whether there were none of those that copies can recover since the last read. */
+/* Counts what was missed until now. Returns whether nothing was skipped since the last read that copies can recover. */
 static bool note_misses(struct collect *collect) {
         const struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t recovered[2];
@@ -232,7 +235,7 @@ static bool note_misses(struct collect *collect) {
 
                 collect->sample.missed[dir] = n > 0 ? (uint64_t) n : 0;
         }
-        /* On functions of inet alone, and those of steps are not in it twice. */
+        /* By trampoline all skipped calls are on inet sockets. step() may have some twice, once it was needed. */
         collect->sample.is_missed_exact = collect->method == ATTACH_TRAMPOLINE && bss->copies_epoch == 0;
         return is_quiet;
 }

@@ -12,11 +12,12 @@ struct drop {
 
 #define DROP_NULL { .fd = -1 }
 
-/* Closes links that nobody but the child needs to wait for. */
+/* Closes links. The kernel keeps the process waiting that closes a link last: a child, which gets a copy of each. */
 void drop_links(struct drop *drop, const int *links, size_t n);
-/* The child may end as soon as nobody else has the descriptor. */
+/* Closes our copy of fd. The child ends, and drops the links, when the service manager has closed its copy, too. */
 void drop_end(struct drop *drop);
-/* Waits until it has ended, timeout_ms at most. Without a child, somebody else drops the links: waits that long. */
+/* Waits until the child has ended, timeout_ms at most. Without a child another process drops the links, and nothing
+ * tells when: waits for all of timeout_ms. */
 void drop_wait(struct drop *drop, int timeout_ms);
 
 #endif

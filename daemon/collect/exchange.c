@@ -16,8 +16,8 @@
 
 #define CARGO_ROWS 256
 
-/* Puts a process into a table, without what it moved, unless it is there. One whose row was just being made has no name
- * yet: it gets a row like those that are left out. */
+/* Puts a process into a table, with counters of 0, unless it is there. -EAGAIN: the row was just being made and has no
+ * name yet. Such a process counts as left out, and gets a row later as those do. */
 static int put(int fd, const struct process_key *key, const struct process_row *row) {
         struct process_row empty = *row;
 
@@ -82,9 +82,9 @@ struct successors {
         uint32_t n_rows;
 };
 
-/* Not all can have a row: those that move most come first, those that are gone last. What they moved until now is on
- * the sockets and must be folded. From here on who has no row is charged to the overflow row, not to that of processes
- * that are gone. */
+/* Fills a new table that has not room for all processes: those that moved most get a row first, exited ones last.
+ * All ledgers are folded before, as part of what a process moved is still there. With is_table_short what an owner
+ * without a row moves goes to the overflow row; else it would be taken for a process that is gone. */
 static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n_rows) {
         struct candidate *candidates;
         uint32_t n, n_seeded = 0;
@@ -208,8 +208,8 @@ static int create_successors(struct collect *collect, uint32_t n_rows, bool is_p
         return 0;
 }
 
-/* Also for those that were made while the table was filled; what of that fails only costs rows. Returns how many
- * processes have none. */
+/* Gives rows to processes that got theirs in the former table while the new one was being filled. Returns how many have
+ * none in the end; those are charged to the overflow row. */
 static uint32_t seed_late(struct collect *collect, const struct former *former, const struct seeds *seeds) {
         uint32_t n;
 
@@ -236,7 +236,8 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         return r;
 }
 
-/* Only what the kernel has dropped is still to be told: the rest comes with its table. */
+/* Of the rows that are over, keeps those that are deleted in the kernel and only here. The others are still in the
+ * table that is being replaced, which is read once more. */
 static void forget_over(struct collect *collect) {
         uint32_t n = 0;
 
@@ -246,8 +247,8 @@ static void forget_over(struct collect *collect) {
         collect->n_over = n;
 }
 
-/* Of all that the next sample can tell, n_rows of them from a new table. Those of maps per core can be processes that
- * have no row beside them. */
+/* The most rows that the next sample can have: of the new table (n_rows), of the tables before it, and in over. With
+ * maps per core a table can have counters of as many processes again that have no row in it. */
 static uint32_t rows_to_come(const struct collect *collect, uint32_t n_rows) {
         uint32_t n = collect->config.max_processes;
 

@@ -11,15 +11,15 @@ enum hook_set {
         SET_SOCK_CREATE,  /* socket(), control group's hook */
         SET_SOCK_RELEASE, /* the last close, control group's hook */
         SET_INET_RELEASE, /* the last close, trampoline */
-        SET_TRACEPOINT,   /* every send and receive has returned */
-        SET_COPIES,       /* the same, for what those were skipped for; while that happens */
-        SET_TCP_CALLS,    /* trampolines of TCP's functions: not in load mode passive */
-        SET_MPTCP_CALLS,  /* of MPTCP's, whose bytes nothing else tells */
-        SET_UDP_CALLS,    /* of UDP's, and of raw and ping sockets */
-        SET_UDP_COPIES,   /* of UDP's, for what those were skipped for; while that happens */
-        SET_FILES,        /* the walks over open files */
-        SET_TCP_WALK,     /* over TCP sockets */
-        SET_UDP_WALK,     /* over UDP sockets */
+        SET_TRACEPOINT,   /* the end of every send and receive, by tracepoint */
+        SET_COPIES,       /* copies of SET_TRACEPOINT, for calls that its programs are skipped for */
+        SET_TCP_CALLS,    /* the end of TCP's sends and receives, by trampoline; not in load mode passive */
+        SET_MPTCP_CALLS,  /* the same of MPTCP, whose bytes nothing else tells */
+        SET_UDP_CALLS,    /* the same of UDP, raw and ping sockets */
+        SET_UDP_COPIES,   /* copies of SET_UDP_CALLS, for calls that its programs are skipped for */
+        SET_FILES,        /* iterator over open files, which the collector runs itself */
+        SET_TCP_WALK,     /* iterator over TCP sockets */
+        SET_UDP_WALK,     /* iterator over UDP sockets */
         N_HOOK_SETS
 };
 
@@ -47,18 +47,18 @@ struct hook {
         enum hook_directions directions;
         const char *function; /* trampolines: the kernel function, looked up in BTF */
         int n_arguments;      /* of that function; ANY_ARGUMENTS: the program takes them as this kernel has them */
-        bool may_be_absent;   /* kernels without the function have nothing to count there */
-        bool is_condition;    /* what the set is for cannot be had without this one */
-        int copy;             /* the number that it has among copies, which run in that order; 0: it has none */
+        bool may_be_absent;   /* a kernel without the function has no such sockets or calls: nothing is lost there */
+        bool is_condition;    /* if this hook is refused, the others of its set are of no use, and are not attached */
+        int copy;             /* its number among the copies on one function, which run in that order; 0: no copies */
 };
 
 #define ANY_ARGUMENTS 0
 
 size_t collect_hook_table(const struct hook **ret_hooks);
-/* The sets that one method uses: loaded at the start, whether they are attached or not. */
+/* The sets that one method uses. Their programs are loaded at the start, whether they are attached then or not. */
 unsigned collect_sets_of(enum attach_method method);
 /* The modules that a set serves, as bits. */
 uint32_t collect_modules_of(enum hook_set set);
-/* Which of those have something to do with this configuration. */
+/* Those of a method's sets that are attached with this configuration. */
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config);
 #endif

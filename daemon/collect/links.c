@@ -53,7 +53,8 @@ static int attach_to_cgroup(int program, enum bpf_attach_type type) {
         return r;
 }
 
-/* What the object says of a program holds for it wherever it was loaded. */
+/* The program may come from another object, or from an earlier daemon. Its attach type is the one that our object says
+ * for the program of that name. */
 int collect_attach_hook(struct collect *collect, const struct hook *hook, size_t number) {
         const struct bpf_program *known = bpf_object__find_program_by_name(collect->skeleton->obj, hook->program);
         enum bpf_attach_type type = bpf_program__expected_attach_type(known);
@@ -71,8 +72,8 @@ int collect_attach_hook(struct collect *collect, const struct hook *hook, size_t
         return 0;
 }
 
-/* The kernel attaches a program to a function once. While the former link is being dropped (drop.c), which
- * takes some tenths of a second after its set was detached, it answers EBUSY. */
+/* The kernel attaches a program to a function once. A set that was detached a moment ago may still have its links, as
+ * the child of drop.c takes some tenths of a second to drop them. Then the kernel says EBUSY, and we try again. */
 static int attach_again(struct collect *collect, const struct hook *hook, size_t number) {
         int r = collect_attach_hook(collect, hook, number);
 

@@ -43,7 +43,7 @@ static void configure(struct collect *collect) {
         }
 }
 
-/* What is done without these, in words. NULL: nothing can be. */
+/* What becomes of counting when the kernel refuses a hook of this set, in words. NULL: it cannot be done without. */
 static const char *replacement_of(enum hook_set set) {
         switch (set) {
         case SET_PROCESS: return "ends and names of processes are looked for each interval";
@@ -79,7 +79,7 @@ static int do_without(struct collect *collect, const struct hook *hook, int erro
         return 0;
 }
 
-/* Each hook of the sets that has a program; what is refused and can be done without is. */
+/* Attaches each hook of the sets whose program is loaded. Goes on without those that are refused, where that can be. */
 static int attach_first(struct collect *collect, unsigned sets, char *reason, size_t size) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
@@ -94,7 +94,7 @@ static int attach_first(struct collect *collect, unsigned sets, char *reason, si
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < n; i++) /* both walks over the files or none; so with TCP's life, and calls */
+        for (size_t i = 0; i < n; i++) /* without one that is a condition the others of its set go, too */
                 if (hooks[i].is_condition && sets & SET(hooks[i].set) && collect->programs[i] >= 0 &&
                     collect->links[i] < 0)
                         collect_detach_sets(collect, SET(hooks[i].set));
@@ -120,7 +120,8 @@ static int load(struct collect *collect, unsigned sets, uint64_t refused, char *
         return 0;
 }
 
-/* The tables alone, if need be without the marks of copies. */
+/* Tries whether the kernel makes the tables, without any program; if not, whether it does without the marks of copies,
+ * which sets lacks_marks. Leaves nothing behind. */
 static int load_tables(struct collect *collect) {
         int r;
 
@@ -152,7 +153,8 @@ static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors
         return refused;
 }
 
-/* What the policy refuses is left out, if it can be. */
+/* Loads the programs of some sets. If the kernel refuses them together, finds out which it refuses, and loads the
+ * rest if counting can be done without those. */
 static int load_what_goes(struct collect *collect, unsigned sets, char *reason, size_t size) {
         int errors[COLLECT_MAX_HOOKS] = { 0 }, r, all;
         char without[COLLECT_REASON_SIZE] = "";
@@ -181,7 +183,7 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
                         snprintf(reason, size, "%s", without);
                         return r;
                 }
-                for (size_t k = 0; k < n; k++) /* both or none */
+                for (size_t k = 0; k < n; k++) /* the others of the set are of no use */
                         if (hooks[i].is_condition && hooks[k].set == hooks[i].set)
                                 refused |= UINT64_C(1) << k;
         }

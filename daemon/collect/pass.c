@@ -15,6 +15,7 @@
 
 #include "daemon/collect/collector-private.h"
 
+/* So many passes in a row must have met fewer sockets than are tracked, see correct_tracked(). */
 #define EXCESS_PASSES 8
 #define MANY_EXITED 1024 /* rows of processes that have exited: they leave with passes only */
 
@@ -41,8 +42,8 @@ static void correct_tracked(struct collect *collect, uint64_t before) {
         collect->n_excess = 0;
 }
 
-/* The owner of a socket does not ask for a row with each call. Who lost his because the table was too small gets one
- * again from this look at the open files, when there is room. */
+/* The walk of a pass. A process that lost its row, because the table was too small, gets one again here when there is
+ * room: its calls on sockets that it owns do not ask for a row. */
 static int scan(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t before = __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED);
@@ -82,7 +83,8 @@ int collect_fold(const struct collect *collect) {
         return r < 0 ? r : fold_all(collect);
 }
 
-/* Whoever was active since this was last called. Returns how many; more than MAX_ACTIVE: not all are known. */
+/* The processes that have noted themselves as active (note_active() in bpf/call.bpf.h) since this was last called.
+ * Returns how many; more than MAX_ACTIVE: not all are known. */
 static uint32_t take_active(struct collect *collect, uint32_t *ret_pids) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint32_t end = __atomic_load_n(&bss->n_active, __ATOMIC_ACQUIRE), n = 0;
@@ -125,8 +127,9 @@ static int walk_some(struct collect *collect, enum walk walk, uint32_t *pids, ui
         return 0;
 }
 
-/* A process is taken out before the round that it is noted in ends: whoever makes the first call on a ledger after the
- * walk has passed it is noted anew. */
+/* Processes are taken out of the ring before health.passes, the number of the round, is raised. A process notes itself
+ * once in a round. Example: a call adds to a ledger just after the walk has passed it. That is in the new round, so
+ * the process is noted again, and the next flush finds the ledger. */
 static int flush(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint32_t pids[MAX_ACTIVE], n;
@@ -183,7 +186,7 @@ static bool is_row_missing(const struct collect *collect) {
         return collect->skeleton->bss->is_table_short && collect->n_used < collect->config.max_processes;
 }
 
-/* Where no call is seen nothing tells which sockets moved. */
+/* In load mode passive each read makes a pass: no hook sees calls, so no process is noted as active. */
 static bool is_pass_due(const struct collect *collect, uint64_t now) {
         return collect->is_pass_wanted || now >= collect->next_pass_ns || collect->n_exited > MANY_EXITED ||
                is_row_missing(collect) || collect_mode(collect) == LOAD_PASSIVE;

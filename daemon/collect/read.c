@@ -33,7 +33,8 @@ static void note_over(struct collect *collect, const struct sample_row *row) {
         collect->over[collect->n_over++] = *row;
 }
 
-/* Its value is final, but if it were not, what is read while deleting is. False: it stays. */
+/* Deletes a row in the kernel. Where the kernel can, its counters are read by the same call, so they are the
+ * last ones even if something was added since the sample. False: it could not be deleted and stays. */
 static bool take_last(struct collect *collect, struct sample_row *row) {
         struct process_row last;
         int fd = collect->table_fd;
@@ -83,7 +84,7 @@ static const struct {
 #undef X
 };
 
-/* What no other hook tells. */
+/* Metrics that only one hook knows, which is not attached. */
 static uint64_t lacking_metrics(const struct collect *collect) {
         uint64_t lacking = 0;
 
@@ -150,13 +151,14 @@ static uint32_t tell_over(const struct collect *collect) {
         return n;
 }
 
-/* It is a switch of the administrator's, and nothing else tells that it was turned. */
+/* The administrator can switch trampolines off at any time, and nothing tells of that: it is read each time. */
 static void note_silence(struct collect *collect) {
         collect->is_silenced = collect_is_silenced(collect);
 }
 
-/* While sockets without a ledger are charged for their calls, the age of a socket proves nothing; again afterwards, of
- * those that are younger than that. */
+/* A call on a socket that finds no room for a ledger is charged at once, so what the socket has moved is its past,
+ * however young it is. Youth proves nothing then (is_youth_no_proof). When a read has seen no such call since the
+ * last one, it is a proof again, for sockets that are made from then on. */
 static void follow_youth(struct collect *collect) {
         const struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t n_overflowed = bss->health.sockets_overflowed;

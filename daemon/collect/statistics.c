@@ -9,7 +9,7 @@
 
 #include "daemon/collect/collector-private.h"
 
-/* The walks are the collector's own passes, no events. */
+/* Iterators are left out: the collector runs them itself, so they are no load that comes with the system's events. */
 static bool serves(const struct hook *hook, size_t module) {
         return !(SET(hook->set) & SETS_WALKS) && collect_modules_of(hook->set) & MODULE(module);
 }

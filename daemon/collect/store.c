@@ -43,7 +43,8 @@ static uint64_t kernel_id(int fd) {
         return 0;
 }
 
-/* The programs as they were built, and whatever else both sides must agree on. */
+/* A hash of the programs' bytes, and one of the table of hooks and the size of struct collect_kept. Only a daemon for
+ * which both are the same can take over what this one leaves. */
 static uint64_t build_of(void) {
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks), size;
@@ -154,7 +155,7 @@ static int take_maps(struct collect *collect, const struct collect_kept *kept, c
         return 0;
 }
 
-/* What the daemon shares with its programs. libbpf 1.5 and later do this only for maps that they made. */
+/* Maps the programs' global variables into the skeleton. libbpf 1.5 and later do this only for maps that they made. */
 static int share_images(struct collect *collect) {
         struct bpf_map *map;
 
@@ -188,7 +189,8 @@ static int take_hooks(struct collect *collect, const struct collect_kept *kept, 
         return r < 0 ? r : 0;
 }
 
-/* The daemon before may have ended between an exchange of tables and the next save. */
+/* Is this the table that the programs use? Not if the daemon before ended between an exchange of tables and the next
+ * save: then what it left tells of the former table. */
 static bool is_in_force(const struct collect *collect, int table_fd) {
         uint32_t zero = 0, id;
 
@@ -222,7 +224,8 @@ static bool is_same_config(const struct collect_config *a, const struct collect_
                a->is_per_core == b->is_per_core && a->modules == b->modules;
 }
 
-/* The hooks run all the time; what is made here are the collector's own walks. */
+/* Makes a collector of what an earlier daemon left. Its hooks are attached and have counted all the time. Only the
+ * iterators, which the collector runs itself, are loaded and attached anew. */
 static int take_over(struct collect *collect, const struct collect_kept *kept, const struct passed *passed) {
         int r;
 

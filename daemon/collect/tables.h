@@ -16,9 +16,9 @@ struct cores {
         int fd; /* -1: none */
         uint32_t flags; /* with which such tables are made */
         uint32_t n_cpus;
-        uint32_t n_entries; /* there is room for */
-        uint32_t next_seed; /* row at which the next look for missing entries begins */
-        /* Room for a piece of it, values of each CPU one after the other. */
+        uint32_t n_entries; /* processes that the table has room for */
+        uint32_t next_seed; /* row at which the next search for processes without counters begins */
+        /* Room for reading a piece of the table. Of each key there are n_cpus values, one after the other. */
         struct process_key *keys;
         struct core_counters *values;
         uint32_t n_reserved;
@@ -46,9 +46,11 @@ struct table_cursor {
 int table_read(int fd, struct table_cursor *cursor, struct process_key *keys, void *values, size_t size, uint32_t *n);
 /* Adds rows to a table that no program sees yet. */
 int table_write(int fd, const struct process_key *keys, const struct process_row *rows, uint32_t n);
-/* The programs use another table of processes from now on; the one that they had becomes the last former one. */
+/* To be called when the programs use another table of processes (fd): the one that they had becomes a former table, to
+ * be read once more. */
 void tables_retire(struct collect *collect, uint32_t n_rows, int fd, int cores_fd);
-/* Gives the programs the counters per CPU that belong to the table in force, if they do not have them yet. */
+/* After tables_retire(): gives the programs the counters per CPU that belong to the new table. If that fails the next
+ * read tries again; no counter is lost meanwhile, as the programs go on adding to the former ones. */
 int tables_follow(struct collect *collect);
 /* Adds the rows of all former tables to the collector's rows. They stay open, so that all can be done again. */
 int tables_read_former(struct collect *collect, uint32_t *n_rows);
@@ -63,15 +65,16 @@ int cores_start(struct collect *collect);
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
 /* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
 int cores_create(struct collect *collect, uint32_t n_rows);
-/* Gives the programs a table instead of the one that they have. When this returns nothing is added to that one any
- * more. It can still be read, until it is closed and cores.fd is the new one, which is the collector's then. */
+/* The programs add to the table of counters fd from now on. The kernel returns when no program uses the former table
+ * any more, so that one is final then and can be read. Both descriptors stay the caller's. */
 int cores_exchange(const struct collect *collect, int fd);
 void cores_close(struct cores *cores);
-/* Adds what the CPUs counted to the n rows in the collector's values. table_fd: for processes that have no row among
- * them rows are added, with names from this table; -1: they are left out, to come with the next read, and rows that the
- * CPUs have no counters for get some. */
+/* Adds what the CPUs counted to the n rows in the collector's values. A process can have counters and no row among
+ * these, if its row was made after they were read. table_fd -1: it is left out, and comes with the next read. Else this
+ * is the last read of the counters, and the process gets a row here, with its name from the table table_fd. With -1
+ * rows without counters get some, too. */
 int cores_add(struct collect *collect, int table_fd, uint32_t *n);
-/* Drops the entry of a process that is over; its last counters are added to row, unless that is NULL. */
+/* Deletes the counters of a process that has exited, and adds what they were to row, unless that is NULL. */
 void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
 /* The least memory that the table takes while n_used processes have rows: some kernels tell it for one CPU. */
 uint64_t cores_bytes(const struct cores *cores, uint32_t n_used);

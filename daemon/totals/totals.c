@@ -356,14 +356,21 @@ static void take_specials(struct totals *a, const struct sample *sample) {
                 take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
 }
 
-/* Rows that left the kernel after the totals were kept, and before the daemon that did it could say so. */
+/* Has this update no kernel row for the cursor, whose process has exited or lost its row? Then the earlier daemon
+ * deleted the row in the kernel, and no other follows. */
+static bool was_deleted(const struct totals *a, const struct cursor *cursor) {
+        return cursor->is_used && cursor->update != a->update && !cursor->is_orphan &&
+               (cursor->has_exited || is_special(cursor->process));
+}
+
+/* With the first update after totals_restore(): ends cursors of kernel rows that the earlier daemon deleted after it
+ * had kept its totals for the last time. */
 static void forget_taken_rows(struct totals *a) {
         for (uint32_t i = 0; a->is_restored && i < a->cursors.n_slots; i++) {
                 struct cursor *cursor = &a->cursors.slots[i];
                 uint32_t number = cursor->process;
 
-                if (!cursor->is_used || cursor->update == a->update || (!cursor->has_exited && !is_special(number)) ||
-                    cursor->is_orphan)
+                if (!was_deleted(a, cursor))
                         continue;
                 cursor_drop(a, cursor);
                 queue_if_gone(a, number, false);

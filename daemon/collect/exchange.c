@@ -27,7 +27,7 @@ static int put(int fd, const struct process_key *key, const struct process_row *
         return bpf_map_update_elem(fd, key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* Rows on their way into a table that no program sees yet, many with each call. */
+/* Rows for a table that no program sees yet. They are gathered, as the kernel takes many with one call. */
 struct cargo {
         int fd;
         uint32_t n;
@@ -35,18 +35,18 @@ struct cargo {
         struct process_row rows[CARGO_ROWS];
 };
 
-static int deliver(struct cargo *cargo) {
+static int cargo_write(struct cargo *cargo) {
         uint32_t n = cargo->n;
 
         cargo->n = 0;
         return table_write(cargo->fd, cargo->keys, cargo->rows, n);
 }
 
-static int load(struct cargo *cargo, const struct process_key *key, const struct process_row *row) {
+static int cargo_add(struct cargo *cargo, const struct process_key *key, const struct process_row *row) {
         cargo->keys[cargo->n] = *key;
         cargo->rows[cargo->n] = *row;
         memset(cargo->rows[cargo->n].counters, 0, sizeof(row->counters));
-        return ++cargo->n == CARGO_ROWS ? deliver(cargo) : 0;
+        return ++cargo->n == CARGO_ROWS ? cargo_write(cargo) : 0;
 }
 
 struct candidate {
@@ -106,12 +106,12 @@ static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n
 
                 if (!collect->values[number].is_process)
                         continue;
-                r = load(cargo, &collect->keys[number], &collect->values[number]);
+                r = cargo_add(cargo, &collect->keys[number], &collect->values[number]);
                 n_seeded++;
         }
         free(candidates);
         if (r == 0)
-                r = deliver(cargo);
+                r = cargo_write(cargo);
         if (r == 0)
                 collect->skeleton->bss->is_table_short = true;
         return r;
@@ -143,9 +143,9 @@ static int seed_all(const struct collect *collect, struct cargo *cargo, uint32_t
                         continue;
                 seeds->keys[n_seeded] = *key;
                 lookup_add(&seeds->lookup, lookup_hash(key, sizeof(*key)), n_seeded++);
-                r = load(cargo, key, &collect->values[i]);
+                r = cargo_add(cargo, key, &collect->values[i]);
         }
-        return r < 0 ? r : deliver(cargo);
+        return r < 0 ? r : cargo_write(cargo);
 }
 
 static bool match_seed(const void *owner, uint32_t number, const void *key) {

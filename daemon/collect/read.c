@@ -95,32 +95,35 @@ static uint64_t lacking_metrics(const struct collect *collect) {
         return lacking;
 }
 
+static bool is_module_counted(const struct collect *collect, size_t module) {
+        return module < N_MODULES && collect->config.modules & MODULE(module) && !collect->missing[module][0];
+}
+
 static uint64_t known_metrics(const struct collect *collect) {
         enum load_mode mode = collect_mode(collect);
         uint64_t known = 0;
 
         if (collect->is_silenced)
                 return 0;
-        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++) {
-                size_t module = metrics[i].module;
-
-                if (module < N_MODULES && collect->config.modules & MODULE(module) && !collect->missing[module][0] &&
-                    mode >= metrics[i].mode)
+        for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++)
+                if (is_module_counted(collect, metrics[i].module) && mode >= metrics[i].mode)
                         known |= UINT64_C(1) << i;
-        }
         return known & ~lacking_metrics(collect);
 }
 
-/* A look at some rows that no exit was seen for. A PID that is free again has closed all its files. Not from inside a
- * PID namespace, where the PIDs mean nothing. */
+/* Can the hook have missed the exit of this process? It is in no pass for a while, and has no exit. Inside a PID
+ * namespace its PID would be another one here (pid), or none, so it cannot be asked for. */
+static bool may_have_exited(const struct collect *collect, const struct sample_row *row) {
+        return !row->is_last && !row->row.exited && row->row.pid == row->key.tgid &&
+               (int32_t) passes_since(collect, &row->row) >= GRACE_PASSES;
+}
+
+/* Looks at some rows by turns. A process whose PID is free has closed all its files. */
 static void check_exits(struct collect *collect, uint32_t n) {
         for (uint32_t i = 0; i < CHECKS_PER_READ && i < n; i++) {
                 struct sample_row *row = &collect->rows[collect->next_check++ % n];
 
-                if (row->is_last || row->row.exited || row->row.pid != row->key.tgid ||
-                    (int32_t) passes_since(collect, &row->row) < GRACE_PASSES)
-                        continue;
-                if (kill(row->key.tgid, 0) == 0 || errno != ESRCH)
+                if (!may_have_exited(collect, row) || kill(row->key.tgid, 0) == 0 || errno != ESRCH)
                         continue;
                 row->row.exited = 1;
                 note_over(collect, row);

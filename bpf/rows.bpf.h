@@ -182,9 +182,7 @@ static __always_inline struct process_row *owner_row(const struct process_key *o
 
         if (flags & LEDGER_KERNEL)
                 return special(SPECIAL_KERNEL);
-        if (!owner->tgid)
-                return special(SPECIAL_OVERFLOW);
-        row = find_row(owner);
+        row = owner->tgid ? find_row(owner) : NULL; /* nobody, who connected and closed it, is unknown */
         if (row)
                 return row;
         return special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);

@@ -17,7 +17,7 @@ static bool match_key(const void *owner, uint32_t number, const void *key) {
 void cursors_done(struct cursors *cursors) {
         free(cursors->slots);
         lookup_done(&cursors->by_key);
-        *cursors = PARTS_NULL;
+        *cursors = CURSORS_NULL;
 }
 
 int cursors_index(struct cursors *cursors) {
@@ -53,7 +53,7 @@ static int grow(struct cursors *cursors) {
         return 0;
 }
 
-int cursors_add(struct cursors *cursors, const struct process_key *key, struct cursor **ret_part) {
+int cursors_add(struct cursors *cursors, const struct process_key *key, struct cursor **ret_cursor) {
         uint32_t number;
         int r;
 
@@ -71,7 +71,7 @@ int cursors_add(struct cursors *cursors, const struct process_key *key, struct c
         cursors->slots[number] = (struct cursor) { .key = *key, .next = LOOKUP_NONE, .is_used = true };
         cursors->n_used++;
         lookup_add(&cursors->by_key, lookup_hash(key, sizeof *key), number);
-        *ret_part = &cursors->slots[number];
+        *ret_cursor = &cursors->slots[number];
         return 0;
 }
 

@@ -34,14 +34,14 @@ struct cursors {
         struct lookup by_key;
 };
 
-#define PARTS_NULL ((struct cursors) { .first_free = LOOKUP_NONE, .by_key = LOOKUP_NULL })
+#define CURSORS_NULL ((struct cursors) { .first_free = LOOKUP_NONE, .by_key = LOOKUP_NULL })
 
 void cursors_done(struct cursors *cursors);
 /* After the slots were filled from elsewhere: makes them found by key. -ENOMEM. */
 int cursors_index(struct cursors *cursors);
 struct cursor *cursors_find(const struct cursors *cursors, const struct process_key *key);
 /* -ENOMEM. Pointers to cursors that were handed out before are void afterwards. */
-int cursors_add(struct cursors *cursors, const struct process_key *key, struct cursor **ret_part);
+int cursors_add(struct cursors *cursors, const struct process_key *key, struct cursor **ret_cursor);
 void cursors_remove(struct cursors *cursors, struct cursor *cursor);
 
 #endif

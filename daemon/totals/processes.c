@@ -54,7 +54,7 @@ static uint32_t take_slot(struct processes *processes) {
         processes->slots[number] = (struct process) {
                 .is_used = true,
                 .uid = LAYOUT_NO_UID,
-                .first_part = LOOKUP_NONE,
+                .first_cursor = LOOKUP_NONE,
                 .previous = LOOKUP_NONE,
                 .next = LOOKUP_NONE,
         };

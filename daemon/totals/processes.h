@@ -22,8 +22,8 @@ struct process {
         uint32_t uid;
         uint32_t kind;         /* enum socktally_row_kind */
         uint32_t service;      /* number of a service row */
-        uint32_t first_part;   /* kernel rows that feed this one: a list */
-        uint32_t n_parts, n_exited; /* n_exited: of these, known to be of a process that is gone */
+        uint32_t first_cursor;   /* kernel rows that feed this one: a list */
+        uint32_t n_cursors, n_exited; /* n_exited: of these, known to be of a process that is gone */
         uint32_t previous, next;    /* in the queue, or in the list of free slots */
         bool is_used, is_queued;
         bool is_hidden; /* the process lives, but the table got too small: its row is not published any more, and what

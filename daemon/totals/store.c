@@ -83,7 +83,7 @@ static int read_processes(struct totals *a, const struct kept *kept, FILE *file)
         return a->processes.slots ? processes_index(&a->processes) : -EIO;
 }
 
-static int read_parts(struct totals *a, const struct kept *kept, FILE *file) {
+static int read_cursors(struct totals *a, const struct kept *kept, FILE *file) {
         cursors_done(&a->cursors);
         a->cursors = kept->cursors;
         a->cursors.by_key = LOOKUP_NULL;
@@ -124,7 +124,7 @@ static int read_all(struct totals *a, const struct kept *kept, FILE *file) {
         memcpy(a->specials_taken, kept->specials_taken, sizeof a->specials_taken);
         r = read_processes(a, kept, file);
         if (r >= 0)
-                r = read_parts(a, kept, file);
+                r = read_cursors(a, kept, file);
         if (r >= 0)
                 r = read_services(a, kept, file);
         if (r >= 0)

@@ -33,7 +33,7 @@ int totals_new(struct totals **ret_totals, const struct totals_config *config) {
                 return -ENOMEM;
         totals->config = *config;
         totals->host.kind = SOCKTALLY_ROW_HOST;
-        totals->cursors = PARTS_NULL;
+        totals->cursors = CURSORS_NULL;
         totals->next_asked = LOOKUP_NONE;
         r = processes_init(&totals->processes, config->max_processes);
         if (r >= 0)
@@ -121,7 +121,7 @@ void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
 
         counters_add(to->counters, from->counters);
         to->changed = a->sequence;
-        for (uint32_t i = from->first_part, next; i != LOOKUP_NONE; i = next) {
+        for (uint32_t i = from->first_cursor, next; i != LOOKUP_NONE; i = next) {
                 next = a->cursors.slots[i].next;
                 a->cursors.slots[i].process = into;
                 a->cursors.slots[i].stays = true;
@@ -133,8 +133,8 @@ void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
 }
 
 static bool is_due(const struct totals *a, const struct process *process) {
-        return a->update - process->quiet_update >= AGGREGATE_VISIBLE_PUBLICATIONS &&
-               a->now_ns - process->quiet_ns >= AGGREGATE_VISIBLE_NS;
+        return a->update - process->quiet_update >= TOTALS_VISIBLE_PUBLICATIONS &&
+               a->now_ns - process->quiet_ns >= TOTALS_VISIBLE_NS;
 }
 
 static bool is_crowded(const struct totals *a) {
@@ -179,15 +179,15 @@ static bool is_special(uint32_t process) {
         return process < N_PROCESS_SPECIALS;
 }
 
-static void process_add_part(struct totals *a, uint32_t number, struct cursor *cursor) {
+static void process_add_cursor(struct totals *a, uint32_t number, struct cursor *cursor) {
         struct process *process = &a->processes.slots[number];
 
         cursor->process = number;
         if (is_special(number))
                 return;
-        cursor->next = process->first_part;
-        process->first_part = (uint32_t) (cursor - a->cursors.slots);
-        process->n_parts++;
+        cursor->next = process->first_cursor;
+        process->first_cursor = (uint32_t) (cursor - a->cursors.slots);
+        process->n_cursors++;
 }
 
 static void cursor_drop(struct totals *a, struct cursor *cursor) {
@@ -197,12 +197,12 @@ static void cursor_drop(struct totals *a, struct cursor *cursor) {
                 totals_set_share(a, cursor, true);
         services_unref(&a->services, cursor->service);
         if (!is_special(cursor->process)) {
-                uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_part;
+                uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_cursor;
 
                 while (*link != number)
                         link = &a->cursors.slots[*link].next;
                 *link = cursor->next;
-                process->n_parts--;
+                process->n_cursors--;
                 process->n_exited -= cursor->has_exited;
         }
         cursors_remove(&a->cursors, cursor);
@@ -216,7 +216,7 @@ static bool has_room(const struct totals *a) {
 static bool cursor_move_out(struct totals *a, struct cursor *cursor, const struct sample_row *row) {
         if (cursor->process != PROCESS_OVERFLOW || cursor->stays || row->is_last || row->row.exited || !has_room(a))
                 return false;
-        process_add_part(a, process_get(a, &cursor->key, cursor->service), cursor);
+        process_add_cursor(a, process_get(a, &cursor->key, cursor->service), cursor);
         return cursor->process != PROCESS_OVERFLOW;
 }
 
@@ -229,7 +229,7 @@ static struct cursor *cursor_new(struct totals *a, const struct sample_row *row)
         (void) a->config.identity(a->config.userdata, &row->key, row->row.pid, &identity);
         cursor->service = services_get(&a->services, &identity.unit, a->now_ns, a->sequence);
         services_ref(&a->services, cursor->service);
-        process_add_part(a, process_get(a, &row->key, cursor->service), cursor);
+        process_add_cursor(a, process_get(a, &row->key, cursor->service), cursor);
         return cursor;
 }
 
@@ -259,7 +259,7 @@ static void describe(struct totals *a, struct cursor *cursor, const struct sampl
  * process, behind all others if it has just moved data. Takes it out when one of them is not. */
 static void queue_if_gone(struct totals *a, uint32_t number, bool has_moved) {
         struct process *process = &a->processes.slots[number];
-        bool is_gone = process->n_parts == process->n_exited;
+        bool is_gone = process->n_cursors == process->n_exited;
 
         if (is_special(number))
                 return;
@@ -380,7 +380,7 @@ static void forget_taken_rows(struct totals *a) {
 
 /* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. Orphans are
  * not lost: check_orphans() ends them. */
-static void forget_lost_parts(struct totals *a) {
+static void forget_lost_cursors(struct totals *a) {
         if (a->cursors.n_used / 2 <= a->processes.max)
                 return;
         for (uint32_t i = 0; i < a->cursors.n_slots; i++) {
@@ -397,7 +397,7 @@ static void forget_lost_parts(struct totals *a) {
 static bool is_gone(const struct totals *a, const struct cursor *cursor) {
         if (cursor->pid != 0)
                 return !a->config.is_alive(a->config.userdata, cursor->pid, cursor->key.start_time);
-        return a->now_ns - cursor->orphan_ns >= (is_crowded(a) ? AGGREGATE_VISIBLE_NS : AGGREGATE_UNSEEN_NS);
+        return a->now_ns - cursor->orphan_ns >= (is_crowded(a) ? TOTALS_VISIBLE_NS : TOTALS_UNSEEN_NS);
 }
 
 /* No row of the kernel tells of the end of these. A look at some of them by turns. */
@@ -443,7 +443,7 @@ void totals_update(struct totals *a, const struct sample *sample, uint64_t seque
         for (size_t i = 0; i < sample->n_rows; i++)
                 take_row(a, &sample->rows[i]);
         forget_taken_rows(a);
-        forget_lost_parts(a);
+        forget_lost_cursors(a);
         check_orphans(a);
         totals_count_rows(a);
 }

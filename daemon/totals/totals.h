@@ -38,12 +38,12 @@ struct totals_config {
 
 /* How long the row of a process is kept after its end, or after the last movement of its counters if that is later.
  * Under pressure (the table is more than three quarters full) rows go sooner, the oldest first. */
-#define AGGREGATE_VISIBLE_NS UINT64_C(10000000000)
-#define AGGREGATE_VISIBLE_PUBLICATIONS 3
+#define TOTALS_VISIBLE_NS UINT64_C(10000000000)
+#define TOTALS_VISIBLE_PUBLICATIONS 3
 
 /* A process that /proc here does not have (it is in another PID namespace) cannot be asked for. When the kernel's table
  * was replaced, and it has not moved anything for so long since, it counts as gone; under pressure, sooner. */
-#define AGGREGATE_UNSEEN_NS UINT64_C(600000000000)
+#define TOTALS_UNSEEN_NS UINT64_C(600000000000)
 
 /* What there is to publish; valid until the next call. Slots of processes that are not used are holes. */
 struct totals_result {

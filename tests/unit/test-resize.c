@@ -140,7 +140,7 @@ static void a_process_without_a_visible_pid_is_given_up_after_a_while(void **sta
         stage_open(stage, 10, 10);
         last_row_without_pid(stage, 7, 100);
         last_row_without_pid(stage, 8, 50);
-        for (unsigned i = 0; i < AGGREGATE_UNSEEN_NS / SECOND; i++)
+        for (unsigned i = 0; i < TOTALS_UNSEEN_NS / SECOND; i++)
                 step(stage);
         assert_int_equal(process_bytes(stage, 8), 50);
         assert_false(find(stage, 8)->is_queued);
@@ -152,7 +152,7 @@ static void a_process_without_a_visible_pid_is_given_up_after_a_while(void **sta
                 step(stage);
         assert_null(find(stage, 7));
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 100);
-        for (unsigned i = 0; i < AGGREGATE_UNSEEN_NS / SECOND; i++)
+        for (unsigned i = 0; i < TOTALS_UNSEEN_NS / SECOND; i++)
                 step(stage);
         assert_null(find(stage, 8));
         assert_int_equal(stage->n_asked, 0);
@@ -165,7 +165,7 @@ static void a_process_without_a_visible_pid_makes_room_sooner(void **state) {
         for (uint32_t pid = 1; pid <= 10; pid++)
                 last_row_without_pid(stage, pid, 10);
         step(stage);
-        for (unsigned i = 1; i < AGGREGATE_VISIBLE_NS / SECOND; i++)
+        for (unsigned i = 1; i < TOTALS_VISIBLE_NS / SECOND; i++)
                 step(stage);
         assert_false(find(stage, 10)->is_queued); /* it may be a busy one whose next row is on its way */
         step(stage);

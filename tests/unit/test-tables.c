@@ -20,7 +20,7 @@ static struct process_key key_of(uint32_t i) {
 }
 
 static void cursors_are_found_by_their_whole_key(void **state) {
-        struct cursors cursors = PARTS_NULL;
+        struct cursors cursors = CURSORS_NULL;
         struct process_key key;
         struct cursor *cursor;
 
@@ -45,7 +45,7 @@ static void cursors_are_found_by_their_whole_key(void **state) {
 }
 
 static void a_parts_place_is_used_again(void **state) {
-        struct cursors cursors = PARTS_NULL;
+        struct cursors cursors = CURSORS_NULL;
         struct cursor *cursor;
 
         for (uint32_t i = 0; i < 10000; i++) {

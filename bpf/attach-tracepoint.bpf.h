@@ -83,7 +83,7 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, ctx, 0, 0);
+        struct ledger *l = find_ledger(ctx);
         struct sock *sk = bpf_cast_to_kern_ctx(ctx);
         struct tcp_sock *tp = NULL;
         __u32 kind = l ? l->kind : kind_of(sk);

@@ -165,7 +165,7 @@ int BPF_PROG(on_inet_release, struct socket *sock) {
 
         if (!sk)
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         kind = l ? l->kind : kind_of(sk);
         if (kind == KIND_TCP) {
                 tp = bpf_skc_to_tcp_sock(sk);

@@ -35,19 +35,19 @@ static __always_inline bool is_cap_reached(void) {
 /* The ledger of a socket, made if there is room. A kernel UDP socket is never released through inet_release(), so it
  * gets none and each call is charged to the kernel's row. */
 static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        struct ledger *l = find_ledger(sk);
 
         if (l || (kind != KIND_TCP && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)))
                 return l;
         if (is_cap_reached())
                 return NULL;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        l = make_ledger(sk);
         if (!l) { /* another CPU was first: the helper fails then, and does not say why */
-                l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+                l = find_ledger(sk);
                 if (l)
                         return l;
                 /* Or somebody else's storage became the socket's first. */
-                l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+                l = make_ledger(sk);
         }
         if (l)
                 __sync_fetch_and_add(&health.sockets_tracked, 1);
@@ -56,13 +56,13 @@ static __always_inline struct ledger *ledger_of(struct sock *sk, __u32 kind) {
 
 /* The first scan's: sockets that were there before the daemon do not count against the cap. */
 static __always_inline struct ledger *ledger_of_old(struct sock *sk) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        struct ledger *l = find_ledger(sk);
 
         if (l)
                 return l;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        l = make_ledger(sk);
         if (!l)
-                return bpf_sk_storage_get(&ledgers, sk, 0, 0);
+                return find_ledger(sk);
         l->flags = LEDGER_UNCAPPED;
         return l;
 }
@@ -138,15 +138,6 @@ static __always_inline void own(struct ledger *l, const struct process_key *me) 
         l->fast_tgid = me->tgid;
 }
 
-/* Returns whether it may be the first since the last fold, which takes the bytes after the calls. */
-static __always_inline bool count(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
-        if (n)
-                __sync_fetch_and_add(&l->bytes[dir & 1], n);
-        else if (ret < 0 && switches & SWITCH_ERRORS)
-                __sync_fetch_and_add(&l->errors[dir & 1], 1);
-        return is_part || !__sync_fetch_and_add(&l->calls[dir & 1], 1);
-}
-
 /* A ledger of this process holds something: the next flush looks at the files of the process. Not static: verified
  * once. */
 __attribute__((noinline)) int note_active(const struct process_key *key) {
@@ -193,7 +184,7 @@ static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, str
                 l->flags &= ~LEDGER_KERNEL;
         is_mine = is_zero(difference(&l->owner, &call->me));
         if (is_mine & is_zero((l->state ^ LEDGER_OWNED) | (l->owner.cgroup_id ^ call->me.cgroup_id))) {
-                count(l, dir, call->ret, call->n, call->is_part);
+                add_call(l, dir, call->ret, call->n, call->is_part);
                 return true;
         }
         is_owner_gone = call->is_owner_gone & is_zero(difference(&l->owner, &call->seen));
@@ -213,7 +204,7 @@ static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, str
                         take(sk, tp, l, c, why);
                 l->base[dir] -= call->n;
                 own(l, &call->me);
-                count(l, dir, call->ret, call->n, call->is_part);
+                add_call(l, dir, call->ret, call->n, call->is_part);
                 return true;
         }
         l->state = LEDGER_SHARED;
@@ -375,10 +366,10 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                 n = 0;
         }
         task = bpf_get_current_task_btf();
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
             l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
-                if (count(l, dir, ret, n, is_later_piece(task, dir)))
+                if (add_call(l, dir, ret, n, is_later_piece(task, dir)))
                         note_owner(l);
                 return 0;
         } else if (l || is_inet(sk)) {

@@ -15,6 +15,7 @@
  * 10,000 bytes when a walk folds the socket. tcp_sock says 4000 more than base, and A has no call that explains them.
  * They are not charged to A: when the recv() returns, B is charged 10,000, and base grows by as many.
  */
+#include "bpf/account.bpf.h"
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
 
@@ -41,10 +42,6 @@ struct occasion {
         struct process_key closer; /* the process that closed the socket; zeros: not known */
         bool is_heir;              /* the closer becomes the owner: nobody moved data, and no owner has a row */
 };
-
-static __always_inline __u64 exchange(__u64 *counter) {
-        return *(volatile __u64 *) counter ? __sync_lock_test_and_set(counter, 0) : 0;
-}
 
 static __always_inline __u32 drops_of(const struct sock *sk) {
         __u32 drops = sk->sk_drops.counter;
@@ -91,17 +88,17 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
 
         if (!(l->flags & LEDGER_READY)) {
                 if (why->is_final) /* Fast Open data of a connection that never came up */
-                        c->bytes[TX] = exchange(&l->bytes[TX]);
+                        c->bytes[TX] = drain(&l->bytes[TX]);
                 return;
         }
         if (!(l->flags & LEDGER_SETTLED) && (sk->__sk_common.skc_state == TCP_SYN_SENT || is_zeroed(sk, tp))) {
                 /* The kernel has skipped the hook of connect(AF_UNSPEC): the calls are all that is known. */
-                c->bytes[TX] = exchange(&l->bytes[TX]);
-                c->bytes[RX] = exchange(&l->bytes[RX]);
+                c->bytes[TX] = drain(&l->bytes[TX]);
+                c->bytes[RX] = drain(&l->bytes[RX]);
                 return;
         }
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
-        c->bytes[TX] = exchange(&l->bytes[TX]);
+        c->bytes[TX] = drain(&l->bytes[TX]);
         unexplained = total - l->base[TX] - c->bytes[TX];
         unexplained -= unseen_fin(sk, tp, l, total, unexplained);
         if (unexplained == -1 && !why->is_final && is_fin_queued(sk->__sk_common.skc_state))
@@ -109,7 +106,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
         c->bytes[TX] += due(l, unexplained, why);
         l->base[TX] += c->bytes[TX];
 
-        c->bytes[RX] = exchange(&l->bytes[RX]);
+        c->bytes[RX] = drain(&l->bytes[RX]);
         total = tcp_read(sk, tp, l);
         /* connect(AF_UNSPEC) zeroes the counters of a closed socket. What was read after it closed is in the calls. */
         if (l->flags & LEDGER_SETTLED && !tp->bytes_received) {
@@ -142,10 +139,10 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
 }
 
 static __always_inline void take_calls(struct ledger *l, struct charge *c) {
-        c->calls[TX] = exchange(&l->calls[TX]);
-        c->calls[RX] = exchange(&l->calls[RX]);
-        c->errors[TX] = exchange(&l->errors[TX]);
-        c->errors[RX] = exchange(&l->errors[RX]);
+        c->calls[TX] = drain(&l->calls[TX]);
+        c->calls[RX] = drain(&l->calls[RX]);
+        c->errors[TX] = drain(&l->errors[TX]);
+        c->errors[RX] = drain(&l->errors[RX]);
 }
 
 /* tp: NULL unless the ledger's kind is KIND_TCP. */
@@ -158,8 +155,8 @@ static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct le
         if (tp) {
                 take_tcp(sk, tp, l, c, why);
         } else {
-                c->bytes[TX] = exchange(&l->bytes[TX]);
-                c->bytes[RX] = exchange(&l->bytes[RX]);
+                c->bytes[TX] = drain(&l->bytes[TX]);
+                c->bytes[RX] = drain(&l->bytes[RX]);
                 if (c->kind == KIND_UDP) {
                         c->drops = why->drops - l->drops;
                         l->drops += c->drops;

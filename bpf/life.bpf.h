@@ -124,7 +124,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
 
         if (new_state != TCP_CLOSE && new_state != TCP_ESTABLISHED && new_state != TCP_SYN_SENT)
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         if (!l && new_state == TCP_CLOSE && !unproven(sk)->sk_socket)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
@@ -140,7 +140,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
 /* The last point at which a TCP socket's counters are valid: its memory is soon another socket's. */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(on_tcp_destroy, struct sock *sk) {
-        struct ledger *l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        struct ledger *l = find_ledger(sk);
         struct occasion why = { .is_final = true, .is_end = true };
         struct tcp_sock *tp;
 

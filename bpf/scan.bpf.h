@@ -139,7 +139,7 @@ static __always_inline struct ledger *find_holder(struct sock *sk, struct ledger
 
         if (!l || !is_same_process(&l->owner, &key)) {
                 meet(sk, l, task, file);
-                return l ?: bpf_sk_storage_get(&ledgers, sk, 0, 0);
+                return l ?: find_ledger(sk);
         }
         l->owner_pass = pass_number;
         if (is_row_wanted) { /* the owner's own calls do not ask for one */
@@ -147,10 +147,6 @@ static __always_inline struct ledger *find_holder(struct sock *sk, struct ledger
                 row_of(&key, task);
         }
         return l;
-}
-
-static __always_inline bool has_calls(const struct ledger *l) {
-        return l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX];
 }
 
 /* Is there nothing to fold? Looked up without the lock, so that idle sockets are spared it. What is added while we
@@ -282,7 +278,7 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         socket = bpf_sock_from_file(file);
         if (!socket || !(sk = socket->sk))
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         if (walk == WALK_FLUSH && (!l || !has_calls(l)))
                 return 0;
         if (walk <= WALK_PASS) {
@@ -318,7 +314,7 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
         sk = (struct sock *) tp;
         if (sk->__sk_common.skc_state == TCP_LISTEN || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         if (!l && !is_scanned) {
                 birth = birth_in_scan(sk, tp, NULL);
                 l = find_or_make(sk, tp, KIND_TCP, 0);
@@ -338,7 +334,7 @@ int fold_udp(struct bpf_iter__udp *ctx) {
 
         if (!sk)
                 return 0;
-        l = bpf_sk_storage_get(&ledgers, sk, 0, 0);
+        l = find_ledger(sk);
         return l && l->state != LEDGER_NEW ? fold_once(sk, NULL, l, NULL, NULL) : 0;
 }
 

@@ -148,10 +148,10 @@ __attribute__((noinline)) int note_active(const struct process_key *key) {
                 return 0;
         copy = *key;
         row = find_row(&copy);
-        if (row && row->noted_round == (__u32) health.passes)
+        if (row && row->noted_round == (__u32) health.rounds)
                 return 0;
         if (row)
-                row->noted_round = (__u32) health.passes;
+                row->noted_round = (__u32) health.rounds;
         active[__sync_fetch_and_add(&n_active, 1) & (MAX_ACTIVE - 1)] = copy.tgid;
         return 0;
 }

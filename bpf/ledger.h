@@ -50,7 +50,7 @@ struct process_row {
         __u32 exited;                        /* 1 once the last thread is gone */
         __u32 seen_pass;                     /* last fold pass that met a socket of this process */
         __u32 is_process;                    /* 0: one of the special rows */
-        __u32 noted_round;                   /* health.passes when the process was last noted as active */
+        __u32 noted_round;                   /* health.rounds when the process was last noted as active */
         __u32 pad;
 };
 
@@ -93,7 +93,7 @@ struct ledger_health {
         __u64 sockets_tracked;    /* sockets that have a ledger now */
         __u64 sockets_overflowed; /* calls and sockets charged to the overflow row: over the cap of tracked sockets */
         __u64 rows_overflowed;    /* times that a process row could not be made: table full */
-        __u64 passes;             /* rounds of folding begun, those that failed and those of changes, too */
+        __u64 rounds;             /* of folding that began, those that failed and those of changes, too */
         __u64 pad[4];
 };
 

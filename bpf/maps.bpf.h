@@ -79,7 +79,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 folded_round; /* health.passes when it was last folded: a walk can meet a socket more than once */
+        __u32 folded_round; /* health.rounds when it was last folded: a walk can meet a socket more than once */
         __u32 key_seen_traffic; /* traffic() when a walk first read the present seq_key; see confirm_keys() ... */
         __u32 key_seen_msec;    /* ... and pass_msec of that walk; 0: no walk has read it yet */
 };

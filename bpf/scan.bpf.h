@@ -239,7 +239,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind), has_sharing = tp && switches & SWITCH_TCP_CALLS;
         struct occasion why = { .drops = drops_of(sk) };
 
-        if (l->folded_round == (__u32) health.passes)
+        if (l->folded_round == (__u32) health.rounds)
                 return 0;
         why.is_young = tp && has_past(l) && is_young_file(file);
         has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
@@ -251,7 +251,7 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
                 note_again(task);
                 return 0;
         }
-        l->folded_round = (__u32) health.passes;
+        l->folded_round = (__u32) health.rounds;
         if (!(l->flags & LEDGER_UNCAPPED))
                 pass_sockets++;
         if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys))

@@ -72,7 +72,7 @@ static int walk_sockets(const struct collect *collect) {
 static int fold_all(const struct collect *collect) {
         int r;
 
-        collect->skeleton->bss->health.passes++; /* each ledger once */
+        collect->skeleton->bss->health.rounds++; /* each ledger once */
         r = collect_walk_files(collect, WALK_AGAIN);
         return r == 0 ? walk_sockets(collect) : r;
 }
@@ -127,7 +127,7 @@ static int walk_some(struct collect *collect, enum walk walk, uint32_t *pids, ui
         return 0;
 }
 
-/* Processes are taken out of the ring before health.passes, the number of the round, is raised. A process notes itself
+/* Processes are taken out of the ring before health.rounds, the number of the round, is raised. A process notes itself
  * once in a round. Example: a call adds to a ledger just after the walk has passed it. That is in the new round, so
  * the process is noted again, and the next flush finds the ledger. */
 static int flush(struct collect *collect) {
@@ -136,7 +136,7 @@ static int flush(struct collect *collect) {
 
         n = take_active(collect, pids);
         bss->last_seen = (struct process_key) { 0 };
-        __atomic_fetch_add(&bss->health.passes, 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&bss->health.rounds, 1, __ATOMIC_SEQ_CST);
         return n > 0 ? walk_some(collect, WALK_FLUSH, pids, n) : 0;
 }
 
@@ -164,7 +164,7 @@ static int pass(struct collect *collect, uint64_t now) {
         bss->pass_sockets = bss->pass_work = 0;
         bss->last_seen = bss->last_named = (struct process_key) { 0 };
         bss->n_again = 0;
-        bss->health.passes++; /* each ledger once */
+        bss->health.rounds++; /* each ledger once */
         r = scan(collect);
         if (r == 0 && bss->n_again > 0)
                 r = walk_some(collect, WALK_AGAIN, bss->again, bss->n_again);

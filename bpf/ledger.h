@@ -69,16 +69,18 @@ enum special_row {
 
 /* What the programs do at the moment; bits of the variable "switches". */
 enum ledger_switch {
-        SWITCH_TCP = 1 << 0,       /* module tcp */
-        SWITCH_UDP = 1 << 1,       /* module udp: UDP and the other protocols */
-        SWITCH_TCP_CALLS = 1 << 2, /* load modes entry and return */
-        SWITCH_ERRORS = 1 << 3,    /* load mode return */
-        SWITCH_PARTIAL = 1 << 4,   /* any of the first three is off: what the fast path asks for */
-        SWITCH_PER_CORE = 1 << 5,  /* maps per core */
-        SWITCH_UNSEEN_RELEASE = 1 << 6, /* no hook sees the last close of a socket */
-        SWITCH_DIRECT = 1 << 7,    /* nothing walks the sockets: each call is charged at once */
-        SWITCH_COPIES = 1 << 8,    /* copies of the programs stand in where the first was skipped; bpf/copies.bpf.h */
-        SWITCH_LEAVING = 1 << 9,   /* beside it: the copies are about to go, and count no more */
+        /* The modules, by their numbers in daemon/module.h ... */
+        SWITCH_TCP = 1 << 0,
+        SWITCH_UDP = 1 << 1,       /* and the other protocols */
+        /* ... and what follows from the other settings and from what is attached. */
+        SWITCH_TCP_CALLS = 1 << 16, /* load modes entry and return */
+        SWITCH_ERRORS = 1 << 17,    /* load mode return */
+        SWITCH_PARTIAL = 1 << 18,   /* TCP, UDP or TCP's calls are off: what the fast path asks for */
+        SWITCH_PER_CORE = 1 << 19,  /* maps per core */
+        SWITCH_UNSEEN_RELEASE = 1 << 20, /* no hook sees the last close of a socket */
+        SWITCH_DIRECT = 1 << 21,    /* nothing walks the sockets: each call is charged at once */
+        SWITCH_COPIES = 1 << 22,    /* copies of the programs stand in where the first was skipped; bpf/copies.bpf.h */
+        SWITCH_LEAVING = 1 << 23,   /* beside it: the copies are about to go, and count no more */
 };
 
 /* With one of these a call may have to be ignored, as something is off or copies run. With none the original counts

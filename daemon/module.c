@@ -8,21 +8,21 @@
 #include "daemon/module.h"
 
 static const char *const names[N_MODULES] = {
-        [MODULE_TCP] = "tcp",
-        [MODULE_UDP] = "udp",
+#define X(number, name) #name,
+        MODULES(X)
+#undef X
 };
 
 const char *module_name(size_t number) {
         return names[number];
 }
 
-static int find(const char *name, size_t length, uint32_t *modules) {
-        for (size_t i = 0; i < N_MODULES; i++)
-                if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0) {
-                        *modules |= MODULE(i);
-                        return 0;
-                }
-        return -EINVAL;
+size_t module_find(const char *name, size_t length) {
+        size_t i;
+
+        for (i = 0; i < N_MODULES && (strlen(names[i]) != length || memcmp(names[i], name, length) != 0); i++)
+                continue;
+        return i;
 }
 
 int modules_parse(const char *text, uint32_t *ret_modules) {
@@ -36,10 +36,11 @@ int modules_parse(const char *text, uint32_t *ret_modules) {
                 return 0;
         }
         while (text[0]) {
-                size_t n = strcspn(text, " \t");
+                size_t n = strcspn(text, " \t"), number = module_find(text, n);
 
-                if (find(text, n, &modules) < 0)
+                if (number == N_MODULES)
                         return -EINVAL;
+                modules |= MODULE(number);
                 text += n;
                 text += strspn(text, " \t");
         }

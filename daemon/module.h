@@ -1,19 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_MODULE_H
 #define SOCKTALLYD_MODULE_H
-/* What can be counted or left alone, by name. A new module needs its row here and in the collector. */
+/* What can be counted or left alone, by name. */
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MODULE_TCP, MODULE_UDP, N_MODULES };
+/* X(NUMBER, name), in the order of their numbers. The metrics of a module are those that have its name in
+ * libclient/metrics.h. */
+#define MODULES(X)                                                                                                     \
+        X(TCP, tcp)                                                                                                    \
+        X(UDP, udp)
 
-/* Sets of modules are bits. */
+enum {
+#define X(number, name) MODULE_##number,
+        MODULES(X)
+#undef X
+        N_MODULES
+};
+
+/* " tcp udp" and "tcp udp". */
+#define MODULES_WORD(number, name) " " #name
+#define MODULES_WORDS MODULES(MODULES_WORD)
+#define MODULES_ALL (&MODULES_WORDS[1])
+
+/* Sets of modules are bits, the same from the bus to the programs' switches (bpf/ledger.h). */
 #define MODULE(number) (UINT32_C(1) << (number))
 #define EVERY_MODULE (MODULE(N_MODULES) - 1)
 
-#define MODULES_ALL "tcp udp" /* in the order of their numbers */
-
 const char *module_name(size_t number);
+/* N_MODULES: there is none of that name. */
+size_t module_find(const char *name, size_t length);
 /* Names with white space between, or "none": a bit per number. -EINVAL; unchanged on error. */
 int modules_parse(const char *text, uint32_t *ret_modules);
 void modules_format(uint32_t modules, char *text, size_t size);

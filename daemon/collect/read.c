@@ -70,16 +70,11 @@ static int read_specials(struct collect *collect) {
         return 0;
 }
 
-#define MODULE_OF_tcp MODULE_TCP
-#define MODULE_OF_udp MODULE_UDP
-#define MODULE_OF_connect N_MODULES /* this version does not have these */
-#define MODULE_OF_quality N_MODULES
-
 static const struct {
-        size_t module;
+        const char *module; /* which this version may not have */
         enum load_mode mode; /* the least in which it is known */
 } metrics[SOCKTALLY_N_METRICS] = {
-#define X(id, name, kind, unit, module, mode, help) { MODULE_OF_##module, LOAD_##mode },
+#define X(id, name, kind, unit, module, mode, help) { #module, LOAD_##mode },
         SOCKTALLY_METRICS(X)
 #undef X
 };
@@ -95,7 +90,9 @@ static uint64_t lacking_metrics(const struct collect *collect) {
         return lacking;
 }
 
-static bool is_module_counted(const struct collect *collect, size_t module) {
+static bool is_module_counted(const struct collect *collect, const char *name) {
+        size_t module = module_find(name, strlen(name));
+
         return module < N_MODULES && collect->config.modules & MODULE(module) && !collect->missing[module][0];
 }
 

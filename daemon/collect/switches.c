@@ -5,25 +5,23 @@
  */
 #include "daemon/collect/collector-private.h"
 
+_Static_assert(MODULE(MODULE_TCP) == SWITCH_TCP && MODULE(MODULE_UDP) == SWITCH_UDP, "a module is one bit");
+_Static_assert(EVERY_MODULE < SWITCH_TCP_CALLS, "modules have the lower half");
+
 enum load_mode collect_mode(const struct collect *collect) {
         return collect->missing[MODULE_UDP][0] ? LOAD_PASSIVE : collect->config.load_mode;
 }
 
 void collect_apply(struct collect *collect) {
         const struct collect_config *config = &collect->config;
-        bool has_tcp = config->modules & MODULE(MODULE_TCP), has_udp = config->modules & MODULE(MODULE_UDP);
-        bool sees_calls = has_tcp && collect_mode(collect) != LOAD_PASSIVE;
-        uint64_t switches = 0;
+        bool sees_calls = config->modules & SWITCH_TCP && collect_mode(collect) != LOAD_PASSIVE;
+        uint64_t switches = config->modules;
 
-        if (has_tcp)
-                switches |= SWITCH_TCP;
-        if (has_udp)
-                switches |= SWITCH_UDP;
         if (sees_calls)
                 switches |= SWITCH_TCP_CALLS;
         if (config->load_mode == LOAD_RETURN)
                 switches |= SWITCH_ERRORS;
-        if (!sees_calls || !has_udp)
+        if (!sees_calls || !(config->modules & SWITCH_UDP))
                 switches |= SWITCH_PARTIAL;
         if (config->is_per_core)
                 switches |= SWITCH_PER_CORE;

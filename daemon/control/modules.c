@@ -110,8 +110,8 @@ static int plan_end(struct modules *m, size_t number, uint64_t lifetime_usec, sd
 static int check_number(size_t number, struct control_error *ret_error) {
         if (number < N_MODULES)
                 return 0;
-        return control_fail(ret_error, CONTROL_NO_SUCH_MODULE, -ENOENT, "There is no module %zu; modules are "
-                            MODULES_ALL, number);
+        return control_fail(ret_error, CONTROL_NO_SUCH_MODULE, -ENOENT, "There is no module %zu; modules are"
+                            MODULES_WORDS, number);
 }
 
 static void log_enabled(size_t number, uint64_t lifetime_usec) {

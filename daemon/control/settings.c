@@ -174,7 +174,7 @@ static const struct setting table[N_SETTINGS] = {
         [SETTING_SERVICE_ROWS] = { "ServiceRows", "max-services", "4096",
                                    NUMBER(max_services, SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), NULL, NULL },
         [SETTING_MODULES] = { "Modules", "modules", MODULES_ALL, &modules_kind, AT(modules), 0, 0,
-                              "names out of " MODULES_ALL ", or none", NULL, NULL },
+                              "names out of" MODULES_WORDS ", or none", NULL, NULL },
         [SETTING_MAPS_PER_CORE] = { "MapsPerCore", "maps-per-core", "no", &boolean_kind, AT(is_per_core), 0, 0,
                                     "yes or no", "MapsPerCore", "is_on" },
         [SETTING_SERVICES] = { "Services", "services", "yes", &boolean_kind, AT(has_services), 0, 0, "yes or no",

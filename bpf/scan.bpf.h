@@ -18,17 +18,37 @@
 #define WORK_SOCKET 5
 #define WORK_PROCESS 10
 
+/* References to an open file: one for each descriptor, one for each call under way in a process with threads, and ours
+ * while we walk. */
+static __always_inline __u64 references(const struct file *file) {
+        if (bpf_core_field_exists(((struct file___ref *) 0)->f_ref))
+                return ((const struct file___ref *) file)->f_ref.refcnt.counter + 1;
+        return file->f_count.counter;
+}
+
+/* Can nobody but the task's process make a call on the socket? True if file has two references, one for its only
+ * descriptor and one that the walk holds, and all that share the table of descriptors are threads of the process. */
+static __always_inline bool is_only_holder(struct task_struct *met, const struct file *file) {
+        struct task_struct *task = unproven(met);
+
+        return references(unproven((struct file *) file)) == 2 &&
+               task->files->count.counter <= task->signal->nr_threads;
+}
+
 /* A walk has met the socket among the files of a process that is not its owner. The pass is noted, so that the owner
- * is not charged for calls of this process. If the owner does not hold a TCP socket any more (has_let_go()), it is
- * charged for what is there, and this process becomes the owner. */
+ * is not charged for calls of this process. If the owner does not hold a TCP socket any more, as this process is the
+ * only one that does, or as no pass of late has met it with the owner (has_let_go()), the owner is charged for what is
+ * there, and this process becomes the owner. */
 static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
-                                       const struct process_key *key, struct task_struct *task) {
+                                       const struct process_key *key, struct task_struct *task,
+                                       const struct file *file) {
         struct occasion why = { .may_be_shared = switches & SWITCH_TCP_CALLS };
+        bool is_alone = tp && is_only_holder(task, file);
         struct process_key owner = l->owner;
         struct charge c = {};
 
-        l->foreign_pass = pass_number;
-        if (!tp || !has_let_go(l) || !row_of(key, task))
+        l->foreign_pass = is_alone ? pass_number - GRACE_PASSES : pass_number;
+        if (!tp || !(is_alone || has_let_go(l)) || !row_of(key, task))
                 return 0;
         bpf_spin_lock(&l->lock);
         if (is_same_process(&owner, &l->owner)) {
@@ -128,7 +148,7 @@ static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct
                         return 0;
         }
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
-                return mark_holder(sk, tp, l, &key, task);
+                return mark_holder(sk, tp, l, &key, task, file);
         return make_owner(sk, tp, l, kind, &key, file);
 }
 
@@ -204,24 +224,12 @@ static __always_inline bool has_sure_keys(const struct sock *sk, const struct tc
         return is_sure;
 }
 
-/* References to an open file: one for each descriptor, one for each call under way in a process with threads, and ours
- * while we walk. */
-static __always_inline __u64 references(const struct file *file) {
-        if (bpf_core_field_exists(((struct file___ref *) 0)->f_ref))
-                return ((const struct file___ref *) file)->f_ref.refcnt.counter + 1;
-        return file->f_count.counter;
-}
+/* The same for the owner, whose task was met in this walk. No other process was met with the socket in this pass or the
+ * last one. */
+static __always_inline bool is_owners_alone(const struct ledger *l, struct task_struct *task, const struct file *file) {
+        struct process_key key = key_of(task);
 
-/* Can nobody but the owner make a call on the socket? task is of the owner's process, met in this walk. True if file
- * has two references, one for its only descriptor and one that the walk holds, if all that share the table of
- * descriptors are threads of this process, and if no other process was met with the socket in this pass or the last
- * one. */
-static __always_inline bool is_owners_alone(const struct ledger *l, struct task_struct *met, struct file *met_file) {
-        struct task_struct *task = unproven(met);
-        struct process_key key = key_of(met);
-
-        return is_same_process(&l->owner, &key) && references(unproven(met_file)) == 2 &&
-               task->files->count.counter <= task->signal->nr_threads && pass_number - l->foreign_pass > 1;
+        return is_same_process(&l->owner, &key) && is_only_holder(task, file) && pass_number - l->foreign_pass > 1;
 }
 
 static __always_inline void note_again(struct task_struct *task) {

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -169,58 +170,157 @@ static bool run_ways(unsigned n_reads) {
         return is_good;
 }
 
-/* Waits for a byte, receives by splice, reports, and waits for the end. */
-static _Noreturn void splice_when_told(int told, int done) {
-        int fds[2], pipes[2];
+/* The ends of two pipes that a player has: waits for a byte, and reports one. */
+enum { TOLD = 3, DONE };
+
+static void report_done(void) {
+        need((int) write(DONE, "", 1), "write");
+}
+
+static void wait_for_order(void) {
+        char byte;
+
+        need((int) read(TOLD, &byte, 1), "read");
+}
+
+static void receive_by_splice(int fd, ssize_t size) {
+        int pipes[2];
+
+        need(pipe(pipes), "pipe");
+        for (ssize_t n = 0; n < size;)
+                n += need((int) splice(fd, NULL, pipes[1], NULL, (size_t) (size - n), 0), "splice");
+}
+
+/* Receives SPLICED bytes when told so, in no call that is seen. */
+static _Noreturn void play_splice(pid_t *ret_other) {
         uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
         char data[SPLICED] = "";
+        int fds[2];
 
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        need(dup2(told, 3), "dup2");
-        need(dup2(done, 4), "dup2");
-        close_range(5, ~0U, 0); /* links among them */
-        own_network();
         tcp_pair(fds);
         move_stream(books, fds, 1);
-        need(pipe(pipes), "pipe");
-        need((int) write(4, "", 1), "write");
-        need((int) read(3, data, 1), "read");
+        report_done();
+        wait_for_order();
         need((int) send(fds[0], data, SPLICED, 0), "send");
-        for (ssize_t n = 0; n < SPLICED;)
-                n += need((int) splice(fds[1], NULL, pipes[1], NULL, (size_t) (SPLICED - n), 0), "splice");
-        need((int) write(4, "", 1), "write");
-        pause();
-        _exit(EXIT_SUCCESS);
+        receive_by_splice(fds[1], SPLICED);
+        report_done();
+        for (;;)
+                pause();
+}
+
+/* Receives a byte, and leaves the connection to a child, which receives the rest. */
+static _Noreturn void play_handover(pid_t *ret_other) {
+        uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
+        char data[SPLICED] = "";
+        int fds[2];
+        pid_t pid;
+
+        tcp_pair(fds);
+        move_stream(books, fds, 1);
+        need((int) send(fds[0], data, SPLICED, 0), "send");
+        pid = need(fork(), "fork");
+        if (pid > 0) {
+                *ret_other = pid;
+                close(fds[1]);
+                report_done();
+                for (;;)
+                        pause();
+        }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(fds[0]);
+        wait_for_order();
+        receive_by_splice(fds[1], SPLICED);
+        report_done();
+        for (;;)
+                pause();
+}
+
+struct player {
+        pid_t pid;
+        int told, done;
+        pid_t *other; /* shared: a process that the player made */
+};
+
+static struct player start_player(void (*act)(pid_t *ret_other)) {
+        pid_t *other = mmap(NULL, sizeof(*other), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        int told[2], done[2];
+        pid_t pid;
+
+        need(other == MAP_FAILED ? -1 : 0, "mmap");
+        need(pipe(told), "pipe");
+        need(pipe(done), "pipe");
+        pid = need(fork(), "fork");
+        if (pid > 0) {
+                close(told[0]);
+                close(done[1]);
+                return (struct player) { pid, told[1], done[0], other };
+        }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        told[0] = need(fcntl(told[0], F_DUPFD, DONE + 1), "fcntl");
+        done[1] = need(fcntl(done[1], F_DUPFD, DONE + 1), "fcntl");
+        need(dup2(told[0], TOLD), "dup2");
+        need(dup2(done[1], DONE), "dup2");
+        close_range(DONE + 1, ~0U, 0); /* links among them */
+        own_network();
+        act(other);
+        _exit(EXIT_FAILURE);
+}
+
+static void wait_for_player(const struct player *player) {
+        char byte;
+
+        if (read(player->done, &byte, 1) != 1)
+                bail_out("a player ended early");
+}
+
+static void end_player(const struct player *player) {
+        kill(player->pid, SIGKILL);
+        need(waitpid(player->pid, NULL, 0), "waitpid");
+        close(player->told);
+        close(player->done);
+        munmap(player->other, sizeof(*player->other));
 }
 
 static bool run_splice(void) {
         struct collect *collect = start();
-        int told[2], done[2];
+        struct player player = start_player(play_splice);
         uint64_t late, whole;
-        char byte;
-        pid_t pid;
 
-        need(pipe(told), "pipe");
-        need(pipe(done), "pipe");
-        told[0] = need(fcntl(told[0], F_DUPFD, 10), "fcntl"); /* none of the numbers that the child gives to its own */
-        done[1] = need(fcntl(done[1], F_DUPFD, 10), "fcntl");
-        pid = need(fork(), "fork");
-        if (pid == 0)
-                splice_when_told(told[0], done[1]);
-        need((int) read(done[0], &byte, 1), "read");
+        wait_for_player(&player);
         (void) read_all(collect);
-        need((int) write(told[1], "", 1), "write");
-        need((int) read(done[0], &byte, 1), "read");
-        late = counter_of(read_flushed(collect), pid, SOCKTALLY_METRIC_tcp_rx_bytes);
-        whole = counter_of(read_all(collect), pid, SOCKTALLY_METRIC_tcp_rx_bytes);
-        kill(pid, SIGKILL);
-        need(waitpid(pid, NULL, 0), "waitpid");
+        need((int) write(player.told, "", 1), "write");
+        wait_for_player(&player);
+        late = counter_of(read_flushed(collect), player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        whole = counter_of(read_all(collect), player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        end_player(&player);
         collect_stop(collect);
         if (late != 1 || whole != SPLICED + 1)
                 printf("# received 1 byte by a call and %d by splice: %" PRIu64 " before the pass, %" PRIu64
                        " after it\n", SPLICED, late, whole);
         report(late == 1 && whole == SPLICED + 1, "what no call tells is there after a pass that was asked for");
         return late == 1 && whole == SPLICED + 1;
+}
+
+static bool run_handover(void) {
+        struct collect *collect = start();
+        struct player player = start_player(play_handover);
+        const struct sample *sample;
+        uint64_t first, second;
+
+        wait_for_player(&player);
+        (void) read_all(collect);
+        need((int) write(player.told, "", 1), "write");
+        wait_for_player(&player);
+        sample = read_all(collect);
+        first = counter_of(sample, player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
+        second = counter_of(sample, *player.other, SOCKTALLY_METRIC_tcp_rx_bytes);
+        end_player(&player);
+        collect_stop(collect);
+        if (first != 1 || second != SPLICED)
+                printf("# %" PRIu64 " bytes of who left the connection (1), %" PRIu64 " of who has it (%d)\n", first,
+                       second, SPLICED);
+        report(first == 1 && second == SPLICED, "a connection is of the one process that holds it at the next pass");
+        return first == 1 && second == SPLICED;
 }
 
 /* The collector's part of it; tests/unit/test-allocations has the rest. */
@@ -255,8 +355,9 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         setpgid(0, 0);
-        printf("1..%d\n", N_WAYS + 2);
+        printf("1..%d\n", N_WAYS + 3);
         is_good = run_ways(n_reads);
         is_good = run_memory() && is_good;
+        is_good = run_handover() && is_good;
         return run_splice() && is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

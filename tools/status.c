@@ -212,7 +212,7 @@ static void print_numbers(const struct status *status, bool is_exact) {
         if (info->complete_ns == info->time_ns)
                 (void)puts("nothing");
         else
-                (void)printf("what finished calls do not tell, by up to %s\n",
+                (void)printf("calls are complete; splice, drops, names and the like are as of %s before\n",
                              units_duration(a, info->time_ns - info->complete_ns));
         print_label("Cost");
         (void)printf("%s of CPU time per interval, %" PRIu64 ".%02" PRIu64 " %% of one CPU\n",

@@ -48,7 +48,8 @@ static void status_says_how_late_a_publication_may_be(void **state) {
         expect(&fixture, "status", "--bytes", "Late: nothing\n");
         fixture.late_ns = UINT64_C(4200000000);
         fixture_publish(&fixture);
-        expect(&fixture, "status", "--bytes", "Late: what finished calls do not tell, by up to 4.2 s\n");
+        expect(&fixture, "status", "--bytes",
+               "Late: calls are complete; splice, drops, names and the like are as of 4.2 s before\n");
         fixture_done(&fixture);
 }
 

@@ -327,22 +327,25 @@ static bool run_handover(void) {
 static bool run_memory(void) {
         struct collect *collect = start();
         struct workers *workers = workers_start(false);
+        const struct sample *sample;
         unsigned long before;
-        bool is_good;
+        bool is_good, is_skipped;
 
         for (int i = 0; i < 3; i++)
                 (void) read_all(collect);
         before = allocations();
         for (int i = 0; i < 20; i++) {
                 (void) read_all(collect);
-                (void) read_flushed(collect);
+                sample = read_flushed(collect);
         }
-        is_good = allocations() == before;
+        is_skipped = sample->missed[0] + sample->missed[1] > 0;
+        is_good = allocations() == before || is_skipped;
         if (!is_good)
                 printf("# %lu blocks of memory in 40 reads\n", allocations() - before);
         workers_stop(workers);
         collect_stop(collect);
-        report(is_good, "a read takes no memory");
+        report(is_good, is_skipped ? "a read takes no memory # SKIP the kernel skipped programs, and copies take some" :
+                                     "a read takes no memory");
         return is_good;
 }
 

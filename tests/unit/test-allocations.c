@@ -46,5 +46,6 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(an_interval_takes_no_memory, control_setup, control_teardown),
         };
 
+        cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
         struct process_key owner = l->owner;
         struct charge c = {};
 
-        l->foreign_pass = is_alone ? pass_number - GRACE_PASSES : pass_number;
+        l->foreign_pass = pass_number;
         if (!tp || !(is_alone || has_let_go(l)) || !row_of(key, task))
                 return 0;
         bpf_spin_lock(&l->lock);
@@ -55,6 +55,8 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
                 take(sk, tp, l, &c, &why);
                 l->owner = *key;
                 l->owner_pass = pass_number;
+                if (is_alone) /* no process but the owner has been met of late */
+                        l->foreign_pass = pass_number - GRACE_PASSES;
                 if (l->state == LEDGER_OWNED)
                         l->fast_tgid = key->tgid;
         }

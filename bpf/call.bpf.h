@@ -144,7 +144,7 @@ __attribute__((noinline)) int note_active(const struct process_key *key) {
         struct process_key copy; /* older kernels want keys on the stack */
         struct process_row *row;
 
-        if (!key)
+        if (!key || !key->tgid) /* 0 in the ring is a place that is being written */
                 return 0;
         copy = *key;
         row = find_row(&copy);

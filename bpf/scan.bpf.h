@@ -264,8 +264,13 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         l->folded_round = (__u32) health.rounds;
         if (!(l->flags & LEDGER_UNCAPPED))
                 pass_sockets++;
-        if (!has_news || (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys))
+        if (!has_news)
                 return 0;
+        if (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys) {
+                if (has_calls(l)) /* no call will note the owner: the ledger is not empty */
+                        note_owner(l);
+                return 0;
+        }
         /* Only where calls are seen can one explain later what is not explained now. */
         why.may_be_shared = has_sharing && (walk == WALK_FLUSH || l->foreign_pass == pass_number);
         fold(sk, tp, l, &why);

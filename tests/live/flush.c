@@ -26,6 +26,7 @@
 #include "tests/unit/allocations.h"
 
 #define SPLICED 1000
+#define N_SENDERS 100u
 
 static struct collect *start_with(uint32_t max_processes) {
         struct collect_config config = {
@@ -195,8 +196,15 @@ static void receive_by_splice(int fd, ssize_t size) {
                 n += need((int) splice(fd, NULL, pipes[1], NULL, (size_t) (size - n), 0), "splice");
 }
 
+/* What a player and the test share. */
+struct shared {
+        pid_t other; /* a process that the player made */
+        bool is_held;
+        uint64_t sent;
+};
+
 /* Receives SPLICED bytes when told so, in no call that is seen. */
-static _Noreturn void play_splice(pid_t *ret_other) {
+static _Noreturn void play_splice(struct shared *shared) {
         uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
         char data[SPLICED] = "";
         int fds[2];
@@ -213,7 +221,7 @@ static _Noreturn void play_splice(pid_t *ret_other) {
 }
 
 /* Receives a byte, and leaves the connection to a child, which receives the rest. */
-static _Noreturn void play_handover(pid_t *ret_other) {
+static _Noreturn void play_handover(struct shared *shared) {
         uint64_t books[SOCKTALLY_N_METRICS] = { 0 };
         char data[SPLICED] = "";
         int fds[2];
@@ -224,7 +232,7 @@ static _Noreturn void play_handover(pid_t *ret_other) {
         need((int) send(fds[0], data, SPLICED, 0), "send");
         pid = need(fork(), "fork");
         if (pid > 0) {
-                *ret_other = pid;
+                shared->other = pid;
                 close(fds[1]);
                 report_done();
                 for (;;)
@@ -239,25 +247,48 @@ static _Noreturn void play_handover(pid_t *ret_other) {
                 pause();
 }
 
+/* Sends as fast as it can on the only socket that it has, until it is held. */
+static _Noreturn void play_sender(struct shared *shared) {
+        int fds[2];
+        char data[65536];
+        pid_t pid;
+
+        tcp_pair(fds);
+        pid = need(fork(), "fork");
+        close(fds[pid == 0 ? 0 : 1]);
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                while (recv(fds[1], data, sizeof(data), 0) > 0)
+                        continue;
+                _exit(EXIT_SUCCESS);
+        }
+        report_done();
+        while (!__atomic_load_n(&shared->is_held, __ATOMIC_ACQUIRE))
+                shared->sent += (uint64_t) need((int) send(fds[0], "x", 1, 0), "send");
+        report_done();
+        for (;;)
+                pause();
+}
+
 struct player {
         pid_t pid;
         int told, done;
-        pid_t *other; /* shared: a process that the player made */
+        struct shared *shared;
 };
 
-static struct player start_player(void (*act)(pid_t *ret_other)) {
-        pid_t *other = mmap(NULL, sizeof(*other), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+static struct player start_player(void (*act)(struct shared *shared)) {
+        struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         int told[2], done[2];
         pid_t pid;
 
-        need(other == MAP_FAILED ? -1 : 0, "mmap");
+        need(shared == MAP_FAILED ? -1 : 0, "mmap");
         need(pipe(told), "pipe");
         need(pipe(done), "pipe");
         pid = need(fork(), "fork");
         if (pid > 0) {
                 close(told[0]);
                 close(done[1]);
-                return (struct player) { pid, told[1], done[0], other };
+                return (struct player) { pid, told[1], done[0], shared };
         }
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         told[0] = need(fcntl(told[0], F_DUPFD, DONE + 1), "fcntl");
@@ -266,7 +297,7 @@ static struct player start_player(void (*act)(pid_t *ret_other)) {
         need(dup2(done[1], DONE), "dup2");
         close_range(DONE + 1, ~0U, 0); /* links among them */
         own_network();
-        act(other);
+        act(shared);
         _exit(EXIT_FAILURE);
 }
 
@@ -282,7 +313,7 @@ static void end_player(const struct player *player) {
         need(waitpid(player->pid, NULL, 0), "waitpid");
         close(player->told);
         close(player->done);
-        munmap(player->other, sizeof(*player->other));
+        munmap(player->shared, sizeof(*player->shared));
 }
 
 static bool run_splice(void) {
@@ -316,7 +347,7 @@ static void hand_over(struct collect *collect, uint64_t *ret_first, uint64_t *re
         wait_for_player(&player);
         sample = read_all(collect);
         *ret_first = counter_of(sample, player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
-        *ret_second = counter_of(sample, *player.other, SOCKTALLY_METRIC_tcp_rx_bytes);
+        *ret_second = counter_of(sample, player.shared->other, SOCKTALLY_METRIC_tcp_rx_bytes);
         end_player(&player);
         collect_stop(collect);
         printf("# %" PRIu64 " and %" PRIu64 " bytes\n", *ret_first, *ret_second);
@@ -342,6 +373,34 @@ static bool run_handover_without_room(void) {
         report(is_good, first == 0 ? "# SKIP another process of this machine has taken the only row" :
                                      "a holder without a row does not make others pay");
         return is_good;
+}
+
+/* A connection whose sequence keys a walk cannot verify, as its owner is in a call just then, is folded later. */
+static bool run_senders(void) {
+        struct collect *collect = start();
+        unsigned n_late = 0;
+
+        (void) read_all(collect);
+        for (unsigned i = 0; i < N_SENDERS; i++) {
+                struct player player = start_player(play_sender);
+                uint64_t counted;
+
+                wait_for_player(&player);
+                while (counter_of(read_flushed(collect), player.pid, SOCKTALLY_METRIC_tcp_tx_calls) == 0 &&
+                       collect->skeleton->bss->n_active == collect->active_end)
+                        continue;
+                __atomic_store_n(&player.shared->is_held, true, __ATOMIC_RELEASE);
+                wait_for_player(&player);
+                (void) read_flushed(collect);
+                counted = counter_of(read_flushed(collect), player.pid, SOCKTALLY_METRIC_tcp_tx_bytes);
+                n_late += counted != player.shared->sent;
+                end_player(&player);
+        }
+        collect_stop(collect);
+        if (n_late > 0)
+                printf("# %u of %u senders lack bytes\n", n_late, N_SENDERS);
+        report(n_late == 0, "calls on a socket that was in use when it was looked at are in the next reads");
+        return n_late == 0;
 }
 
 /* The collector's part of it; tests/unit/test-allocations has the rest. */
@@ -379,9 +438,10 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         setpgid(0, 0);
-        printf("1..%d\n", N_WAYS + 4);
+        printf("1..%d\n", N_WAYS + 5);
         is_good = run_ways(n_reads);
         is_good = run_memory() && is_good;
+        is_good = run_senders() && is_good;
         is_good = run_handover() && is_good;
         is_good = run_handover_without_room() && is_good;
         return run_splice() && is_good ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -23,7 +23,7 @@
 #define LITTLE_WORK 20000
 #define MUCH_WORK 1600000
 #define NS_PER_WORK 250
-#define PASS_SHARE 300
+#define PASS_SHARE 300 /* passes take one part in so many of a processor's time */
 #define PASS_LATEST_NS UINT64_C(10000000000)      /* after the last one ... */
 #define LONG_PASS_LATEST_NS UINT64_C(30000000000) /* ... with much work */
 

@@ -98,7 +98,7 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
                 return;
         }
         /* The calls first: what they moved is in total then. The other way round a call that returns in between would
-         * seem to be charged too early, and once that was taken off, no later flush would see a call that explains it. */
+         * seem to be charged too early, and once that was taken off, no later flush would see a call to explain it. */
         c->bytes[TX] = drain(&l->bytes[TX]);
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         unexplained = total - l->base[TX] - c->bytes[TX];

@@ -64,12 +64,12 @@ static __always_inline struct ledger *ledger_of_old(struct sock *sk) {
         if (!l)
                 return find_ledger(sk);
         l->flags = LEDGER_UNCAPPED;
+        __sync_fetch_and_add(&sockets_uncapped, 1);
         return l;
 }
 
 static __always_inline void untrack(const struct ledger *l) {
-        if (!(l->flags & LEDGER_UNCAPPED))
-                __sync_fetch_and_add(&health.sockets_tracked, -1ULL);
+        __sync_fetch_and_add(l->flags & LEDGER_UNCAPPED ? &sockets_uncapped : &health.sockets_tracked, -1ULL);
 }
 
 /* Is it known that the socket has no past? Not 0: yes. There is a note of its birth, or its connection is not up

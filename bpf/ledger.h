@@ -23,6 +23,10 @@
 /* Room for processes that were active since the last fold; a power of two. Are there more, all are taken for active. */
 #define MAX_ACTIVE 1024
 
+/* What a look at a socket costs beside that at its file, which is 1: about a quarter of a microsecond, measured on
+ * Linux 6.18. */
+#define WORK_SOCKET 5
+
 /* What a walk over open files is for. */
 enum walk {
         WALK_FIND,  /* finds who holds what, and makes the ledgers of the first scan */

@@ -79,7 +79,7 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 folded_round; /* health.rounds when it was last folded: a walk can meet a socket more than once */
+        __u32 folded_round; /* pass_round when a pass last folded it, which can meet a socket more than once */
         __u32 key_seen_traffic; /* traffic() when a walk first read the present seq_key; see confirm_keys() ... */
         __u32 key_seen_msec;    /* ... and pass_msec of that walk; 0: no walk has read it yet */
 };
@@ -150,6 +150,8 @@ const volatile __u32 cfg_drop_counters = 0; /* sock.sk_drop_counters (Linux 6.18
 const volatile __u32 cfg_drops1 = 0;        /* ... and numa_drop_counters.drops1; drops0 comes first */
 
 struct ledger_health health = {};
+/* Sockets with LEDGER_UNCAPPED, which are not among health.sockets_tracked. */
+__u64 sockets_uncapped = 0;
 
 /* enum ledger_switch; the collector changes it while the programs run. */
 volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
@@ -187,9 +189,12 @@ __u32 n_active = 0;
 
 /* The pass that runs, or comes next: the collector adds one when all walks have reached their end. */
 __u32 pass_number = 0;
-/* Written by the collector before each pass of the walks. */
-__u64 pass_sockets = 0;
-__u64 pass_work = 0; /* what the pass had to look at; in units of what one open file costs */
+/* Written by the collector when a pass begins. */
+__u32 pass_round = 0;     /* ledgers with this folded_round were folded in this pass */
+__u64 pass_sockets = 0;   /* those met that count against the cap */
+__u64 pass_uncapped = 0;  /* those met that do not */
+__u64 pass_work = 0;      /* what the pass had to look at; in units of what one open file costs */
+__u64 pass_pause = -1ULL; /* at this much pass_work the walk over open files pauses; the collector goes on later */
 __u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
 /* Whose row was marked last, and whose name was looked at last; the iterators run one at a time. */

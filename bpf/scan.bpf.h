@@ -14,9 +14,7 @@
  */
 #include "bpf/call.bpf.h"
 
-/* What a look costs, measured on Linux 6.18: a file that is no socket is one. */
-#define WORK_SOCKET 5
-#define WORK_PROCESS 10
+#define WORK_PROCESS 10 /* beside its files */
 
 /* References to an open file: one for each descriptor, one for each call under way in a process with threads, and ours
  * while we walk. */
@@ -123,7 +121,6 @@ static __always_inline void meet_process(struct task_struct *task) {
         struct process_key key = key_of(task);
         struct process_row *row;
 
-        pass_work++;
         if (is_same_key(&key, &last_named))
                 return;
         scanner = bpf_get_current_pid_tgid() >> 32;
@@ -242,14 +239,16 @@ static __always_inline void note_again(struct task_struct *task) {
         again[n_again++ & (MAX_ACTIVE - 1)] = tgid;
 }
 
-/* Folds a socket that is held, once in a round of walks: a walk meets a socket with each descriptor that leads to
- * it. task: whose file leads to the socket; NULL: the walk is one over sockets, and holds the socket's lock. */
+/* Folds a socket that is held, once in a pass: it is met with each descriptor that leads to it. A flush folds what
+ * holds calls, and with the next descriptor it holds none. task: whose file leads to the socket; NULL: the walk is one
+ * over sockets, and holds the socket's lock. */
 static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
                                      struct task_struct *task, struct file *file) {
-        bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind), has_sharing = tp && switches & SWITCH_TCP_CALLS;
+        bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind);
+        bool has_sharing = tp && switches & SWITCH_TCP_CALLS;
         struct occasion why = { .drops = drops_of(sk) };
 
-        if (l->folded_round == (__u32) health.rounds)
+        if (walk != WALK_FLUSH && l->folded_round == pass_round)
                 return 0;
         why.is_young = tp && has_past(l) && is_young_file(file);
         has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
@@ -261,9 +260,10 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
                 note_again(task);
                 return 0;
         }
-        l->folded_round = (__u32) health.rounds;
-        if (!(l->flags & LEDGER_UNCAPPED))
-                pass_sockets++;
+        if (walk != WALK_FLUSH) {
+                l->folded_round = pass_round;
+                *(l->flags & LEDGER_UNCAPPED ? &pass_uncapped : &pass_sockets) += 1;
+        }
         if (!has_news)
                 return 0;
         if (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys) {
@@ -277,6 +277,17 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
         return 0;
 }
 
+/* A walk that writes something ends the collector's read(), and goes on with the next file when it reads again. */
+static __always_inline void count_work(const struct bpf_iter_meta *meta, __u32 work) {
+        __u8 nothing = 0;
+
+        pass_work += work;
+        if (pass_work < pass_pause)
+                return;
+        pass_pause = -1ULL;
+        bpf_seq_write(meta->seq, &nothing, sizeof(nothing));
+}
+
 SEC("iter/task_file")
 int fold_files(struct bpf_iter__task_file *ctx) {
         struct task_struct *task = ctx->task;
@@ -285,19 +296,23 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         struct socket *socket;
         struct ledger *l;
         struct sock *sk;
+        bool is_flush = walk == WALK_FLUSH;
 
         if (!task || !file)
                 return 0;
+        if (!is_flush)
+                count_work(ctx->meta, 1);
         if (walk <= WALK_PASS)
                 meet_process(task);
         socket = bpf_sock_from_file(file);
         if (!socket || !(sk = socket->sk))
                 return 0;
         l = find_ledger(sk);
-        if (walk == WALK_FLUSH && (!l || !has_calls(l)))
+        if (is_flush && (!l || !has_calls(l)))
                 return 0;
-        if (walk <= WALK_PASS) {
+        if (!is_flush)
                 pass_work += WORK_SOCKET;
+        if (walk <= WALK_PASS) {
                 l = find_holder(sk, l, task, file);
         } else if (!l || l->state == LEDGER_NEW) {
                 /* It came after the first walk. While we hold it its process can close it, and would not be known. */

@@ -8,6 +8,7 @@
 
 #include "daemon/collect/drop.h"
 #include "daemon/collect/hooks.h"
+#include "daemon/collect/pass.h"
 #include "daemon/collect/reason.h"
 #include "daemon/collect/tables.h"
 
@@ -53,9 +54,7 @@ struct collect {
         uint32_t n_exited; /* of n_used, rows whose process has exited */
         uint32_t active_end; /* number of the next entry to take out of the programs' ring of active processes */
         bool is_pass_wanted; /* somebody wants all to be exact, or the last pass failed */
-        uint64_t next_pass_ns; /* CLOCK_BOOTTIME */
-        int64_t least_excess; /* sockets that the last n_excess passes did not meet */
-        uint32_t n_excess;
+        struct pass pass;
         struct sample sample;
 };
 
@@ -69,17 +68,14 @@ bool collect_is_silenced(const struct collect *collect);
 
 /* walk.c. Runs the iterator program of that name over all its objects. Does nothing if its set is not attached. */
 int collect_walk(const struct collect *collect, const char *program);
+/* The same in parts. Begins a walk: a descriptor, -ENOENT if its set is not attached, or another error. */
+int collect_walk_begin(const struct collect *collect, const char *program);
+/* Walks until the program pauses (1) or has met all objects (0). */
+int collect_walk_on(int walk);
 /* The same over the files of one process, by a link that is made and closed here. */
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid);
 /* Tells the programs an inode number that no socket has which is older than this moment. */
 void collect_note_inodes(struct collect *collect);
-
-/* pass.c. Folds ledgers into the rows, before these are read: all ledgers, in a pass, if one is due; else a flush, for
- * what finished calls moved. Takes the sample's time_ns for now, and sets pass_time_ns after a pass. */
-int collect_gather(struct collect *collect);
-int collect_walk_files(const struct collect *collect, enum walk walk);
-/* Folds every ledger now, outside a pass. Sockets that are met without a ledger get one, and are folded, too. */
-int collect_fold(const struct collect *collect);
 
 /* switches.c. Writes the word of switches that the programs read with each call. */
 void collect_apply(struct collect *collect);

@@ -89,6 +89,7 @@ int collect_make(struct collect **ret_collect, const struct collect_config *conf
         cores_init(&collect->cores);
         for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++)
                 collect->programs[i] = collect->links[i] = -1;
+        collect->pass.walk = -1;
         collect->drop = (struct drop) DROP_NULL;
         libbpf_set_print(config->debug ? print_debug : NULL);
         r = collect_reserve(collect, config->max_processes);

@@ -237,6 +237,7 @@ int collect_attach(struct collect *collect, enum attach_method method, char *rea
 }
 
 void collect_detach(struct collect *collect) {
+        collect_pass_end(collect);
         drop_end(&collect->drop);
         for (size_t i = 0; i < COLLECT_MAX_HOOKS; i++) {
                 if (collect->links[i] >= 0)

@@ -1,206 +1,262 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Passes and flushes. A pass walks all open files and the sockets of our own network namespace: it finds out who holds
- * which socket, and folds each ledger (bpf/scan.bpf.h). That costs up to a microsecond for each open socket, whether it
- * moves data or not.
- *
- * A flush walks the files of those processes alone that finished a call since the last fold, and puts what finished
- * calls have added into the rows. The rest waits for the next pass: what no finished call explains (a call that still
- * runs, splice(), zero-copy), drops, retransmits, names, and who holds a socket now.
- *
- * Each read makes a pass while there is little to look at. With more, passes become rarer, so that they take no more
- * than 1/300 of a processor, or as much as they need to come every ten seconds.
+ * A pass walks all open files, and the sockets of our own network namespace that no descriptor leads to: it finds out
+ * who holds which socket, and folds each ledger (bpf/scan.bpf.h). That costs up to a microsecond for each open socket,
+ * whether it moves data or not, so with many sockets a pass is made in parts, one in each interval, which together take
+ * no more than 1/300 of a processor, or as much as one pass in nine seconds needs. Between two parts anything may
+ * happen: what a part proves is proven by the file that it holds, not by what other parts have met.
  */
-#include <stdlib.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "daemon/collect/collector-private.h"
 
 /* So many passes in a row must have met fewer sockets than are tracked, see correct_tracked(). */
 #define EXCESS_PASSES 8
-#define MANY_EXITED 1024 /* rows of processes that have exited: they leave with passes only */
 
-/* In units of pass_work (bpf/scan.bpf.h), one of which takes about a quarter of a microsecond: some 5 ms, 400 ms. */
-#define LITTLE_WORK 20000
+/* In units of pass_work (bpf/scan.bpf.h), one of which takes about a quarter of a microsecond: 400 ms. */
 #define MUCH_WORK 1600000
 #define NS_PER_WORK 250
 #define PASS_SHARE 300 /* passes take one part in so many of a processor's time */
-#define PASS_LATEST_NS UINT64_C(10000000000)      /* after the last one ... */
-#define LONG_PASS_LATEST_NS UINT64_C(30000000000) /* ... with much work */
+/* From the beginning of a pass to that of the next, at the most. With intervals of a second that is less than ten
+ * seconds, and thirty, from one look at a socket to the next. */
+#define LONGEST_NS UINT64_C(9000000000)
+#define LONGEST_WITH_MUCH_WORK_NS UINT64_C(28000000000)
 
 /* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap.
  * Only what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met
  * again, those that no descriptor led to meanwhile. */
-static void correct_tracked(struct collect *collect, uint64_t before) {
+static void correct_tracked(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        int64_t excess = (int64_t) (before - bss->pass_sockets);
+        struct pass *pass = &collect->pass;
+        int64_t excess = (int64_t) (pass->n_tracked - bss->pass_sockets);
 
-        if (collect->n_excess == 0 || excess < collect->least_excess)
-                collect->least_excess = excess;
-        if (++collect->n_excess < EXCESS_PASSES)
+        if (pass->n_excess == 0 || excess < pass->least_excess)
+                pass->least_excess = excess;
+        if (++pass->n_excess < EXCESS_PASSES)
                 return;
-        __atomic_fetch_sub(&bss->health.sockets_tracked, (uint64_t) collect->least_excess, __ATOMIC_RELAXED);
-        collect->n_excess = 0;
+        __atomic_fetch_sub(&bss->health.sockets_tracked, (uint64_t) pass->least_excess, __ATOMIC_RELAXED);
+        pass->n_excess = 0;
 }
 
-/* The walk of a pass. A process that lost its row, because the table was too small, gets one again here when there is
- * room: its calls on sockets that it owns do not ask for a row. */
-static int scan(struct collect *collect) {
+static uint64_t n_tracked(const struct collect *collect) {
+        return __atomic_load_n(&collect->skeleton->bss->health.sockets_tracked, __ATOMIC_RELAXED);
+}
+
+static uint64_t n_overflowed(const struct collect *collect) {
+        return __atomic_load_n(&collect->skeleton->bss->health.rows_overflowed, __ATOMIC_RELAXED);
+}
+
+/* From the beginning of a pass of so much work to the next. */
+static uint64_t period_of(uint64_t work) {
+        uint64_t longest = work > MUCH_WORK ? LONGEST_WITH_MUCH_WORK_NS : LONGEST_NS;
+        uint64_t period = work * NS_PER_WORK * PASS_SHARE;
+
+        return period < longest ? period : longest;
+}
+
+void collect_pass_end(struct collect *collect) {
+        struct pass *pass = &collect->pass;
+
+        if (pass->walk >= 0)
+                close(pass->walk);
+        pass->walk = -1;
+        pass->stage = PASS_NONE;
+}
+
+static void begin(struct collect *collect, uint64_t now) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        uint64_t before = __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED);
+        struct pass *pass = &collect->pass;
+
+        collect_pass_end(collect);
+        if (bss->pass_number == 0) /* what was never met has 0 */
+                bss->pass_number = 1;
+        bss->pass_sockets = bss->pass_uncapped = bss->pass_work = 0;
+        bss->last_seen = bss->last_named = (struct process_key) { 0 };
+        bss->n_again = 0;
+        bss->pass_round = ++bss->health.rounds;
+        pass->stage = PASS_FILES;
+        pass->begin_ns = now;
+        pass->n_tracked = n_tracked(collect);
+        pass->n_uncapped = __atomic_load_n(&bss->sockets_uncapped, __ATOMIC_RELAXED);
+        pass->n_overflowed = n_overflowed(collect);
+        pass->n_walked = pass->n_marks = 0;
+        pass->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
+}
+
+/* Walks over all files until the program pauses (1) or has met all (0). */
+static int walk_all(struct collect *collect, enum walk walk) {
+        struct pass *pass = &collect->pass;
         int r;
 
-        bss->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
-        r = collect_walk_files(collect, WALK_PASS);
-        if (r == 0 && bss->is_row_wanted && __atomic_load_n(&bss->health.rows_overflowed, __ATOMIC_RELAXED) == before)
-                bss->is_table_short = false;
-        bss->is_row_wanted = false;
+        collect->skeleton->bss->walk = walk;
+        if (pass->walk < 0)
+                pass->walk = collect_walk_begin(collect, "fold_files");
+        if (pass->walk < 0)
+                return pass->walk == -ENOENT ? 0 : pass->walk;
+        r = collect_walk_on(pass->walk);
+        if (r == 0) {
+                close(pass->walk);
+                pass->walk = -1;
+        }
         return r;
 }
 
-int collect_walk_files(const struct collect *collect, enum walk walk) {
-        collect->skeleton->bss->walk = walk;
-        return collect_walk(collect, "fold_files");
+/* A process that lost its row, because the table was too small, gets one again here when there is room: its calls on
+ * sockets that it owns do not ask for a row. */
+static int walk_files(struct collect *collect, uint64_t limit) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        struct pass *pass = &collect->pass;
+        int r;
+
+        bss->is_row_wanted = pass->is_row_wanted;
+        r = walk_all(collect, WALK_PASS);
+        bss->is_row_wanted = false;
+        if (r == 0 && pass->is_row_wanted && n_overflowed(collect) == pass->n_overflowed)
+                bss->is_table_short = false;
+        return r;
 }
 
-/* Sockets that no descriptor leads to. */
-static int walk_sockets(const struct collect *collect) {
-        int r = collect_walk(collect, "fold_tcp");
+static int walk_again(struct collect *collect, uint64_t limit) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        struct pass *pass = &collect->pass;
 
+        if (collect_are_many(collect, bss->n_again))
+                return walk_all(collect, WALK_AGAIN);
+        bss->walk = WALK_AGAIN;
+        while (pass->n_walked < bss->n_again) {
+                if (collect_walk_process(collect, "fold_files", bss->again[pass->n_walked++]) < 0) {
+                        bss->n_again = MAX_ACTIVE + 1; /* all, then */
+                        return walk_all(collect, WALK_AGAIN);
+                }
+                if (bss->pass_work >= limit)
+                        return 1;
+        }
+        return 0;
+}
+
+/* Have the walks over files met fewer ledgers than there are? Then no descriptor leads to some of their sockets, which
+ * a walk over the kernel's tables of sockets meets. That takes milliseconds even if the tables are empty. */
+static bool has_unmet(const struct collect *collect) {
+        const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+
+        return collect->pass.n_tracked > bss->pass_sockets || collect->pass.n_uncapped > bss->pass_uncapped;
+}
+
+static int walk_sockets(struct collect *collect, uint64_t limit) {
+        int r;
+
+        if (collect->attached & SET(SET_FILES) && !has_unmet(collect))
+                return 0;
+        r = collect_walk(collect, "fold_tcp");
         return r == 0 ? collect_walk(collect, "fold_udp") : r;
 }
 
-static int fold_all(const struct collect *collect) {
-        int r;
-
-        collect->skeleton->bss->health.rounds++; /* each ledger once */
-        r = collect_walk_files(collect, WALK_AGAIN);
-        return r == 0 ? walk_sockets(collect) : r;
-}
-
-int collect_fold(const struct collect *collect) {
-        int r = fold_all(collect); /* finds what has no ledger yet */
-
-        return r < 0 ? r : fold_all(collect);
-}
-
-/* The processes that have noted themselves as active (note_active() in bpf/call.bpf.h) since this was last called.
- * Returns how many; more than MAX_ACTIVE: not all are known. */
-static uint32_t take_active(struct collect *collect, uint32_t *ret_pids) {
-        struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        uint32_t end = __atomic_load_n(&bss->n_active, __ATOMIC_ACQUIRE), n = 0;
-
-        if (end - collect->active_end > MAX_ACTIVE) {
-                collect->active_end = end;
-                return MAX_ACTIVE + 1;
-        }
-        for (; collect->active_end != end; collect->active_end++) {
-                uint32_t *note = &bss->active[collect->active_end % MAX_ACTIVE];
-                uint32_t pid = __atomic_exchange_n(note, 0, __ATOMIC_ACQ_REL);
-
-                if (pid == 0) /* is being written now */
-                        break;
-                ret_pids[n++] = pid;
-        }
-        return n;
-}
-
-static int compare_pids(const void *a, const void *b) {
-        uint32_t left = *(const uint32_t *) a, right = *(const uint32_t *) b;
-
-        return left < right ? -1 : left > right;
-}
-
-/* The files of some processes, or all files: if those are many, before the kernel had walks over one process (Linux
- * 6.1), and inside a PID namespace, where the numbers of processes are others. */
-static int walk_some(struct collect *collect, enum walk walk, uint32_t *pids, uint32_t n) {
-        int r;
-
-        collect->skeleton->bss->walk = walk;
-        if (n > collect->n_used / 4 || n > MAX_ACTIVE || collect->skeleton->rodata->cfg_pidns_inode)
-                return collect_walk(collect, "fold_files");
-        qsort(pids, n, sizeof(*pids), compare_pids);
-        for (uint32_t i = 0; i < n; i++) {
-                r = i > 0 && pids[i] == pids[i - 1] ? 0 : collect_walk_process(collect, "fold_files", pids[i]);
-                if (r < 0)
-                        return collect_walk(collect, "fold_files");
-        }
-        return 0;
-}
-
-/* Processes are taken out of the ring before health.rounds, the number of the round, is raised. A process notes itself
- * once in a round. Example: a call adds to a ledger just after the walk has passed it. That is in the new round, so
- * the process is noted again, and the next flush finds the ledger. */
-static int flush(struct collect *collect) {
-        struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        uint32_t pids[MAX_ACTIVE], n;
-
-        n = take_active(collect, pids);
-        bss->last_seen = (struct process_key) { 0 };
-        __atomic_fetch_add(&bss->health.rounds, 1, __ATOMIC_SEQ_CST);
-        return n > 0 ? walk_some(collect, WALK_FLUSH, pids, n) : 0;
-}
-
-/* How long after a pass the next one is due. */
-static uint64_t time_to_next(uint64_t work) {
-        uint64_t latest = work > MUCH_WORK ? LONG_PASS_LATEST_NS : PASS_LATEST_NS;
-        uint64_t time = work * NS_PER_WORK * PASS_SHARE;
-
-        if (work < LITTLE_WORK)
-                return 0;
-        return time < latest ? time : latest;
-}
-
 /* A pass counts when all of its walks have reached their end. Else what they did not meet would be taken for gone. */
-static int pass(struct collect *collect, uint64_t now) {
+static void finish(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
-        uint64_t tracked = __atomic_load_n(&bss->health.sockets_tracked, __ATOMIC_RELAXED);
-        uint32_t pids[MAX_ACTIVE];
-        int r;
+        struct pass *pass = &collect->pass;
 
-        collect->is_pass_wanted = true;
-        (void) take_active(collect, pids);
-        if (bss->pass_number == 0) /* what was never met has 0 */
-                bss->pass_number = 1;
-        bss->pass_sockets = bss->pass_work = 0;
-        bss->last_seen = bss->last_named = (struct process_key) { 0 };
-        bss->n_again = 0;
-        bss->health.rounds++; /* each ledger once */
-        r = scan(collect);
-        if (r == 0 && bss->n_again > 0)
-                r = walk_some(collect, WALK_AGAIN, bss->again, bss->n_again);
-        if (r == 0)
-                r = walk_sockets(collect);
-        if (r < 0)
-                return r;
         bss->pass_number++;
         if (collect->attached & SET(SET_FILES))
-                correct_tracked(collect, tracked);
-        collect->is_pass_wanted = false;
-        collect->sample.pass_time_ns = now;
-        collect->next_pass_ns = now + time_to_next(bss->pass_work);
+                correct_tracked(collect);
+        pass->work = bss->pass_work;
+        /* After a pass that was made at once the next one, which may be made in parts, begins at once. */
+        pass->next_ns = pass->last_ns > pass->begin_ns ? pass->begin_ns + period_of(pass->work) : 0;
+        memcpy(pass->former, pass->marks, sizeof(pass->former));
+        pass->n_former = pass->n_marks;
+}
+
+/* Up to which process the pass under way has come. */
+static uint32_t position(const struct collect *collect) {
+        switch (collect->pass.stage) {
+        case PASS_FILES: return collect->skeleton->bss->last_named.tgid;
+        case PASS_AGAIN:
+        case PASS_SOCKETS: return UINT32_MAX;
+        case PASS_NONE: break;
+        }
         return 0;
 }
 
-/* There is room for processes that lost their row, which a pass gives them. */
-static bool is_row_missing(const struct collect *collect) {
-        return collect->skeleton->bss->is_table_short && collect->n_used < collect->config.max_processes;
+static void note_mark(struct collect *collect, uint64_t now) {
+        struct pass *pass = &collect->pass;
+        uint64_t distance = period_of(pass->work) / (MAX_MARKS / 2);
+        uint64_t due = pass->n_marks == 0 ? 0 : pass->marks[pass->n_marks - 1].time_ns + distance;
+
+        if (now >= due && pass->n_marks < MAX_MARKS)
+                pass->marks[pass->n_marks++] = (struct mark) { .time_ns = now, .pid = position(collect) };
 }
 
-/* In load mode passive each read makes a pass: no hook sees calls, so no process is noted as active. */
-static bool is_pass_due(const struct collect *collect, uint64_t now) {
-        return collect->is_pass_wanted || now >= collect->next_pass_ns || collect->n_exited > MANY_EXITED ||
-               is_row_missing(collect) || collect_mode(collect) == LOAD_PASSIVE;
+/* Makes the pass, as far as the limit of work. Returns 1 if it is not over then, 0 if it is. */
+static int go_on(struct collect *collect, uint64_t now, uint64_t limit) {
+        static int (*const steps[])(struct collect *collect, uint64_t limit) = {
+                [PASS_FILES] = walk_files,
+                [PASS_AGAIN] = walk_again,
+                [PASS_SOCKETS] = walk_sockets,
+        };
+        struct pass *pass = &collect->pass;
+        int r = 0;
+
+        note_mark(collect, now);
+        collect->skeleton->data->pass_pause = limit;
+        while (r == 0 && pass->stage != PASS_NONE) {
+                r = steps[pass->stage](collect, limit);
+                if (r == 0)
+                        pass->stage = pass->stage == PASS_SOCKETS ? PASS_NONE : pass->stage + 1;
+        }
+        collect->skeleton->data->pass_pause = UINT64_MAX;
+        if (r == 0)
+                finish(collect);
+        if (r < 0)
+                collect_pass_end(collect);
+        return r;
 }
 
-int collect_gather(struct collect *collect) {
+int collect_pass(struct collect *collect) {
         uint64_t now = collect->sample.time_ns;
 
-        collect->skeleton->bss->pass_msec = now / 1000000 | 1;
-        if (!is_pass_due(collect, now) && flush(collect) == 0)
-                return 0;
-        return pass(collect, now);
+        begin(collect, now);
+        collect->pass.last_ns = now;
+        return go_on(collect, now, UINT64_MAX);
 }
 
-void collect_want_pass(struct collect *collect) {
-        collect->is_pass_wanted = true;
+/* How much work is done in this interval, so that the pass ends in time. What came since the last pass is estimated. */
+static uint64_t part_of(const struct collect *collect, uint64_t work, uint64_t now) {
+        const struct pass *pass = &collect->pass;
+        uint64_t period = period_of(work), part = work * ((now - pass->last_ns) / 1000) / (period / 1000);
+
+        return part + part / 8 + (now - pass->begin_ns > period ? part : 0);
+}
+
+uint64_t collect_pass_work(const struct collect *collect) {
+        uint64_t work = n_tracked(collect) * (1 + WORK_SOCKET);
+
+        return work > collect->pass.work ? work : collect->pass.work;
+}
+
+int collect_pass_on(struct collect *collect) {
+        uint64_t now = collect->sample.time_ns, part;
+        struct pass *pass = &collect->pass;
+        int r = 0;
+
+        if (pass->stage == PASS_NONE && now >= pass->next_ns)
+                begin(collect, now);
+        part = part_of(collect, collect_pass_work(collect), now);
+        pass->last_ns = now;
+        if (pass->stage != PASS_NONE)
+                r = go_on(collect, now, collect->skeleton->bss->pass_work + part);
+        return r < 0 ? r : 0;
+}
+
+/* What the pass under way has not met yet was met by the last one, when it had come as far or later. Not so inside a
+ * PID namespace, where the numbers of processes are others. */
+uint64_t collect_complete_ns(const struct collect *collect) {
+        const struct pass *pass = &collect->pass;
+        uint64_t complete = pass->former[0].time_ns;
+        uint32_t reached = collect->skeleton->rodata->cfg_pidns_inode ? 0 : position(collect);
+
+        for (uint32_t i = 1; i < pass->n_former && pass->former[i].pid < reached; i++)
+                complete = pass->former[i].time_ns;
+        return complete;
 }

@@ -27,26 +27,53 @@ static int program_number(const char *program) {
         return -1;
 }
 
-/* The programs print nothing: a read returns when all is walked, or after a million objects with EAGAIN. */
-static int walk_link(int link) {
-        int fd = bpf_iter_create(link), r;
-        char buffer[64];
+/* -1: its set is not attached. */
+static int link_of(const struct collect *collect, const char *program) {
+        int number = program_number(program);
+
+        return number < 0 ? -1 : collect->links[number];
+}
+
+static int begin_walk(int link) {
+        int walk = bpf_iter_create(link);
+
+        return walk < 0 ? -errno : walk;
+}
+
+/* A read returns when all is walked, when the program pauses (count_work() in bpf/scan.bpf.h), which is the byte that
+ * is read, or after a million objects with EAGAIN. */
+int collect_walk_on(int walk) {
+        char nothing;
         ssize_t n;
 
-        if (fd < 0)
-                return -errno;
         do
-                n = read(fd, buffer, sizeof(buffer));
-        while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
-        r = n < 0 ? -errno : 0;
-        close(fd);
+                n = read(walk, &nothing, sizeof(nothing));
+        while (n < 0 && (errno == EAGAIN || errno == EINTR));
+        return n < 0 ? -errno : (int) n;
+}
+
+static int walk_to_end(int walk) {
+        int r;
+
+        if (walk < 0)
+                return walk;
+        do
+                r = collect_walk_on(walk);
+        while (r > 0);
+        close(walk);
         return r;
 }
 
-int collect_walk(const struct collect *collect, const char *program) {
-        int link = program_number(program) < 0 ? -1 : collect->links[program_number(program)];
+int collect_walk_begin(const struct collect *collect, const char *program) {
+        int link = link_of(collect, program);
 
-        return link < 0 ? 0 : walk_link(link);
+        return link < 0 ? -ENOENT : begin_walk(link);
+}
+
+int collect_walk(const struct collect *collect, const char *program) {
+        int link = link_of(collect, program);
+
+        return link < 0 ? 0 : walk_to_end(begin_walk(link));
 }
 
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid) {
@@ -59,7 +86,7 @@ int collect_walk_process(const struct collect *collect, const char *program, uin
         link = bpf_link_create(collect->programs[number], 0, BPF_TRACE_ITER, &options);
         if (link < 0)
                 return -errno;
-        r = walk_link(link);
+        r = walk_to_end(begin_walk(link));
         close(link);
         return r;
 }

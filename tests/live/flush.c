@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between two passes a read folds what finished calls have moved, and no more. Processes move data as fast as they can
- * while the collector reads without a pass, by each way to look at those that were active; when they rest one such read
- * has all of it. What no call tells waits for a pass, and is in the next read when one is asked for.
+ * while the collector reads without a pass, by each way to look at those that were active, and with a pass in small
+ * parts; when they rest one such read has all of it. What no call tells waits for a pass, and is in the next read when
+ * one is asked for.
  *
  *     flush [READS]
  *
@@ -20,13 +21,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 #include "tests/live/mover.h"
+#include "tests/live/player.h"
 #include "tests/live/workers.h"
 #include "tests/unit/allocations.h"
 
 #define SPLICED 1000
 #define N_SENDERS 100u
+#define N_SPLICES 10u
 
 static struct collect *start_with(uint32_t max_processes) {
         struct collect_config config = {
@@ -58,14 +62,41 @@ static const struct sample *read_all(struct collect *collect) {
         return sample;
 }
 
+#define MUCH_WORK 1000000            /* as of 160,000 sockets: a pass in nine seconds */
+#define PART_NS (9000000000 / 20000) /* time for a part of fifty files */
+
 static const struct sample *read_flushed(struct collect *collect) {
         const struct sample *sample;
 
-        collect->next_pass_ns = UINT64_MAX;
+        collect->pass.work = MUCH_WORK;
+        collect->pass.next_ns = UINT64_MAX;
         need(collect_read(collect, &sample), "collect_read");
         if (sample->pass_time_ns == sample->time_ns)
                 bail_out("a pass was made");
         return sample;
+}
+
+/* Makes a part of a pass, or begins one. */
+static const struct sample *read_in_parts(struct collect *collect) {
+        const struct sample *sample;
+
+        collect->pass.work = MUCH_WORK;
+        collect->pass.next_ns = 0;
+        collect->pass.last_ns = clock_ns(CLOCK_BOOTTIME) - PART_NS;
+        need(collect_read(collect, &sample), "collect_read");
+        return sample;
+}
+
+/* How many reads a pass in parts takes until it has seen all that happened until now. */
+static unsigned read_until_complete(struct collect *collect, const struct sample **ret_sample) {
+        uint64_t now = clock_ns(CLOCK_BOOTTIME);
+        unsigned n = 0;
+
+        do {
+                *ret_sample = read_in_parts(collect);
+                n++;
+        } while ((*ret_sample)->pass_time_ns < now);
+        return n;
 }
 
 static uint64_t counter_of(const struct sample *sample, pid_t pid, unsigned metric) {
@@ -100,13 +131,14 @@ static bool is_equal(const struct sample *sample, const struct worker *worker) {
 }
 
 /* The ways to those that were active. */
-enum way { WAY_PROCESSES, WAY_ALL, WAY_REFUSED, WAY_OVERFLOW, N_WAYS };
+enum way { WAY_PROCESSES, WAY_ALL, WAY_REFUSED, WAY_OVERFLOW, WAY_PARTS, N_WAYS };
 
 static const char *const ways[N_WAYS] = {
         [WAY_PROCESSES] = "the files of each active process alone",
         [WAY_ALL] = "all files, as many processes were active",
         [WAY_REFUSED] = "all files, as the kernel refuses walks over one process",
         [WAY_OVERFLOW] = "all files, as there was no room to note who was active",
+        [WAY_PARTS] = "the files of each active process alone, while a pass is made in parts",
 };
 
 static int *program_of_walk(struct collect *collect) {
@@ -128,7 +160,7 @@ static const struct sample *flush_by(struct collect *collect, enum way way) {
                 __atomic_fetch_add(&collect->skeleton->bss->n_active, MAX_ACTIVE + 1, __ATOMIC_RELAXED);
         if (way == WAY_ALL)
                 collect->n_used = 0;
-        sample = read_flushed(collect);
+        sample = way == WAY_PARTS ? read_in_parts(collect) : read_flushed(collect);
         *program = kept;
         return sample;
 }
@@ -175,19 +207,6 @@ static bool run_ways(unsigned n_reads) {
         return is_good;
 }
 
-/* The ends of two pipes that a player has: waits for a byte, and reports one. */
-enum { TOLD = 3, DONE };
-
-static void report_done(void) {
-        need((int) write(DONE, "", 1), "write");
-}
-
-static void wait_for_order(void) {
-        char byte;
-
-        need((int) read(TOLD, &byte, 1), "read");
-}
-
 static void receive_by_splice(int fd, ssize_t size) {
         int pipes[2];
 
@@ -195,13 +214,6 @@ static void receive_by_splice(int fd, ssize_t size) {
         for (ssize_t n = 0; n < size;)
                 n += need((int) splice(fd, NULL, pipes[1], NULL, (size_t) (size - n), 0), "splice");
 }
-
-/* What a player and the test share. */
-struct shared {
-        pid_t other; /* a process that the player made */
-        bool is_held;
-        uint64_t sent;
-};
 
 /* Receives SPLICED bytes when told so, in no call that is seen. */
 static _Noreturn void play_splice(struct shared *shared) {
@@ -270,52 +282,6 @@ static _Noreturn void play_sender(struct shared *shared) {
                 pause();
 }
 
-struct player {
-        pid_t pid;
-        int told, done;
-        struct shared *shared;
-};
-
-static struct player start_player(void (*act)(struct shared *shared)) {
-        struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        int told[2], done[2];
-        pid_t pid;
-
-        need(shared == MAP_FAILED ? -1 : 0, "mmap");
-        need(pipe(told), "pipe");
-        need(pipe(done), "pipe");
-        pid = need(fork(), "fork");
-        if (pid > 0) {
-                close(told[0]);
-                close(done[1]);
-                return (struct player) { pid, told[1], done[0], shared };
-        }
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        told[0] = need(fcntl(told[0], F_DUPFD, DONE + 1), "fcntl");
-        done[1] = need(fcntl(done[1], F_DUPFD, DONE + 1), "fcntl");
-        need(dup2(told[0], TOLD), "dup2");
-        need(dup2(done[1], DONE), "dup2");
-        close_range(DONE + 1, ~0U, 0); /* links among them */
-        own_network();
-        act(shared);
-        _exit(EXIT_FAILURE);
-}
-
-static void wait_for_player(const struct player *player) {
-        char byte;
-
-        if (read(player->done, &byte, 1) != 1)
-                bail_out("a player ended early");
-}
-
-static void end_player(const struct player *player) {
-        kill(player->pid, SIGKILL);
-        need(waitpid(player->pid, NULL, 0), "waitpid");
-        close(player->told);
-        close(player->done);
-        munmap(player->shared, sizeof(*player->shared));
-}
-
 static bool run_splice(void) {
         struct collect *collect = start();
         struct player player = start_player(play_splice);
@@ -323,7 +289,7 @@ static bool run_splice(void) {
 
         wait_for_player(&player);
         (void) read_all(collect);
-        need((int) write(player.told, "", 1), "write");
+        tell_player(&player);
         wait_for_player(&player);
         late = counter_of(read_flushed(collect), player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
         whole = counter_of(read_all(collect), player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
@@ -336,6 +302,31 @@ static bool run_splice(void) {
         return late == 1 && whole == SPLICED + 1;
 }
 
+/* A sample tells until when all is in it, and that is true at each moment of a pass. */
+static bool run_parts(void) {
+        struct collect *collect = start();
+        unsigned n_reads = 0, n_late = 0;
+        const struct sample *sample;
+
+        (void) read_all(collect);
+        for (unsigned i = 0; i < N_SPLICES; i++) {
+                struct player player = start_player(play_splice);
+
+                wait_for_player(&player);
+                for (unsigned k = 0; k < i; k++)
+                        (void) read_in_parts(collect);
+                tell_player(&player);
+                wait_for_player(&player);
+                n_reads += read_until_complete(collect, &sample);
+                n_late += counter_of(sample, player.pid, SOCKTALLY_METRIC_tcp_rx_bytes) != SPLICED + 1;
+                end_player(&player);
+        }
+        collect_stop(collect);
+        printf("# %u of %u were late; %u reads\n", n_late, N_SPLICES, n_reads);
+        report(n_late == 0 && n_reads > N_SPLICES, "what no call tells is there when the sample says so");
+        return n_late == 0 && n_reads > N_SPLICES;
+}
+
 /* What the process that left the connection and the one that has it now have received, by a pass. */
 static void hand_over(struct collect *collect, uint64_t *ret_first, uint64_t *ret_second) {
         struct player player = start_player(play_handover);
@@ -343,7 +334,7 @@ static void hand_over(struct collect *collect, uint64_t *ret_first, uint64_t *re
 
         wait_for_player(&player);
         (void) read_all(collect);
-        need((int) write(player.told, "", 1), "write");
+        tell_player(&player);
         wait_for_player(&player);
         sample = read_all(collect);
         *ret_first = counter_of(sample, player.pid, SOCKTALLY_METRIC_tcp_rx_bytes);
@@ -438,11 +429,12 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
         }
         setpgid(0, 0);
-        printf("1..%d\n", N_WAYS + 5);
+        printf("1..%d\n", N_WAYS + 6);
         is_good = run_ways(n_reads);
         is_good = run_memory() && is_good;
         is_good = run_senders() && is_good;
         is_good = run_handover() && is_good;
         is_good = run_handover_without_room() && is_good;
+        is_good = run_parts() && is_good;
         return run_splice() && is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

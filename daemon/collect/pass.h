@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SOCKTALLYD_COLLECT_PASS_H
+#define SOCKTALLYD_COLLECT_PASS_H
+/* How ledgers are folded into the rows before these are read: gather.c over flush.c and pass.c. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/ledger.h"
+
+struct collect;
+
+/* When a pass had come to which process; they are met in the order of their numbers. */
+struct mark {
+        uint64_t time_ns;
+        uint32_t pid;
+};
+
+#define MAX_MARKS 32
+
+enum pass_stage {
+        PASS_NONE,    /* none is under way */
+        PASS_FILES,   /* the files of all processes */
+        PASS_AGAIN,   /* those of processes that hold what may be shared */
+        PASS_SOCKETS, /* sockets that no descriptor leads to */
+};
+
+/* A pass over all files, which can be made in parts. Times are by CLOCK_BOOTTIME. */
+struct pass {
+        enum pass_stage stage;
+        int walk;            /* the one that has paused; -1: none */
+        uint32_t n_walked;   /* processes that were walked again */
+        uint32_t round;
+        uint64_t begin_ns, last_ns; /* of this pass; of the last part of one */
+        uint64_t next_ns;    /* when the next pass is due */
+        uint64_t work;       /* of the last whole pass; 0: there was none */
+        uint64_t n_tracked, n_uncapped; /* sockets, when this one began */
+        uint64_t n_overflowed; /* rows, when this one began */
+        bool is_row_wanted;  /* this pass gives processes that lost their row a new one */
+        int64_t least_excess; /* sockets that the last n_excess passes did not meet */
+        uint32_t n_excess;
+        struct mark marks[MAX_MARKS], former[MAX_MARKS]; /* of the pass under way, and of the last one */
+        uint32_t n_marks, n_former;
+};
+
+/* flush.c. Walks the files of processes that finished a call since the last flush, and folds what the calls added. */
+int collect_flush(struct collect *collect);
+/* A pass that meets all files is about to begin: who is active does not matter. */
+void collect_forget_active(struct collect *collect);
+/* So many processes that all files are walked instead of theirs, as they are before the kernel had walks over one
+ * process (Linux 6.1), and inside a PID namespace, where the numbers of processes are others. */
+bool collect_are_many(const struct collect *collect, uint32_t n);
+
+/* pass.c. */
+/* Makes a whole pass now. */
+int collect_pass(struct collect *collect);
+/* Begins a pass if it is time for one, and makes a part of it. Not before a whole pass was made. */
+int collect_pass_on(struct collect *collect);
+/* What a whole pass is thought to cost, in units of pass_work (bpf/scan.bpf.h). */
+uint64_t collect_pass_work(const struct collect *collect);
+/* Gives up a pass that is under way: another will begin. */
+void collect_pass_end(struct collect *collect);
+/* All that happened until then is in the rows (CLOCK_BOOTTIME). */
+uint64_t collect_complete_ns(const struct collect *collect);
+
+/* gather.c. Folds ledgers into the rows, before these are read. Takes the sample's time_ns for now, and sets
+ * pass_time_ns. */
+int collect_gather(struct collect *collect);
+int collect_walk_files(const struct collect *collect, enum walk walk);
+/* Folds every ledger now, outside a pass. Sockets that are met without a ledger get one, and are folded, too. */
+int collect_fold(struct collect *collect);
+
+#endif

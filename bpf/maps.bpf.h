@@ -159,7 +159,8 @@ volatile __u64 switches = SWITCH_TCP | SWITCH_UDP | SWITCH_TCP_CALLS;
 __u32 always_zero = 0; /* which the verifier does not know */
 
 /* Set by the collector after the first scan: a socket whose inode has this number or a higher one is younger. The
- * kernel gives the numbers away in batches (get_next_ino() in fs/inode.c), so some that are younger have lower ones. */
+ * kernel gives the numbers away in batches, one for each processor (get_next_ino() in fs/inode.c). Where there are so
+ * many processors that their old batches could not be used up, some that are younger have lower numbers. */
 __u64 first_young_inode = -1ULL;
 /* Of a socket without a ledger calls were charged: however young one is, it may have a past now. */
 bool is_youth_no_proof = false;

@@ -4,6 +4,7 @@
  * younger than the daemon.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,10 +12,12 @@
 
 #include <bpf/bpf.h>
 
+#include "daemon/clock.h"
 #include "daemon/collect/collector-private.h"
 
 #define INODE_BATCH 1024 /* LAST_INO_BATCH in the kernel's fs/inode.c */
 #define INODE_TRIES (4 * INODE_BATCH)
+#define INODE_PATIENCE_NS 20000000
 
 /* Of a program in the table of hooks; -1: this build has none of that name. */
 static int program_number(const char *program) {
@@ -103,17 +106,49 @@ static uint64_t new_inode(void) {
         return status.st_ino;
 }
 
-/* Each processor takes the numbers in batches from a counter. The first of a new batch tells where that counter was,
- * and what begins behind this batch has been given to nobody yet. */
+/* A processor takes the numbers in batches from a counter. The first of a new batch: what has a higher number will be
+ * younger than now, on each processor. 0: not known. */
+static uint64_t begin_batch(void) {
+        uint64_t number;
+
+        for (int i = 0; i < INODE_TRIES; i++) {
+                number = new_inode();
+                if (number % INODE_BATCH == 1)
+                        return number;
+        }
+        return 0;
+}
+
+/* Uses up the old batches of other processors: what they give out of those is young, too, but has a lower number. */
+static void end_old_batches(uint64_t first) {
+        uint64_t end = clock_ns(CLOCK_MONOTONIC) + INODE_PATIENCE_NS;
+        cpu_set_t all, one;
+
+        if (sched_getaffinity(0, sizeof(all), &all) < 0)
+                return;
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+                if (!CPU_ISSET(cpu, &all))
+                        continue;
+                CPU_ZERO(&one);
+                CPU_SET(cpu, &one);
+                if (sched_setaffinity(0, sizeof(one), &one) < 0)
+                        break;
+                for (int i = 0; i < INODE_BATCH && new_inode() < first; i++)
+                        continue;
+                if (clock_ns(CLOCK_MONOTONIC) > end)
+                        break;
+        }
+        (void) sched_setaffinity(0, sizeof(all), &all);
+}
+
 void collect_note_inodes(struct collect *collect) {
+        uint64_t first;
+
         collect->skeleton->data->first_young_inode = UINT64_MAX;
         collect->skeleton->bss->is_youth_no_proof = false;
-        for (int i = 0; i < INODE_TRIES; i++) {
-                uint64_t number = new_inode();
-
-                if (number % INODE_BATCH == 1) {
-                        collect->skeleton->data->first_young_inode = number + INODE_BATCH - 1;
-                        return;
-                }
-        }
+        first = begin_batch();
+        if (first == 0)
+                return;
+        end_old_batches(first);
+        collect->skeleton->data->first_young_inode = first;
 }

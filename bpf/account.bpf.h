@@ -18,13 +18,25 @@
 /* NULL: no memory, or another CPU was first: the helper fails then, and does not say why. */
 #define make_ledger(sk) ((struct ledger *) bpf_sk_storage_get(&ledgers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE))
 
-/* Returns whether it may be the first since the last fold, which takes the bytes after the calls. */
-static __always_inline bool add_call(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
+static __always_inline void add_bytes(struct ledger *l, __u32 dir, int ret, __u64 n) {
         if (n)
                 __sync_fetch_and_add(&l->bytes[dir & 1], n);
-        else if (ret < 0 && switches & SWITCH_ERRORS)
+        else if (ret < 0 && switches & SWITCH_ERRORS) {
                 __sync_fetch_and_add(&l->errors[dir & 1], 1);
-        return is_part || !__sync_fetch_and_add(&l->calls[dir & 1], 1);
+                barrier(); /* else the compiler makes one addition of both, at the cost of the first */
+        }
+}
+
+/* After the bytes, as a fold takes the bytes after the calls. Returns whether it is the first since the last fold. */
+static __always_inline bool add_one_call(struct ledger *l, __u32 dir) {
+        return !__sync_fetch_and_add(&l->calls[dir & 1], 1);
+}
+
+/* is_part: its call is counted already. */
+static __always_inline void add_call(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
+        add_bytes(l, dir, ret, n);
+        if (!is_part)
+                add_one_call(l, dir);
 }
 
 static __always_inline bool has_calls(const struct ledger *l) {

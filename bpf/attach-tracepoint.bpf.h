@@ -14,7 +14,7 @@ static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
         if (!is_inet(sk)) /* the tracepoints fire for all families */
                 return 0;
         word = switches; /* once: a change between two looks would be two answers */
-        if ((copy > 1 || word & SWITCH_NEEDS_CHECK) && !is_counted(sk, TX, word, copy))
+        if ((copy > 1 || needs_check(word)) && !is_counted(sk, TX, word, copy))
                 return 0;
         return on_call(sk, ret, TX, ret, CALLER_ANY);
 }
@@ -26,7 +26,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
         if (!is_inet(sk))
                 return 0;
         word = switches;
-        if ((copy > 1 || word & SWITCH_NEEDS_CHECK) && !is_counted(sk, RX, word, copy))
+        if ((copy > 1 || needs_check(word)) && !is_counted(sk, RX, word, copy))
                 return 0;
         if (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC | MSG_OOB)) {
                 if (flags & (MSG_PEEK | MSG_ERRQUEUE))

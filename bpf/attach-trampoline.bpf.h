@@ -17,7 +17,7 @@ static __always_inline bool is_on(enum caller caller, __u32 dir, enum place plac
         __u64 word = switches; /* once: a change between two looks would be two answers */
 
         if (place != ALONE) {
-                if (place == ORIGINAL && !(word & SWITCH_NEEDS_CHECK))
+                if (place == ORIGINAL && !needs_check(word))
                         return true;
                 return word & SWITCH_UDP && claims(dir, word, place, ORIGINAL);
         }

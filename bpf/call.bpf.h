@@ -329,6 +329,11 @@ static __always_inline bool is_inet(const struct sock *sk) {
         return (sk->__sk_common.skc_family & ~(AF_INET ^ AF_INET6)) == (AF_INET & AF_INET6);
 }
 
+/* Is SWITCH_NEEDS_CHECK set? */
+static __always_inline bool needs_check(__u64 word) {
+        return (__s64) word < 0;
+}
+
 /* Is a call looked at, whatever is switched off? MPTCP's bytes are known from its calls alone. */
 static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
         __u16 protocol = sk->sk_protocol;
@@ -369,7 +374,8 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
         l = find_ledger(sk);
         if (l && l->fast_tgid == (__u32) task->tgid && l->owner.start_time == task->group_leader->start_boottime &&
             l->owner.cgroup_id == task->cgroups->dfl_cgrp->kn->id) {
-                if (add_call(l, dir, ret, n, is_later_piece(task, dir)))
+                add_bytes(l, dir, ret, n);
+                if (is_later_piece(task, dir) || add_one_call(l, dir))
                         note_owner(l);
                 return 0;
         } else if (l || is_inet(sk)) {

@@ -68,12 +68,16 @@ bool collect_is_silenced(const struct collect *collect);
 
 /* walk.c. Runs the iterator program of that name over all its objects. Does nothing if its set is not attached. */
 int collect_walk(const struct collect *collect, const char *program);
+int collect_walk_files(const struct collect *collect, enum walk walk);
 /* The same in parts. Begins a walk: a descriptor, -ENOENT if its set is not attached, or another error. */
 int collect_walk_begin(const struct collect *collect, const char *program);
 /* Walks until the program pauses (1) or has met all objects (0). */
 int collect_walk_on(int walk);
 /* The same over the files of one process, by a link that is made and closed here. */
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid);
+/* So many processes that all files are walked instead of theirs, as they are before the kernel had walks over one
+ * process (Linux 6.1), and inside a PID namespace, where the numbers of processes are others. */
+bool collect_are_many(const struct collect *collect, uint32_t n);
 /* Tells the programs an inode number that no socket has which is older than this moment. */
 void collect_note_inodes(struct collect *collect);
 

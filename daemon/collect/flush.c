@@ -40,10 +40,6 @@ static int compare_pids(const void *a, const void *b) {
         return left < right ? -1 : left > right;
 }
 
-bool collect_are_many(const struct collect *collect, uint32_t n) {
-        return n > collect->n_used / 4 || n > MAX_ACTIVE || collect->skeleton->rodata->cfg_pidns_inode;
-}
-
 static int walk_some(struct collect *collect, uint32_t *pids, uint32_t n) {
         int r;
 

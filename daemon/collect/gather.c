@@ -12,11 +12,6 @@
 #define LITTLE_WORK 20000 /* in units of pass_work (bpf/scan.bpf.h): some 5 ms */
 #define MANY_EXITED 1024  /* rows of processes that have exited: they leave with passes only */
 
-int collect_walk_files(const struct collect *collect, enum walk walk) {
-        collect->skeleton->bss->walk = walk;
-        return collect_walk(collect, "fold_files");
-}
-
 static int fold_all(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         int r;

@@ -46,9 +46,6 @@ struct pass {
 int collect_flush(struct collect *collect);
 /* A pass that meets all files is about to begin: who is active does not matter. */
 void collect_forget_active(struct collect *collect);
-/* So many processes that all files are walked instead of theirs, as they are before the kernel had walks over one
- * process (Linux 6.1), and inside a PID namespace, where the numbers of processes are others. */
-bool collect_are_many(const struct collect *collect, uint32_t n);
 
 /* pass.c. */
 /* Makes a whole pass now. */
@@ -65,7 +62,6 @@ uint64_t collect_complete_ns(const struct collect *collect);
 /* gather.c. Folds ledgers into the rows, before these are read. Takes the sample's time_ns for now, and sets
  * pass_time_ns. */
 int collect_gather(struct collect *collect);
-int collect_walk_files(const struct collect *collect, enum walk walk);
 /* Folds every ledger now, outside a pass. Sockets that are met without a ledger get one, and are folded, too. */
 int collect_fold(struct collect *collect);
 

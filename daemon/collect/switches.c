@@ -31,6 +31,8 @@ void collect_apply(struct collect *collect) {
                 switches |= SWITCH_DIRECT;
         if (collect->copies)
                 switches |= collect->copies | (uint64_t) collect->skeleton->bss->copies_epoch << SWITCH_EPOCH_SHIFT;
+        if (switches & (SWITCH_PARTIAL | SWITCH_COPIES))
+                switches |= SWITCH_NEEDS_CHECK;
         __atomic_store_n(&collect->skeleton->data->switches, switches, __ATOMIC_SEQ_CST);
         collect->generation++;
 }

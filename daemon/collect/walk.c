@@ -79,6 +79,15 @@ int collect_walk(const struct collect *collect, const char *program) {
         return link < 0 ? 0 : walk_to_end(begin_walk(link));
 }
 
+int collect_walk_files(const struct collect *collect, enum walk walk) {
+        collect->skeleton->bss->walk = walk;
+        return collect_walk(collect, "fold_files");
+}
+
+bool collect_are_many(const struct collect *collect, uint32_t n) {
+        return n > collect->n_used / 4 || n > MAX_ACTIVE || collect->skeleton->rodata->cfg_pidns_inode;
+}
+
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid) {
         union bpf_iter_link_info info = { .task.pid = pid };
         LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));

@@ -300,7 +300,7 @@ int daemon_run(struct daemon *d) {
         if (r < 0)
                 log_line(LOG_ERR, "The event loop failed: %s", strerror(-r));
         else if (interval_run(&d->interval) >= 0)
-                keeper_wait(d->line.keeper);
+                keeper_wait_for_manager(d->line.keeper);
         return r;
 }
 

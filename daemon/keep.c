@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In the store: the kernel's maps, programs and links, each under a name with its number, and two files in memory with
- * the totals and what belongs to them. See sd_notify(3), FDSTORE=1; the manager must not poll maps, which answer with
- * an error, as it drops what does.
+ * The store has the kernel's maps, programs and links, each under a name with its number, and two files in memory. A
+ * file has the totals, the paths of cgroups, and a list of the maps, programs and links that belong to these totals.
+ * How descriptors get there is in sd_notify(3), FDSTORE=1. FDPOLL=0 is needed for maps: poll() on a map answers with an
+ * error, and the manager drops descriptors that do.
  *
- * The manager has them all the time, so that nothing is lost when the daemon is killed. What is kept is valid at every
- * instant: the files are written in turn, the one with the higher number that is valid is in force, and the one that is
- * being written is not valid. What it tells of is stored before, and what the other one told of is removed after. Rows
- * leave the kernel only after a save (collect_saved()), so totals of any age and the kernel's rows belong together.
+ * The manager has all of it all the time, so that nothing is lost when the daemon is killed. What is kept is valid at
+ * every instant:
+ *   - The two files are written in turn. A file is marked as not valid while it is written. Of those that are valid the
+ *     one with the higher number is in force.
+ *   - Maps, programs and links are stored before the file that lists them is marked as valid. Those that it does not
+ *     list are removed from the store after that.
+ *   - Rows leave the kernel only after a save (collect_saved()), so totals of any age and the kernel's rows belong
+ *     together.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -23,15 +28,16 @@
 
 #define STATE "socktally-state"
 #define KERNEL "socktally-kernel"
-#define MAGIC UINT64_C(0x3270656b6c746b73) /* in front; what follows tells its own sizes */
+#define MAGIC UINT64_C(0x3270656b6c746b73)
 #define ANSWER_USEC (2 * UINT64_C(1000000))
 #define NAME_SIZE 64
 
+/* What a file begins with. The totals follow, then the paths of cgroups. */
 struct front {
         uint64_t is_valid, magic, size;
-        uint64_t number; /* of the save */
-        uint64_t sequence;
-        bool has_kernel;
+        uint64_t number;   /* of the save */
+        uint64_t sequence; /* of the last publication before it */
+        bool has_kernel;   /* the maps, programs and links that kernel tells of are in the store */
         struct collect_kept kernel;
 };
 
@@ -43,7 +49,7 @@ static void name_object(char name[static NAME_SIZE], uint64_t number) {
                 snprintf(name, NAME_SIZE, KERNEL);
 }
 
-bool keep_take(struct keep *keep, const char *name, int fd) {
+bool keep_accept_descriptor(struct keep *keep, const char *name, int fd) {
         size_t length = strlen(KERNEL);
 
         if (strcmp(name, STATE) == 0 && keep->n_files < KEEP_FILES) {
@@ -65,7 +71,7 @@ static bool read_front(FILE *file, struct front *ret_front) {
                ret_front->magic == MAGIC && ret_front->size == sizeof *ret_front;
 }
 
-void keep_open(struct keep *keep) {
+void keep_choose_file(struct keep *keep) {
         struct front front;
 
         for (size_t i = 0; i < keep->n_files; i++) {
@@ -77,8 +83,8 @@ void keep_open(struct keep *keep) {
                 keep->has_kernel = front.has_kernel;
                 keep->kernel = front.kernel;
         }
-        if (keep->state)
-                (void) read_front(keep->state, &front); /* the other one may have moved the place to read from */
+        if (keep->state) /* totals_restore() reads on behind the front */
+                (void) read_front(keep->state, &front);
 }
 
 void keep_forget_kernel(struct keep *keep) {
@@ -99,9 +105,9 @@ struct keeper {
         bool is_stored[KEEP_FILES]; /* the manager has it */
         size_t next;                /* the file that is written next; the other one is in force */
         struct front front;
-        uint64_t generation; /* of the collector, when the kernel's side was handed out; 0: it is not */
-        /* What the manager has, and what it is to have. */
-        struct keep_objects stored, wanted;
+        uint64_t generation; /* of the collector whose maps, programs and links are stored; 0: none are */
+        struct keep_objects stored; /* the manager has these; fds are not used */
+        struct keep_objects wanted; /* those of the collector; the fds stay the collector's */
 };
 
 static FILE *new_file(void) {
@@ -113,7 +119,6 @@ static FILE *new_file(void) {
         return file;
 }
 
-/* The files go on being used, so that what is in force stays so until there is something newer. */
 int keeper_new(struct keeper **ret_keeper, const struct keep *keep, const struct collect_operations *counting) {
         struct keeper *keeper = calloc(1, sizeof *keeper);
 
@@ -152,7 +157,7 @@ static int set_valid(struct keeper *keeper, bool is_valid) {
                       offsetof(struct front, is_valid)) < 0 ? -errno : 0;
 }
 
-void keeper_wait(struct keeper *keeper) {
+void keeper_wait_for_manager(struct keeper *keeper) {
         if (keeper)
                 (void) sd_notify_barrier(false, ANSWER_USEC);
 }
@@ -178,7 +183,8 @@ static int store_object(struct keeper *keeper, uint64_t number, int fd) {
         return r > 0 ? 0 : r < 0 ? r : -ENOTCONN;
 }
 
-/* What the collector has may be another since the last time. What the manager has already stays. */
+/* Stores the collector's maps, programs and links that the manager does not have yet. If one cannot be stored the file
+ * will say that it has only the totals. */
 static void store_kernel(struct keeper *keeper, struct collect *collect) {
         struct keep_objects *wanted = &keeper->wanted;
         int n, r = 0;
@@ -195,9 +201,11 @@ static void store_kernel(struct keeper *keeper, struct collect *collect) {
         keeper->front.has_kernel = r == 0;
 }
 
-/* What is in force tells of it no more. Links that the collector has dropped are waited for by a child of its own,
- * until the manager, too, has let go of them. */
-static void remove_others(struct keeper *keeper, struct collect *collect) {
+/* Removes from the store what the file that is now in force does not list. The manager must not be the last to close a
+ * trampoline's link, as the kernel would keep it waiting. So a child of the collector (collect/drop.c) has these links
+ * open until the manager has closed the descriptor "change". The manager does that after it has closed the links, as
+ * it takes messages in their order. */
+static void remove_unwanted(struct keeper *keeper, struct collect *collect) {
         int change = keeper->counting->change_fd(collect);
         struct keep_objects *stored = &keeper->stored;
         size_t n = 0;
@@ -245,13 +253,13 @@ static int write_file(struct keeper *keeper, const struct totals *totals, const 
 
 int keeper_save(struct keeper *keeper, struct collect *collect, const struct totals *totals,
                 const struct identities *identities, uint64_t sequence) {
-        bool is_change;
+        bool has_new_objects;
         int r;
 
         if (!keeper)
                 return 0;
-        is_change = keeper->generation != keeper->counting->generation(collect);
-        if (is_change)
+        has_new_objects = keeper->generation != keeper->counting->generation(collect);
+        if (has_new_objects)
                 store_kernel(keeper, collect);
         keeper->front.sequence = sequence;
         keeper->front.number++;
@@ -261,8 +269,8 @@ int keeper_save(struct keeper *keeper, struct collect *collect, const struct tot
         if (r < 0)
                 return r;
         keeper->next = (keeper->next + 1) % KEEP_FILES;
-        if (is_change)
-                remove_others(keeper, collect);
+        if (has_new_objects)
+                remove_unwanted(keeper, collect);
         if (keeper->front.has_kernel)
                 keeper->generation = keeper->counting->generation(collect);
         return 0;

@@ -48,12 +48,12 @@ static int take_passed(struct keep *keep) {
 
                 if (found < 0 && is_readers_socket(names[i], fd, n == 1))
                         found = fd;
-                else if (!keep_take(keep, names[i], fd))
+                else if (!keep_accept_descriptor(keep, names[i], fd))
                         drop(fd, names[i]);
                 free(names[i]);
         }
         free(names);
-        keep_open(keep);
+        keep_choose_file(keep);
         if (found >= 0)
                 (void) fcntl(found, F_SETFL, O_RDWR | O_NONBLOCK);
         return found;

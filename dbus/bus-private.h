@@ -32,11 +32,11 @@ struct bus {
         sd_event *event;
         char *address;
         sd_bus *connection;             /* NULL while there is none */
-        sd_event_source *changed;       /* end of this turn: announce */
+        sd_event_source *turn_end;      /* announces at the end of the loop's turn */
         sd_event_source *reconnect;     /* after the bus was lost */
         bool is_refused;                /* and connecting failed, which was logged */
         sd_event_source *sync_timer;
-        unsigned what;                  /* for changed */
+        unsigned changed_groups;        /* for turn_end */
         struct bus_setting *settings;
         size_t n_settings;
         struct kind manager;            /* made from the settings */
@@ -51,19 +51,22 @@ struct bus {
 
 extern const struct kind module_kind, table_kind;
 
-/* top.c: the kind of the manager, made from the settings; frees also what is half made */
+/* top.c: makes bus->manager from the settings. top_free() may be called after top_make() has failed. */
 int top_make(struct bus *bus);
 void top_free(struct bus *bus);
 
-/* announce.c: tells listeners now; sets what they believe without telling */
-void announce(struct bus *bus, unsigned what);
-int announce_nothing_of_now(struct bus *bus);
+/* announce.c */
+/* Announces now what has changed in objects of these groups (BUS_MANAGER and so on). */
+void announce(struct bus *bus, unsigned groups);
+/* Takes the present values for announced. For new objects, whose values nobody has read yet. -ENOMEM. */
+int announce_set_baseline(struct bus *bus);
+/* Makes bus->turn_end. */
 int announce_start(struct bus *bus);
-/* Texts of members of the record: as on the bus; flag: of a C bool. */
-void announce_text_string(struct object *object, size_t place, char *ret_text, size_t size);
-void announce_text_u32(struct object *object, size_t place, char *ret_text, size_t size);
-void announce_text_u64(struct object *object, size_t place, char *ret_text, size_t size);
-void announce_text_flag(struct object *object, size_t place, char *ret_text, size_t size);
+/* For struct watched: text of the member of the object's record at an offset. flag: of a C bool. */
+void announce_format_string(struct object *object, size_t offset, char *ret_text, size_t size);
+void announce_format_u32(struct object *object, size_t offset, char *ret_text, size_t size);
+void announce_format_u64(struct object *object, size_t offset, char *ret_text, size_t size);
+void announce_format_flag(struct object *object, size_t offset, char *ret_text, size_t size);
 
 /* log-control.c */
 int log_control_add(struct bus *bus);
@@ -77,7 +80,7 @@ int property_set_on_message(sd_bus_message *message, void *userdata, sd_bus_erro
 int sync_on_method(sd_bus_message *message, void *userdata, sd_bus_error *error);
 void sync_abandon(struct bus *bus);
 
-/* failure.c: both return a negative errno and fill error */
+/* failure.c: both return a negative errno and fill in error */
 int failure_set(sd_bus_error *error, const struct control_error *failure);
 int failure_say(sd_bus_error *error, enum control_failure failure, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

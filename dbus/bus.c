@@ -19,12 +19,15 @@
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
 #define RECONNECT_USEC 1000000
+/* Answers to RequestName: DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER and _ALREADY_OWNER in the D-Bus specification. */
+#define NAME_IS_OURS 1
+#define NAME_WAS_OURS 4
 
 static int connect_to_bus(struct bus *bus);
 
 static const struct kind *const kinds_with_names[] = { &module_kind, &table_kind };
 
-/* Below the place of modules or tables there are only those. */
+/* Somebody asked for a module or a table that there is not. */
 static int refuse_name(const struct bus *bus, const struct kind *kind, const char *name, sd_bus_error *error) {
         char names[128] = "";
         size_t n = 0;
@@ -112,7 +115,7 @@ static int reconnect_soon(struct bus *bus) {
                                           bus);
 }
 
-/* A bus that is not there yet is waited for by sd-bus. What fails here is want of memory or of descriptors. */
+/* sd-bus itself waits for a bus that is not there yet. connect_to_bus() fails for want of memory or descriptors. */
 static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) {
         struct bus *bus = userdata;
         int r;
@@ -127,7 +130,7 @@ static int on_reconnect(sd_event_source *source, uint64_t usec, void *userdata) 
         return reconnect_soon(bus);
 }
 
-/* Not here and now: sd-bus is at work on this connection. */
+/* sd-bus is still at work on this connection, so the next one is made later. */
 static int on_lost(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         struct bus *bus = userdata;
 
@@ -148,7 +151,8 @@ static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_err
         if (error)
                 log_line(LOG_WARNING, "Cannot have the name " BUS_NAME " on the bus, so nobody can change settings: %s",
                          error->message ? error->message : error->name);
-        else if (sd_bus_message_read(answer, "u", &result) >= 0 && result != 1 && result != 4)
+        else if (sd_bus_message_read(answer, "u", &result) >= 0 && result != NAME_IS_OURS &&
+                 result != NAME_WAS_OURS)
                 log_line(LOG_WARNING, "The name " BUS_NAME " on the bus belongs to another program, so nobody can "
                          "change settings of this daemon");
         return 0;
@@ -180,7 +184,7 @@ static int start(struct bus *bus) {
                 r = sd_bus_set_bus_client(bus->connection, true);
         if (r >= 0)
                 r = sd_bus_negotiate_fds(bus->connection, true);
-        /* Otherwise the end of the loop would close it, before bus_free() could answer who waits. */
+        /* Otherwise the end of the loop would close it, before bus_free() could answer those who wait. */
         if (r >= 0)
                 r = sd_bus_set_close_on_exit(bus->connection, false);
         if (r >= 0)
@@ -238,7 +242,7 @@ static int make_objects(struct bus *bus) {
                 r = object_init(bus->objects + bus->n_objects++, bus, &module_kind, i);
         for (size_t i = 0; r >= 0 && i < operations->n_tables; i++)
                 r = object_init(bus->objects + bus->n_objects++, bus, &table_kind, i);
-        return r < 0 ? r : announce_nothing_of_now(bus);
+        return r < 0 ? r : announce_set_baseline(bus);
 }
 
 /* Where systemd's user instances put it when nobody says. */
@@ -296,7 +300,7 @@ struct bus *bus_free(struct bus *bus) {
                 return NULL;
         disconnect(bus);
         sd_event_source_disable_unref(bus->reconnect);
-        sd_event_source_disable_unref(bus->changed);
+        sd_event_source_disable_unref(bus->turn_end);
         for (size_t i = 0; i < bus->n_objects; i++) {
                 for (size_t k = 0; bus->objects[i].announced && k < bus->objects[i].kind->n_watched; k++)
                         free(bus->objects[i].announced[k]);

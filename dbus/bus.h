@@ -11,9 +11,9 @@
 struct bus;
 struct sd_event;
 
-/* What may have changed, for bus_changed(). */
+/* Groups of objects on the bus, as bits. */
 enum {
-        BUS_MANAGER = 1 << 0, /* settings and facts */
+        BUS_MANAGER = 1 << 0, /* the manager, with settings and facts */
         BUS_MODULES = 1 << 1,
         BUS_TABLES = 1 << 2,
         BUS_ALL = BUS_MANAGER | BUS_MODULES | BUS_TABLES
@@ -26,8 +26,9 @@ int bus_new(struct bus **ret_bus, const char *which, struct sd_event *event,
 /* Tells what callers still wait for that the daemon ends. Takes NULL. */
 struct bus *bus_free(struct bus *bus);
 
-/* Something of this may have changed. Looked at once at the end of the loop's turn; what really differs from what was
- * told last is announced as PropertiesChanged. Cheap, may be called often. bus: NULL does nothing. */
-void bus_changed(struct bus *bus, unsigned what);
+/* Properties of these groups of objects may have changed. At the end of the loop's turn each is compared with what was
+ * last announced, and those that differ are announced as PropertiesChanged. A call only sets a flag, so it may be made
+ * often. bus: NULL does nothing. */
+void bus_changed(struct bus *bus, unsigned groups);
 
 #endif

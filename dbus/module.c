@@ -78,14 +78,20 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "Enabled", announce_text_flag, offsetof(struct control_module, is_enabled) },
-        { "State", announce_text_string, offsetof(struct control_module, state) },
-        { "Reason", announce_text_string, offsetof(struct control_module, reason) },
-        { "AttachMethod", announce_text_string, offsetof(struct control_module, method) },
-        { "ExpiresUSec", announce_text_u64, offsetof(struct control_module, expires_usec) },
+        { "Enabled", announce_format_flag, offsetof(struct control_module, is_enabled) },
+        { "State", announce_format_string, offsetof(struct control_module, state) },
+        { "Reason", announce_format_string, offsetof(struct control_module, reason) },
+        { "AttachMethod", announce_format_string, offsetof(struct control_module, method) },
+        { "ExpiresUSec", announce_format_u64, offsetof(struct control_module, expires_usec) },
 };
 
 const struct kind module_kind = {
-        BUS_NAME ".Module", BUS_PATH "/module", vtable, look, look_closer, watched, sizeof watched / sizeof watched[0],
-        BUS_MODULES,
+        .interface = BUS_NAME ".Module",
+        .prefix = BUS_PATH "/module",
+        .vtable = vtable,
+        .look = look,
+        .look_closer = look_closer,
+        .watched = watched,
+        .n_watched = sizeof watched / sizeof watched[0],
+        .group = BUS_MODULES,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The settings: writable properties for root, and SetX methods for whom polkit allows it. The daemon knows their names
- * and types and judges the values.
+ * Each setting is a writable property for root, and a method for users whom polkit allows it, as SetIntervalUSec. The
+ * daemon knows the names and types of settings, and decides which values are allowed.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +13,13 @@
 #include "dbus/caller.h"
 #include "dbus/setting.h"
 
+static const char *const signatures[] = {
+        [CONTROL_NO_VALUE] = "",
+        [CONTROL_NUMBER] = "t",
+        [CONTROL_TEXT] = "s",
+        [CONTROL_BOOLEAN] = "b",
+};
+
 void settings_free(struct bus *bus) {
         for (size_t i = 0; i < bus->n_settings; i++) {
                 free(bus->settings[i].method);
@@ -22,7 +29,12 @@ void settings_free(struct bus *bus) {
 }
 
 static int setting_make(struct bus_setting *made, size_t number, const struct control_setting *setting) {
-        *made = (struct bus_setting) { number, setting->property, { setting->type, '\0' }, NULL, NULL };
+        *made = (struct bus_setting) {
+                .number = number,
+                .property = setting->property,
+                .type = setting->type,
+                .signature = signatures[setting->type],
+        };
         made->argument = calloc(1, strlen(setting->argument) + 2);
         if (asprintf(&made->method, "Set%s", setting->property) < 0)
                 made->method = NULL;
@@ -54,7 +66,7 @@ static const struct bus_setting *find(const struct bus *bus, const char *propert
         return NULL;
 }
 
-void setting_text(struct object *object, size_t i, char *ret_text, size_t size) {
+void setting_format(struct object *object, size_t i, char *ret_text, size_t size) {
         struct bus *bus = object->bus;
         struct control_value value = {};
 
@@ -75,32 +87,33 @@ int setting_get(sd_bus *connection, const char *path, const char *interface, con
         r = bus->operations->get(bus->daemon, setting->number, &value);
         if (r < 0)
                 return r;
-        if (setting->type[0] == 's')
+        if (setting->type == CONTROL_TEXT)
                 return sd_bus_message_append(reply, "s", value.text ? value.text : "");
-        if (setting->type[0] == 'b')
+        if (setting->type == CONTROL_BOOLEAN)
                 return sd_bus_message_append(reply, "b", value.number != 0);
         return sd_bus_message_append(reply, "t", value.number);
 }
 
-/* The value at the message's current place; 0: another type. */
+/* Reads the value that comes next in the message. 0: there is none, or it is of another type. */
 static int read_value(sd_bus_message *message, const struct bus_setting *setting, struct control_value *ret_value) {
         struct control_value value = {};
         int is_on = 0, r;
 
-        if (setting->type[0] == 's')
+        if (setting->type == CONTROL_TEXT)
                 r = sd_bus_message_read(message, "s", &value.text);
-        else if (setting->type[0] == 'b')
+        else if (setting->type == CONTROL_BOOLEAN)
                 r = sd_bus_message_read(message, "b", &is_on);
         else
                 r = sd_bus_message_read(message, "t", &value.number);
-        if (setting->type[0] == 'b')
+        if (setting->type == CONTROL_BOOLEAN)
                 value.number = is_on != 0;
         if (r > 0)
                 *ret_value = value;
         return r;
 }
 
-/* Judges, asks, sets, tells and answers. */
+/* Checks the value, then whether the caller has the right, sets the value, announces it and answers. Without an answer
+ * about the caller yet, handler will be called with the same message again (caller_authorise()). */
 static int change(struct bus *bus, sd_bus_message *message, const struct bus_setting *setting,
                   const struct control_value *value, enum caller_right right, sd_bus_message_handler_t handler,
                   void *userdata, sd_bus_error *error) {
@@ -139,10 +152,10 @@ int setting_set(struct bus *bus, sd_bus_message *message, const char *property, 
 
         if (!setting)
                 return 0;
-        if (sd_bus_message_peek_type(message, NULL, &contents) < 0 || strcmp(contents, setting->type) != 0)
+        if (sd_bus_message_peek_type(message, NULL, &contents) < 0 || strcmp(contents, setting->signature) != 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is of type %s, not of the type %.40s",
-                                         setting->property, setting->type, contents ? contents : "");
-        r = sd_bus_message_enter_container(message, 'v', setting->type);
+                                         setting->property, setting->signature, contents ? contents : "");
+        r = sd_bus_message_enter_container(message, 'v', setting->signature);
         if (r < 0)
                 return r;
         r = read_value(message, setting, &value);

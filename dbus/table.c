@@ -10,7 +10,7 @@ static int look(struct object *object) {
         return object->bus->operations->table(object->bus->daemon, object->number, &object->record.table);
 }
 
-static int check(struct object *object, uint32_t capacity, sd_bus_error *error) {
+static int check_capacity(const struct object *object, uint32_t capacity, sd_bus_error *error) {
         const struct control_table *table = &object->record.table;
 
         if (capacity >= table->capacity_min && capacity <= table->capacity_max)
@@ -31,7 +31,7 @@ static int on_set_capacity(sd_bus_message *message, void *userdata, sd_bus_error
         if (r >= 0)
                 r = look(object);
         if (r >= 0)
-                r = check(object, capacity, error);
+                r = check_capacity(object, capacity, error);
         if (r < 0)
                 return r;
         r = caller_authorise(bus, message, CALLER_MAY_CONFIGURE, on_set_capacity, userdata, error);
@@ -60,10 +60,15 @@ static const sd_bus_vtable vtable[] = {
 };
 
 static const struct watched watched[] = {
-        { "Capacity", announce_text_u32, offsetof(struct control_table, capacity) },
+        { "Capacity", announce_format_u32, offsetof(struct control_table, capacity) },
 };
 
 const struct kind table_kind = {
-        BUS_NAME ".Table", BUS_PATH "/table", vtable, look, NULL, watched, sizeof watched / sizeof watched[0],
-        BUS_TABLES,
+        .interface = BUS_NAME ".Table",
+        .prefix = BUS_PATH "/table",
+        .vtable = vtable,
+        .look = look,
+        .watched = watched,
+        .n_watched = sizeof watched / sizeof watched[0],
+        .group = BUS_TABLES,
 };

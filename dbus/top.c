@@ -33,7 +33,7 @@ static int get_methods(sd_bus *connection, const char *path, const char *interfa
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* As a configuration file would have them, each with where it came from. */
+/* Keys and values as in a configuration file, each with its source. */
 static int get_settings(sd_bus *connection, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         struct bus *bus = ((struct object *) userdata)->bus;
@@ -131,7 +131,7 @@ static const sd_bus_vtable methods[] = {
         SD_BUS_VTABLE_END
 };
 
-static void methods_text(struct object *object, size_t place, char *ret_text, size_t size) {
+static void format_methods(struct object *object, size_t unused, char *ret_text, size_t size) {
         struct bus *bus = object->bus;
         size_t n = 0;
 
@@ -144,7 +144,7 @@ static void methods_text(struct object *object, size_t place, char *ret_text, si
         }
 }
 
-static void settings_text(struct object *object, size_t place, char *ret_text, size_t size) {
+static void format_settings(struct object *object, size_t unused, char *ret_text, size_t size) {
         struct bus *bus = object->bus;
         size_t n = 0;
 
@@ -158,35 +158,40 @@ static void settings_text(struct object *object, size_t place, char *ret_text, s
 }
 
 static const struct watched watched[] = {
-        { "Settings", settings_text, 0 },
-        { "CurrentIntervalUSec", announce_text_u64, offsetof(struct control_facts, interval_usec) },
-        { "EffectiveMethods", methods_text, 0 },
-        { "Readers", announce_text_u32, offsetof(struct control_facts, readers) },
-        { "Incarnation", announce_text_u64, offsetof(struct control_facts, incarnation) },
+        { "Settings", format_settings, 0 },
+        { "CurrentIntervalUSec", announce_format_u64, offsetof(struct control_facts, interval_usec) },
+        { "EffectiveMethods", format_methods, 0 },
+        { "Readers", announce_format_u32, offsetof(struct control_facts, readers) },
+        { "Incarnation", announce_format_u64, offsetof(struct control_facts, incarnation) },
 };
 
 #define N(array) (sizeof array / sizeof array[0])
 
-/* The daemon's settings, then what is here. */
+/* A property for each of the daemon's settings, the facts, a method Set... for each setting, the other methods. */
 static void fill_vtable(const struct bus *bus, sd_bus_vtable *vtable) {
         static const sd_bus_vtable start = SD_BUS_VTABLE_START(0);
 
         *vtable++ = start;
-        for (size_t i = 0; i < bus->n_settings; i++)
-                *vtable++ = (sd_bus_vtable) SD_BUS_WRITABLE_PROPERTY(bus->settings[i].property, bus->settings[i].type,
-                                                                     setting_get, property_refuse, 0, CHANGES | OPEN);
+        for (size_t i = 0; i < bus->n_settings; i++) {
+                const struct bus_setting *s = &bus->settings[i];
+
+                *vtable++ = (sd_bus_vtable) SD_BUS_WRITABLE_PROPERTY(s->property, s->signature, setting_get,
+                                                                     property_refuse, 0, CHANGES | OPEN);
+        }
         memcpy(vtable, facts, sizeof facts);
         vtable += N(facts);
-        for (size_t i = 0; i < bus->n_settings; i++)
-                *vtable++ = (sd_bus_vtable) SD_BUS_METHOD_WITH_NAMES(bus->settings[i].method, bus->settings[i].type,
-                                                                     bus->settings[i].argument, "", ,
+        for (size_t i = 0; i < bus->n_settings; i++) {
+                const struct bus_setting *s = &bus->settings[i];
+
+                *vtable++ = (sd_bus_vtable) SD_BUS_METHOD_WITH_NAMES(s->method, s->signature, s->argument, "", ,
                                                                      setting_on_method, OPEN);
+        }
         memcpy(vtable, methods, sizeof methods);
 }
 
 static void fill_watched(const struct bus *bus, struct watched *filled) {
         for (size_t i = 0; i < bus->n_settings; i++)
-                *filled++ = (struct watched) { bus->settings[i].property, setting_text, i };
+                *filled++ = (struct watched) { bus->settings[i].property, setting_format, i };
         memcpy(filled, watched, sizeof watched);
 }
 
@@ -195,8 +200,14 @@ int top_make(struct bus *bus) {
         struct watched *filled = calloc(bus->n_settings + N(watched), sizeof *filled);
 
         bus->manager = (struct kind) {
-                BUS_NAME ".Manager", BUS_PATH, vtable, look, look_closer, filled, bus->n_settings + N(watched),
-                BUS_MANAGER,
+                .interface = BUS_NAME ".Manager",
+                .prefix = BUS_PATH,
+                .vtable = vtable,
+                .look = look,
+                .look_closer = look_closer,
+                .watched = filled,
+                .n_watched = bus->n_settings + N(watched),
+                .group = BUS_MANAGER,
         };
         if (!vtable || !filled)
                 return -ENOMEM;

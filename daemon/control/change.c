@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One setting changes while the daemon runs: read and validate by the table of settings, apply, keep, publish. What can
- * fail comes before anything that cannot be taken back, so after an error all is as it was.
+ * One setting changes while the daemon runs. change_setting() does it in steps: read and validate the value by the
+ * table of settings, apply it, keep it in the settings, tell readers and listeners. Only the first two steps can fail,
+ * and an apply function that fails has changed nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,15 +25,15 @@ int change_refuse_value(size_t number, const char *value, int error, struct cont
                             value, strlen(value) > MESSAGE_VALUE_MAX ? "..." : "", table[number].allowed);
 }
 
-/* The collector's reason is complete. */
+/* reason: why the apply function failed, in words; empty if the error says it all. */
 static int refuse_change(const struct setting *setting, const char *value, int error, const char *reason,
                          struct control_error *ret_error) {
         return control_fail(ret_error, control_failure_of(error), error, "%s=%s: %s", setting->key, value,
                             reason[0] ? reason : strerror(-error));
 }
 
-/* What the kernel counts into comes first: it can refuse. Only smaller totals can fail, and then the kernel gets
- * its old table back. */
+/* The kernel's table first, as the kernel can refuse it. totals_resize() needs memory when rows become fewer. If there
+ * is none, the kernel's table gets its old size back. */
 static int resize_processes(struct control *control, const struct settings *wanted, char *reason, size_t size) {
         uint32_t n_services = control->settings->max_services + N_SERVICE_SPECIALS;
         uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
@@ -102,36 +103,44 @@ static void reschedule(struct control *control) {
         interval_reschedule(control->interval);
 }
 
+/* A publication that fails has said so in the journal. */
 static void publish_now(struct control *control) {
         (void) interval_run(control->interval);
 }
 
+/* The others tell the watcher themselves. */
 static void tell_watcher(struct control *control) {
         watcher_tell(control->watcher);
 }
 
 /*
- * What a change does, beside being known; a setting whose row is empty needs no more than that. apply makes it so, or
- * leaves all as it was. follow_up shows it to readers as soon as it is done; a publication that fails has said so
- * itself. What is observed is part of the change: no two of those may fall between two publications, else nobody would
- * know of the time between them. A table of other size can wait for the loop's next turn, so who asked need not wait
- * for large ones.
+ * What a change does to the running daemon. A setting without a row here (Apps) does nothing.
+ *
+ * apply: makes the value so, or leaves all as it was and says why in reason. NULL: nothing is to be done, whoever uses
+ * the value reads it from the settings each time.
+ *
+ * follow_up: shows the change to readers. NULL: no publication depends on it, only listeners on the bus are told.
+ *   publish_now   for what changes which metrics and rows there are. Example: load mode passive, then entry. Each
+ *                 publication says what is known of its interval, so there must be one between two such changes.
+ *   publish_soon  for sizes of tables. A large table takes time to publish, so that is left to the loop's next turn and
+ *                 the caller of the bus has its answer before.
+ *   reschedule    for the time of the next publication.
  */
 static const struct {
         int (*apply)(struct control *control, const struct settings *wanted, char *reason, size_t size);
         void (*follow_up)(struct control *control);
 } actions[N_SETTINGS] = {
-        [SETTING_INTERVAL] = { NULL, reschedule },
-        [SETTING_IDLE_INTERVAL] = { NULL, reschedule },
-        [SETTING_LOAD_MODE] = { apply_load_mode, publish_now },
-        [SETTING_ATTACH_METHOD] = { refuse_until_start, NULL },
-        [SETTING_PROCESSES] = { resize_processes, publish_soon },
-        [SETTING_SOCKETS] = { refuse_until_start, NULL },
-        [SETTING_SERVICE_ROWS] = { resize_services, publish_soon },
-        [SETTING_MODULES] = { apply_modules, publish_now },
-        [SETTING_MAPS_PER_CORE] = { refuse_until_start, NULL },
-        [SETTING_SERVICES] = { apply_services, publish_now },
-        [SETTING_LOG_LEVEL] = { apply_log_level, NULL },
+        [SETTING_INTERVAL] = { .follow_up = reschedule },
+        [SETTING_IDLE_INTERVAL] = { .follow_up = reschedule },
+        [SETTING_LOAD_MODE] = { .apply = apply_load_mode, .follow_up = publish_now },
+        [SETTING_ATTACH_METHOD] = { .apply = refuse_until_start },
+        [SETTING_PROCESSES] = { .apply = resize_processes, .follow_up = publish_soon },
+        [SETTING_SOCKETS] = { .apply = refuse_until_start },
+        [SETTING_SERVICE_ROWS] = { .apply = resize_services, .follow_up = publish_soon },
+        [SETTING_MODULES] = { .apply = apply_modules, .follow_up = publish_now },
+        [SETTING_MAPS_PER_CORE] = { .apply = refuse_until_start },
+        [SETTING_SERVICES] = { .apply = apply_services, .follow_up = publish_now },
+        [SETTING_LOG_LEVEL] = { .apply = apply_log_level },
 };
 
 bool change_waits_for_start(size_t number) {
@@ -158,6 +167,9 @@ int change_setting(struct control *control, size_t number, const char *value, co
                 return refuse_change(&table[number], new, r, reason, ret_error);
         settings_copy(control->settings, &wanted, number);
         log_line(LOG_INFO, "%s is %s now, it was %s (%s)", table[number].key, new, old, source);
-        (actions[number].follow_up ? actions[number].follow_up : tell_watcher)(control);
+        if (actions[number].follow_up)
+                actions[number].follow_up(control);
+        else
+                tell_watcher(control);
         return 0;
 }

@@ -93,15 +93,17 @@ static int get(void *daemon, size_t number, struct control_value *ret_value) {
         return 0;
 }
 
-/* What a caller gave, in the words of the file. */
-static void value_text(char type, const struct control_value *value, char *ret_text, size_t size) {
-        if (type == 't')
-                snprintf(ret_text, size, "%" PRIu64 "us", value->number);
-        else
-                snprintf(ret_text, size, "%s", type == 'b' ? value->number ? "yes" : "no" : "");
+/* A value without a text as a configuration file would have it, for a message. */
+static void format_number(enum control_type type, uint64_t number, char *ret_text, size_t size) {
+        ret_text[0] = '\0';
+        if (type == CONTROL_NUMBER)
+                snprintf(ret_text, size, "%" PRIu64 "us", number);
+        else if (type == CONTROL_BOOLEAN)
+                snprintf(ret_text, size, "%s", number ? "yes" : "no");
 }
 
-/* What was set by itself is not changed behind the back of who set it. */
+/* The interval would be longer than the idle interval. Somebody set each of the two, so neither is changed because of
+ * the other. */
 static int refuse_contradiction(const struct settings *wanted, size_t number, struct control_error *ret_error) {
         char interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
 
@@ -128,7 +130,7 @@ static int check_value(const struct control *control, size_t number, const struc
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT, "There is no such setting");
         r = settings_set_value(&wanted, number, value, "run time");
         if (r < 0) {
-                value_text(setting_type(&table[number]), value, text, sizeof text);
+                format_number(setting_type(&table[number]), value->number, text, sizeof text);
                 return change_refuse_value(number, value->text ? value->text : text, r, ret_error);
         }
         if (settings_contradict(&wanted))

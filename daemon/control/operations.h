@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_CONTROL_OPERATIONS_H
 #define SOCKTALLYD_CONTROL_OPERATIONS_H
-/*
- * The daemon as the control line sees it: a struct of operations, so that the bus face knows nothing of collectors and
- * segments, and tests can give it a daemon of paper. Every operation returns at once; none blocks. On error nothing has
- * changed, and the error says what was wrong and what is allowed, in one line for a person.
- */
+/* The daemon as the control line sees it: a struct of operations, so that the bus face knows nothing of collectors and
+ * segments, and tests can give it a daemon of paper. No operation blocks. On error nothing has changed, and the error
+ * says what was wrong and what is allowed, in one line for a person. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+enum control_type { CONTROL_NO_VALUE, CONTROL_NUMBER, CONTROL_TEXT, CONTROL_BOOLEAN };
+
 struct control_setting {
         const char *property; /* on the bus; NULL: it is not a property of the manager */
         const char *argument; /* of the method that sets it, whose name is Set and the property's */
-        char type;            /* t: a number; s: a text; b: number is 0 or 1 */
+        enum control_type type; /* CONTROL_NO_VALUE: it cannot be a property */
 };
 
 struct control_value {
-        uint64_t number;
-        const char *text; /* NULL for numbers; belongs to who made the value */
+        uint64_t number;  /* 0 or 1 for CONTROL_BOOLEAN */
+        const char *text; /* for CONTROL_TEXT alone, else NULL; belongs to whoever made the value */
 };
 
 /* The names of errors on the bus: org.socktally1.Error.NAME */

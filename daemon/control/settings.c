@@ -21,7 +21,7 @@
 #include "daemon/text.h"
 
 struct setting_kind {
-        char type; /* on the bus: t, s or b; 0: it cannot be there */
+        enum control_type type;
         int (*parse)(const struct setting *setting, void *place, const char *text);
         void (*format)(const void *place, char *value, size_t size);
         void (*get)(const void *place, struct control_value *ret_value);
@@ -143,14 +143,20 @@ static void format_log_level(const void *place, char *value, size_t size) {
         snprintf(value, size, "%s", log_level_name(*(const int *) place));
 }
 
-static const struct setting_kind span_kind = { 't', parse_span, format_span, get_span };
-static const struct setting_kind number_kind = { 0, parse_number, format_number, NULL };
-static const struct setting_kind boolean_kind = { 'b', parse_boolean, format_boolean, get_boolean };
-static const struct setting_kind missing_kind = { 'b', parse_missing, format_boolean, get_boolean };
-static const struct setting_kind load_mode_kind = { 's', parse_load_mode, format_load_mode, get_load_mode };
-static const struct setting_kind method_kind = { 's', parse_attach_method, format_attach_method, get_attach_method };
-static const struct setting_kind modules_kind = { 0, parse_modules, format_modules, NULL };
-static const struct setting_kind log_level_kind = { 0, parse_log_level, format_log_level, NULL };
+/* Those without get are not on the bus. */
+#define KIND(what) .parse = parse_##what, .format = format_##what
+#define KIND_ON_BUS(what, control_type) KIND(what), .get = get_##what, .type = control_type
+
+static const struct setting_kind span_kind = { KIND_ON_BUS(span, CONTROL_NUMBER) };
+static const struct setting_kind number_kind = { KIND(number) };
+static const struct setting_kind boolean_kind = { KIND_ON_BUS(boolean, CONTROL_BOOLEAN) };
+static const struct setting_kind missing_kind = {
+        .parse = parse_missing, .format = format_boolean, .get = get_boolean, .type = CONTROL_BOOLEAN
+};
+static const struct setting_kind load_mode_kind = { KIND_ON_BUS(load_mode, CONTROL_TEXT) };
+static const struct setting_kind method_kind = { KIND_ON_BUS(attach_method, CONTROL_TEXT) };
+static const struct setting_kind modules_kind = { KIND(modules) };
+static const struct setting_kind log_level_kind = { KIND(log_level) };
 
 #define TEXT_OF(number) #number
 #define NUMBER(place, least, most)                                                                                     \
@@ -205,11 +211,12 @@ int settings_set_value(struct settings *settings, size_t i, const struct control
         char text[32];
 
         switch (table[i].kind->type) {
-        case 's': return value->text ? settings_set(settings, i, value->text, source) : -EINVAL;
-        case 'b': return settings_set(settings, i, value->number ? "yes" : "no", source);
-        case 't':
+        case CONTROL_TEXT: return value->text ? settings_set(settings, i, value->text, source) : -EINVAL;
+        case CONTROL_BOOLEAN: return settings_set(settings, i, value->number ? "yes" : "no", source);
+        case CONTROL_NUMBER: /* all numbers that are on the bus are time spans */
                 snprintf(text, sizeof text, "%" PRIu64 "us", value->number);
                 return settings_set(settings, i, text, source);
+        case CONTROL_NO_VALUE: break;
         }
         return -EINVAL;
 }
@@ -245,7 +252,7 @@ void settings_get(const struct settings *settings, size_t number, struct control
                 table[i].kind->get(value_of(settings, i), ret_value);
 }
 
-char setting_type(const struct setting *setting) {
+enum control_type setting_type(const struct setting *setting) {
         return setting->kind->type;
 }
 

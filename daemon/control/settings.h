@@ -80,8 +80,7 @@ bool settings_is_same(const struct settings *a, const struct settings *b, size_t
 /* Takes one value with its source over. */
 void settings_copy(struct settings *to, const struct settings *from, size_t number);
 size_t settings_table(const struct setting **ret_table);
-/* Type on the bus: t, s or b. */
-char setting_type(const struct setting *setting);
+enum control_type setting_type(const struct setting *setting);
 size_t setting_number(const struct setting *setting);
 /* NULL when there is none of that name. */
 const struct setting *setting_by_key(const char *key);

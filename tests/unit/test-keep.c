@@ -150,7 +150,7 @@ static bool receive(struct manager *m, char text[static 256]) {
                 if (c->cmsg_type == SCM_RIGHTS) {
                         memcpy(&fd, CMSG_DATA(c), sizeof fd);
                         assert_non_null(name);
-                        assert_true(keep_take(&m->keep, name + strlen("FDNAME="), fd));
+                        assert_true(keep_accept_descriptor(&m->keep, name + strlen("FDNAME="), fd));
                 }
         return true;
 }
@@ -195,7 +195,7 @@ static uint64_t kept_bytes(struct manager *m) {
         m->keep.number = 0;
         for (size_t i = 0; i < m->keep.n_files; i++)
                 (void) fflush(m->keep.files[i]); /* what was read from it before is old */
-        keep_open(&m->keep);
+        keep_choose_file(&m->keep);
         assert_non_null(m->keep.state);
         assert_int_equal(totals_restore(&totals, &m->config, m->keep.state), 0);
         totals_get(totals, &result);

@@ -59,14 +59,6 @@ COPY(1, on_send_length, on_recv_length, on_recv_length_locked)
 COPY(2, on_send_length_2, on_recv_length_2, on_recv_length_2_locked)
 COPY(3, on_send_length_3, on_recv_length_3, on_recv_length_3_locked)
 
-/* Whoever calls socket() and has a connection afterwards has called connect(): the children of a listener do not come
- * this way. */
-SEC("cgroup/sock_create")
-int on_sock_create(struct bpf_sock *ctx) {
-        note_birth(ctx, BIRTH_SEEN | BIRTH_ACTIVE);
-        return 1;
-}
-
 /* Programs of this type get neither a struct sock nor bpf_skc_to_tcp_sock(); two casts make up for it (Linux 6.2). The
  * object for older kernels is built without them: libbpf would look for what is missing in all modules, for which the
  * service has no privilege. Those kernels have no sock_recv_length either and use another method. */

@@ -2,10 +2,22 @@
 #ifndef SOCKTALLY_BPF_LIFE_H
 #define SOCKTALLY_BPF_LIFE_H
 /*
- * Birth and death of sockets and processes. State changes and destruction run in whatever context the kernel is in; the
- * current task means nothing there. connect() and the last close of a descriptor run in the process that does them.
+ * Birth and death of sockets and processes. State changes and destruction run in whatever context the kernel is in, so
+ * the current task means nothing there. socket(), connect() and the last close of a descriptor run in the process that
+ * does them.
+ *
+ * The last close of a socket is hooked by each attach method in its own way, so the programs for that are in
+ * attach-tracepoint.bpf.h and attach-trampoline.bpf.h. They call on_release() or release_unknown() here.
  */
 #include "bpf/call.bpf.h"
+
+/* socket(), attached to the root of the control groups. A TCP socket that is made here has a connection only after
+ * connect(), so the SYN is noted as ours: the kernel makes the sockets that accept() returns in another way. */
+SEC("cgroup/sock_create")
+int on_sock_create(struct bpf_sock *ctx) {
+        note_birth(ctx, BIRTH_SEEN | BIRTH_ACTIVE);
+        return 1;
+}
 
 /* A socket that was used before and disconnected starts again from nothing. Under the lock. */
 static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c) {

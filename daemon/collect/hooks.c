@@ -1,63 +1,72 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of hooks, and which of them serve what. */
+/* The table of hooks, which sets an attach method uses, and which modules a set serves. */
 #include "daemon/collect/hooks.h"
 
-#define TRAMPOLINE_AS(set, directions, name, n, may_be_absent, copy)                                                   \
-        { "on_" #name, set, directions, #name, n, may_be_absent, true, copy }
-#define SEND_AS(set, name, n, may_be_absent, copy) TRAMPOLINE_AS(set, HOOK_SENDS, name, n, may_be_absent, copy)
-#define SEND(set, name, n, may_be_absent) SEND_AS(set, name, n, may_be_absent, 0)
-/* The arguments of these changed in Linux 5.19 and 7.2: one of the three fits. */
-#define RECEIVE_AS(set, name, copy)                                                                                    \
-        TRAMPOLINE_AS(set, HOOK_RECEIVES, name, 4, true, copy),                                                        \
-        { "on_" #name "_before_7_2", set, HOOK_RECEIVES, #name, 5, true, true, copy },                                 \
-        { "on_" #name "_before_5_19", set, HOOK_RECEIVES, #name, 6, true, true, copy }
-#define RECEIVE(set, name) RECEIVE_AS(set, name, 0)
-/* What is attached last runs first. */
-#define TRAMPOLINE_COPIES(set, directions, name)                                                                       \
-        { "on_" #name "_2", set, directions, #name, ANY_ARGUMENTS, true, false, 2 },                                   \
-        { "on_" #name "_1", set, directions, #name, ANY_ARGUMENTS, true, false, 1 }
+/* The calls of all protocols, by tracepoint. */
+#define CALLS(name, ...) { .program = #name, .set = SET_TRACEPOINT, .is_condition = true, .copy = 1, __VA_ARGS__ }
+/* The program of a trampoline is named after the function. What follows the name are members of struct hook. */
+#define TRAMPOLINE(name, ...) { .program = "on_" #name, .function = #name, .is_condition = true, __VA_ARGS__ }
+#define SEND(name, ...) TRAMPOLINE(name, .directions = HOOK_SENDS, __VA_ARGS__)
+/* The arguments of these changed in Linux 5.19 and 7.2: one of the three programs fits. */
+#define RECEIVE_WITH(n, name, suffix, ...)                                                                             \
+        { .program = "on_" #name suffix, .function = #name, .n_arguments = n, .directions = HOOK_RECEIVES,             \
+          .may_be_absent = true, .is_condition = true, __VA_ARGS__ }
+#define RECEIVE(name, ...)                                                                                             \
+        RECEIVE_WITH(4, name, "", __VA_ARGS__),                                                                        \
+        RECEIVE_WITH(5, name, "_before_7_2", __VA_ARGS__),                                                             \
+        RECEIVE_WITH(6, name, "_before_5_19", __VA_ARGS__)
+/* Two copies of a program. What is attached last runs first, so number 1 is behind number 2. */
+#define COPY_OF(name, number, ...)                                                                                     \
+        { .program = "on_" #name "_" #number, .function = #name, .n_arguments = ANY_ARGUMENTS, .may_be_absent = true,  \
+          .copy = number, __VA_ARGS__ }
+#define COPIES_OF(name, ...) COPY_OF(name, 2, __VA_ARGS__), COPY_OF(name, 1, __VA_ARGS__)
 
+/* A member that is not named is 0: the hook sees no calls, is no trampoline, has no copies, and the others of its set
+ * are of use without it. Hooks are attached in this order. */
 static const struct hook hooks[] = {
-        { "on_set_state", SET_TCP_LIFE, HOOK_BOTH, NULL, 0, false, true, 0 },
-        { "on_tcp_destroy", SET_TCP_LIFE, HOOK_BOTH, NULL, 0, false, true, 0 },
-        { "on_process_exit", SET_PROCESS, HOOK_NEITHER, NULL, 0, false, false, 0 },
-        { "on_process_exec", SET_PROCESS, HOOK_NEITHER, NULL, 0, false, false, 0 },
-        { "on_sock_create", SET_SOCK_CREATE, HOOK_NEITHER, NULL, 0, false, false, 0 },
-        { "on_sock_release", SET_SOCK_RELEASE, HOOK_NEITHER, NULL, 0, false, false, 0 },
-        { "on_inet_release", SET_INET_RELEASE, HOOK_NEITHER, "inet_release", 1, false, false, 0 },
-        { "on_send_length", SET_TRACEPOINT, HOOK_SENDS, NULL, 0, false, true, 1 },
-        { "on_recv_length", SET_TRACEPOINT, HOOK_RECEIVES, NULL, 0, false, true, 1 },
-        { "on_recv_length_locked", SET_TRACEPOINT, HOOK_RECEIVES, NULL, 0, false, true, 1 },
-        { "on_send_length_2", SET_COPIES, HOOK_SENDS, NULL, 0, false, false, 2 },
-        { "on_send_length_3", SET_COPIES, HOOK_SENDS, NULL, 0, false, false, 3 },
-        { "on_recv_length_2", SET_COPIES, HOOK_RECEIVES, NULL, 0, false, false, 2 },
-        { "on_recv_length_2_locked", SET_COPIES, HOOK_RECEIVES, NULL, 0, false, false, 2 },
-        { "on_recv_length_3", SET_COPIES, HOOK_RECEIVES, NULL, 0, false, false, 3 },
-        { "on_recv_length_3_locked", SET_COPIES, HOOK_RECEIVES, NULL, 0, false, false, 3 },
-        SEND(SET_TCP_CALLS, tcp_sendmsg, 3, false),
-        RECEIVE(SET_TCP_CALLS, tcp_recvmsg),
-        SEND(SET_TCP_CALLS, tcp_sendpage, 5, true),
-        SEND(SET_MPTCP_CALLS, mptcp_sendmsg, 3, true),
-        RECEIVE(SET_MPTCP_CALLS, mptcp_recvmsg),
-        SEND_AS(SET_UDP_CALLS, udp_sendmsg, 3, false, 3),
-        RECEIVE_AS(SET_UDP_CALLS, udp_recvmsg, 3),
-        SEND(SET_UDP_CALLS, ip_append_page, 6, true),
-        SEND_AS(SET_UDP_CALLS, udpv6_sendmsg, 3, true, 3),
-        RECEIVE_AS(SET_UDP_CALLS, udpv6_recvmsg, 3),
-        SEND(SET_UDP_CALLS, raw_sendmsg, 3, true),
-        RECEIVE(SET_UDP_CALLS, raw_recvmsg),
-        SEND(SET_UDP_CALLS, rawv6_sendmsg, 3, true),
-        RECEIVE(SET_UDP_CALLS, rawv6_recvmsg),
-        SEND(SET_UDP_CALLS, ping_v4_sendmsg, 3, true),
-        SEND(SET_UDP_CALLS, ping_v6_sendmsg, 3, true),
-        RECEIVE(SET_UDP_CALLS, ping_recvmsg),
-        TRAMPOLINE_COPIES(SET_UDP_COPIES, HOOK_SENDS, udp_sendmsg),
-        TRAMPOLINE_COPIES(SET_UDP_COPIES, HOOK_RECEIVES, udp_recvmsg),
-        TRAMPOLINE_COPIES(SET_UDP_COPIES, HOOK_SENDS, udpv6_sendmsg),
-        TRAMPOLINE_COPIES(SET_UDP_COPIES, HOOK_RECEIVES, udpv6_recvmsg),
-        { "fold_files", SET_FILES, HOOK_NEITHER, NULL, 0, false, true, 0 },
-        { "fold_tcp", SET_TCP_WALK, HOOK_NEITHER, NULL, 0, false, false, 0 },
-        { "fold_udp", SET_UDP_WALK, HOOK_NEITHER, NULL, 0, false, false, 0 },
+        { .program = "on_set_state", .set = SET_TCP_LIFE, .directions = HOOK_BOTH, .is_condition = true },
+        { .program = "on_tcp_destroy", .set = SET_TCP_LIFE, .directions = HOOK_BOTH, .is_condition = true },
+        { .program = "on_process_exit", .set = SET_PROCESS },
+        { .program = "on_process_exec", .set = SET_PROCESS },
+        { .program = "on_sock_create", .set = SET_SOCK_CREATE },
+        { .program = "on_sock_release", .set = SET_SOCK_RELEASE },
+        { .program = "on_inet_release", .set = SET_INET_RELEASE, .function = "inet_release", .n_arguments = 1 },
+
+        CALLS(on_send_length, .directions = HOOK_SENDS),
+        CALLS(on_recv_length, .directions = HOOK_RECEIVES),
+        CALLS(on_recv_length_locked, .directions = HOOK_RECEIVES),
+        { .program = "on_send_length_2", .set = SET_COPIES, .directions = HOOK_SENDS, .copy = 2 },
+        { .program = "on_send_length_3", .set = SET_COPIES, .directions = HOOK_SENDS, .copy = 3 },
+        { .program = "on_recv_length_2", .set = SET_COPIES, .directions = HOOK_RECEIVES, .copy = 2 },
+        { .program = "on_recv_length_2_locked", .set = SET_COPIES, .directions = HOOK_RECEIVES, .copy = 2 },
+        { .program = "on_recv_length_3", .set = SET_COPIES, .directions = HOOK_RECEIVES, .copy = 3 },
+        { .program = "on_recv_length_3_locked", .set = SET_COPIES, .directions = HOOK_RECEIVES, .copy = 3 },
+
+        SEND(tcp_sendmsg, .set = SET_TCP_CALLS, .n_arguments = 3),
+        RECEIVE(tcp_recvmsg, .set = SET_TCP_CALLS),
+        SEND(tcp_sendpage, .set = SET_TCP_CALLS, .n_arguments = 5, .may_be_absent = true),
+        SEND(mptcp_sendmsg, .set = SET_MPTCP_CALLS, .n_arguments = 3, .may_be_absent = true),
+        RECEIVE(mptcp_recvmsg, .set = SET_MPTCP_CALLS),
+        SEND(udp_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .copy = 3),
+        RECEIVE(udp_recvmsg, .set = SET_UDP_CALLS, .copy = 3),
+        SEND(ip_append_page, .set = SET_UDP_CALLS, .n_arguments = 6, .may_be_absent = true),
+        SEND(udpv6_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .may_be_absent = true, .copy = 3),
+        RECEIVE(udpv6_recvmsg, .set = SET_UDP_CALLS, .copy = 3),
+        SEND(raw_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .may_be_absent = true),
+        RECEIVE(raw_recvmsg, .set = SET_UDP_CALLS),
+        SEND(rawv6_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .may_be_absent = true),
+        RECEIVE(rawv6_recvmsg, .set = SET_UDP_CALLS),
+        SEND(ping_v4_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .may_be_absent = true),
+        SEND(ping_v6_sendmsg, .set = SET_UDP_CALLS, .n_arguments = 3, .may_be_absent = true),
+        RECEIVE(ping_recvmsg, .set = SET_UDP_CALLS),
+        COPIES_OF(udp_sendmsg, .set = SET_UDP_COPIES, .directions = HOOK_SENDS),
+        COPIES_OF(udp_recvmsg, .set = SET_UDP_COPIES, .directions = HOOK_RECEIVES),
+        COPIES_OF(udpv6_sendmsg, .set = SET_UDP_COPIES, .directions = HOOK_SENDS),
+        COPIES_OF(udpv6_recvmsg, .set = SET_UDP_COPIES, .directions = HOOK_RECEIVES),
+
+        { .program = "fold_files", .set = SET_FILES, .is_condition = true },
+        { .program = "fold_tcp", .set = SET_TCP_WALK },
+        { .program = "fold_udp", .set = SET_UDP_WALK },
 };
 
 _Static_assert(sizeof(hooks) / sizeof(hooks[0]) <= COLLECT_MAX_HOOKS, "a descriptor for each");

@@ -47,9 +47,9 @@ struct hook {
         enum hook_directions directions;
         const char *function; /* trampolines: the kernel function, looked up in BTF */
         int n_arguments;      /* of that function; ANY_ARGUMENTS: the program takes them as this kernel has them */
-        bool may_be_absent;   /* a kernel without the function has no such sockets or calls: nothing is lost there */
-        bool is_condition;    /* if this hook is refused, the others of its set are of no use, and are not attached */
-        int copy;             /* its number among the copies on one function, which run in that order; 0: no copies */
+        bool may_be_absent;   /* kernels without the function have no such sockets or calls, so nothing is lost there */
+        bool is_condition;    /* if the kernel refuses this one, the others of its set are of no use and not attached */
+        int copy;             /* number among the copies on one hook, which run in that order; 0: there are none */
 };
 
 #define ANY_ARGUMENTS 0

@@ -161,7 +161,7 @@ void doctor_polkit(struct findings *findings, const struct patient *patient) {
         if (!is_owned(patient->bus, "org.freedesktop.PolicyKit1") &&
             !is_activatable(patient->bus, "org.freedesktop.PolicyKit1")) {
                 if (geteuid() == 0)
-                        finding_add(findings, FINDING_OK, "polkit", "install polkitd if other users are to change "
+                        finding_add(findings, FINDING_INFO, "polkit", "install polkitd if other users are to change "
                                     "settings", "is not there: only root may change settings");
                 else
                         finding_add(findings, FINDING_WARNING, "polkit", "install polkitd, or run it as root",
@@ -186,8 +186,10 @@ static void check_module(struct findings *findings, const struct control_object 
         else if (misses > 0)
                 finding_add(findings, FINDING_WARNING, what, "see 'socktally modules'",
                             "%s; the kernel could not run its programs %" PRIu64 " times", state ? state : "", misses);
+        else if (state && strcmp(state, "running") == 0 && (!reason || !*reason))
+                finding_add(findings, FINDING_OK, what, NULL, "running");
         else
-                finding_add(findings, FINDING_OK, what, NULL, "%s%s%s", state ? state : "in an unknown state",
+                finding_add(findings, FINDING_INFO, what, NULL, "%s%s%s", state ? state : "in an unknown state",
                             reason && *reason ? "; " : "", reason ? reason : "");
 }
 

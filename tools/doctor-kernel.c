@@ -72,7 +72,7 @@ static void check_lockdown(struct findings *findings, const char *root) {
         int r = doctor_read_line(root, "/sys/kernel/security/lockdown", line, sizeof(line));
 
         if (r < 0) {
-                finding_add(findings, FINDING_OK, "lockdown", NULL, "not known: /sys/kernel/security/lockdown: %s",
+                finding_add(findings, FINDING_INFO, "lockdown", NULL, "not known: /sys/kernel/security/lockdown: %s",
                             strerror(-r));
                 return;
         }
@@ -114,7 +114,7 @@ static void check_unprivileged(struct findings *findings, const char *root) {
         int r = doctor_read_line(root, "/proc/sys/kernel/unprivileged_bpf_disabled", line, sizeof(line));
 
         if (r < 0)
-                finding_add(findings, FINDING_OK, "unprivileged BPF", NULL, "not known: %s", strerror(-r));
+                finding_add(findings, FINDING_INFO, "unprivileged BPF", NULL, "not known: %s", strerror(-r));
         else if (strcmp(line, "0") == 0)
                 finding_add(findings, FINDING_WARNING, "unprivileged BPF",
                             "nothing here needs that: sysctl kernel.unprivileged_bpf_disabled=2",
@@ -129,13 +129,13 @@ static void check_statistics(struct findings *findings, const char *root) {
         int r = doctor_read_line(root, "/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
 
         if (r < 0)
-                finding_add(findings, FINDING_OK, "statistics", NULL, "not known: %s", strerror(-r));
+                finding_add(findings, FINDING_INFO, "statistics", NULL, "not known: %s", strerror(-r));
         else if (strcmp(line, "0") == 0)
-                finding_add(findings, FINDING_OK, "statistics",
+                finding_add(findings, FINDING_INFO, "statistics",
                             "sysctl kernel.bpf_stats_enabled=1 for as long as the cost is looked at",
                             "off: events and their cost are unknown in 'socktally modules'");
         else
-                finding_add(findings, FINDING_OK, "statistics", "sysctl kernel.bpf_stats_enabled=0 when done",
+                finding_add(findings, FINDING_INFO, "statistics", "sysctl kernel.bpf_stats_enabled=0 when done",
                             "on: each event costs a little more");
 }
 
@@ -229,32 +229,47 @@ static const char *cost_of(const char *method) {
         return "";
 }
 
+static bool works(const struct method *method) {
+        return strcmp(method->verdict, "yes") == 0;
+}
+
+/* The collector names the method in front of its reason, and so does the finding. */
+static const char *reason_of(const struct method *method) {
+        size_t length = strlen(method->name);
+        bool is_named = strncmp(method->reason, method->name, length) == 0 &&
+                        strncmp(method->reason + length, ": ", 2) == 0;
+
+        return is_named ? method->reason + length + 2 : method->reason;
+}
+
+/* other: the name of a method that works; NULL: none does. */
+static void add_method(struct findings *findings, const struct method *method, const char *other) {
+        const char *reason = reason_of(method);
+        char what[96];
+
+        (void)snprintf(what, sizeof(what), "attach method %s", method->name);
+        if (works(method) && !*reason)
+                finding_add(findings, FINDING_OK, what, NULL, "works%s", cost_of(method->name));
+        else if (works(method))
+                finding_add(findings, FINDING_INFO, what, NULL, "works, with less than usual: %s%s", reason,
+                            cost_of(method->name));
+        else if (other)
+                finding_add(findings, FINDING_INFO, what, NULL, "cannot be used here: %s; not needed, as %s works",
+                            reason, other);
+        else
+                finding_add(findings, FINDING_PROBLEM, what,
+                            "one method has to work: see kernel, BTF, tracing, lockdown and user namespace",
+                            "cannot be used here: %s", reason);
+}
+
 static void add_methods(struct findings *findings, const struct method methods[], int n) {
-        char what[96], works[64] = "";
+        const char *working = NULL;
 
         for (int i = n - 1; i >= 0; i--)
-                if (strcmp(methods[i].verdict, "yes") == 0)
-                        (void)snprintf(works, sizeof(works), "%s", methods[i].name);
-        for (int i = 0; i < n; i++) {
-                const struct method *method = &methods[i];
-                const char *reason = method->reason;
-                size_t length = strlen(method->name);
-
-                /* The collector names the method in front of its reason, and so does this line. */
-                if (strncmp(reason, method->name, length) == 0 && strncmp(reason + length, ": ", 2) == 0)
-                        reason += length + 2;
-                (void)snprintf(what, sizeof(what), "attach method %s", method->name);
-                if (strcmp(method->verdict, "yes") == 0)
-                        finding_add(findings, FINDING_OK, what, NULL, "works%s%s%s", cost_of(method->name),
-                                    *reason ? "; " : "", reason);
-                else if (*works)
-                        finding_add(findings, FINDING_OK, what, NULL, "does not work: %s; not needed, %s does",
-                                    reason, works);
-                else
-                        finding_add(findings, FINDING_PROBLEM, what,
-                                    "one method has to work: see kernel, BTF, tracing, lockdown and user namespace",
-                                    "does not work: %s", reason);
-        }
+                if (works(&methods[i]))
+                        working = methods[i].name;
+        for (int i = 0; i < n; i++)
+                add_method(findings, &methods[i], working);
 }
 
 /* Methods in force, as the running daemon says. */
@@ -281,7 +296,7 @@ void doctor_methods(struct findings *findings, const struct patient *patient) {
         if (name_methods(patient, names, sizeof(names)))
                 finding_add(findings, FINDING_OK, "attached", NULL, "%s", names);
         if (geteuid() != 0) {
-                finding_add(findings, *names ? FINDING_OK : FINDING_WARNING, "attach methods",
+                finding_add(findings, *names ? FINDING_INFO : FINDING_WARNING, "attach methods",
                             "run 'socktally doctor' as root to try each", "not tried, only root may");
                 return;
         }

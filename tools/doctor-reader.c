@@ -135,7 +135,7 @@ static void explain(struct findings *findings, const char *what, enum socktally_
         case EACCES:
         case EPERM:
                 if (view == SOCKTALLY_VIEW_FULL)
-                        finding_add(findings, FINDING_OK, what,
+                        finding_add(findings, FINDING_INFO, what,
                                     "'usermod --append --groups socktally USER' lets a user see all processes",
                                     "not for this user, who is neither root nor in group socktally");
                 else

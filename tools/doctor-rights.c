@@ -70,7 +70,7 @@ void doctor_capabilities(struct findings *findings, const char *root, pid_t daem
                 finding_add(findings, FINDING_WARNING, "own capabilities", "mount /proc", "they cannot be read");
         else if (name_missing(capabilities, names, sizeof(names)) > 0)
                 finding_add(findings, FINDING_OK, "own capabilities", NULL,
-                            "without %s, which reading does not need", names);
+                            "enough to read; a daemon would also need %s", names);
         else
                 finding_add(findings, FINDING_OK, "own capabilities", NULL, "enough to run a daemon");
         if (daemon == 0)
@@ -94,7 +94,7 @@ static void check_user_namespace(struct findings *findings, const char *root, pi
         bool is_known = scan(root, daemon, "uid_map", "%*u %*u %llu", &n_users);
 
         if (!is_known)
-                finding_add(findings, FINDING_OK, "user namespace", NULL, "not known: uid_map cannot be read");
+                finding_add(findings, FINDING_INFO, "user namespace", NULL, "not known: uid_map cannot be read");
         else if (n_users < UINT_MAX)
                 finding_add(findings, FINDING_PROBLEM, "user namespace",
                             "run it on the host, or in a container without a user namespace",
@@ -109,7 +109,7 @@ static void check_locked_memory(struct findings *findings, const char *root, pid
         char limit[32];
 
         if (!scan(root, daemon, "limits", "Max locked memory %31s", limit))
-                finding_add(findings, FINDING_OK, "locked memory", NULL, "the limit cannot be read");
+                finding_add(findings, FINDING_INFO, "locked memory", NULL, "the limit cannot be read");
         else
                 finding_add(findings, FINDING_OK, "locked memory", NULL, "%s%s", limit,
                             strcmp(limit, "unlimited") == 0 ? "" :

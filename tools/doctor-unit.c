@@ -72,7 +72,8 @@ static void check_unit(struct findings *findings, const char *unit, bool is_sock
                 finding_add(findings, FINDING_WARNING, unit, "systemctl enable --now socktally.socket",
                             "does not listen: no reader can start the daemon");
         else
-                finding_add(findings, FINDING_OK, unit, NULL, "%s (%s)", active, values[SUB_STATE]);
+                finding_add(findings, strcmp(active, "active") == 0 ? FINDING_OK : FINDING_INFO, unit, NULL, "%s (%s)",
+                            active, values[SUB_STATE]);
 }
 
 void doctor_units(struct findings *findings, sd_bus *bus) {
@@ -84,7 +85,7 @@ void doctor_units(struct findings *findings, sd_bus *bus) {
                 if (r >= 0)
                         check_unit(findings, units[i].name, units[i].is_socket, values);
                 else
-                        finding_add(findings, FINDING_OK, units[i].name, NULL, "not known, systemd does not say: %s",
+                        finding_add(findings, FINDING_INFO, units[i].name, NULL, "not known, systemd does not say: %s",
                                     error.message ? error.message : strerror(-r));
                 sd_bus_error_free(&error);
                 for (int j = 0; j < N_PROPERTIES; j++)

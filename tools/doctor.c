@@ -8,7 +8,8 @@
 
 static void print_text(const struct findings *findings, bool has_color) {
         static const char *const colors[N_FINDING_LEVELS] = {
-                [FINDING_OK] = "\033[32m", [FINDING_WARNING] = "\033[33m", [FINDING_PROBLEM] = "\033[1;31m"
+                [FINDING_OK] = "\033[32m", [FINDING_INFO] = "\033[36m", [FINDING_WARNING] = "\033[33m",
+                [FINDING_PROBLEM] = "\033[1;31m",
         };
         size_t n_warnings = findings->n_of_level[FINDING_WARNING], n_problems = findings->n_of_level[FINDING_PROBLEM];
 
@@ -19,8 +20,9 @@ static void print_text(const struct findings *findings, bool has_color) {
                              finding_level_name(finding->level), has_color ? "\033[0m" : "", finding->what,
                              finding->text, *finding->advice ? "; " : "", finding->advice);
         }
-        (void)printf("%zu ok, %zu warning%s, %zu problem%s\n", findings->n_of_level[FINDING_OK], n_warnings,
-                     n_warnings == 1 ? "" : "s", n_problems, n_problems == 1 ? "" : "s");
+        (void)printf("%zu ok, %zu info, %zu warning%s, %zu problem%s\n", findings->n_of_level[FINDING_OK],
+                     findings->n_of_level[FINDING_INFO], n_warnings, n_warnings == 1 ? "" : "s", n_problems,
+                     n_problems == 1 ? "" : "s");
 }
 
 static struct json_object *json_finding(const struct finding *finding) {

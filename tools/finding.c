@@ -30,7 +30,10 @@ void finding_add(struct findings *findings, enum finding_level level, const char
 
 const char *finding_level_name(enum finding_level level) {
         static const char *const names[N_FINDING_LEVELS] = {
-                [FINDING_OK] = "ok", [FINDING_WARNING] = "warning", [FINDING_PROBLEM] = "problem"
+                [FINDING_OK] = "ok",
+                [FINDING_INFO] = "info",
+                [FINDING_WARNING] = "warning",
+                [FINDING_PROBLEM] = "problem",
         };
 
         return names[level];

@@ -4,7 +4,13 @@
 /* What the doctor found: one line each, with what to do where something can be done. */
 #include <stddef.h>
 
-enum finding_level { FINDING_OK, FINDING_WARNING, FINDING_PROBLEM, N_FINDING_LEVELS };
+enum finding_level {
+        FINDING_OK,   /* as it should be */
+        FINDING_INFO, /* good to know: not as everywhere, or not to be found out, and nothing is wrong because of it */
+        FINDING_WARNING,
+        FINDING_PROBLEM,
+        N_FINDING_LEVELS
+};
 
 struct finding {
         enum finding_level level;

@@ -72,9 +72,6 @@ static int try_methods(struct collect *collect) {
                 collect->may_lack_calls = true;
                 r = try_method(collect, ATTACH_TRACEPOINT);
         }
-        if (r == -EOPNOTSUPP && !collect->reason[0])
-                snprintf(collect->reason, sizeof(collect->reason), "attach method %s is not supported by this version",
-                         attach_method_name(wanted));
         return r;
 }
 

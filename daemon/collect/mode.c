@@ -15,8 +15,6 @@ static const char *const attach_method_names[N_ATTACH_METHODS] = {
         [ATTACH_AUTO] = "auto",
         [ATTACH_TRACEPOINT] = "tracepoint",
         [ATTACH_TRAMPOLINE] = "trampoline",
-        [ATTACH_PROBE] = "probe",
-        [ATTACH_LEGACY] = "legacy",
 };
 
 const char *load_mode_name(enum load_mode mode) {

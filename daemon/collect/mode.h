@@ -8,8 +8,6 @@ enum attach_method {
         ATTACH_AUTO,
         ATTACH_TRACEPOINT, /* tp_btf, kernel 6.3 and later */
         ATTACH_TRAMPOLINE, /* fentry and fexit */
-        ATTACH_PROBE,      /* kprobe with CO-RE; not built yet */
-        ATTACH_LEGACY,     /* kprobe without BTF; not built yet */
         N_ATTACH_METHODS
 };
 

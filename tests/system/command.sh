@@ -82,9 +82,9 @@ the_doctor_finds_nothing() {
         said=$(inside socktally doctor) || { echo "$said"; return 1; }
         grep -q '^ok *activation:' <<<"$said" && grep -q '^ok *bus policy:' <<<"$said" &&
                 grep -q '^ok *polkit configure: this user may change' <<<"$said" &&
-                grep -q '^ok *attach method .* works' <<<"$said" && grep -q '^ok *view full: granted' <<<"$said" &&
+                grep -qE '^(ok|info) *attach method [a-z]*: works' <<<"$said" && grep -q '^ok *view full: granted' <<<"$said" &&
                 said=$(as_guest socktally doctor) && grep -q '^ok *polkit configure: .* after a password' <<<"$said" &&
-                grep -q '^ok *view full: not for this user' <<<"$said" && return
+                grep -q '^info *view full: not for this user' <<<"$said" && return
         echo "$said"
         return 1
 }

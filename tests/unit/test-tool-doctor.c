@@ -80,8 +80,8 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "ok       rights to attach: those of the service: user socktally with CAP_BPF\n");
         tool_stage_expect(said.out, "ok       attach method tracepoint: works; adds some 210 instructions to a call on "
                                       "TCP or UDP, 110 on AF_UNIX and all others\n");
-        tool_stage_expect(said.out, "ok       attach method trampoline: does not work: Operation not permitted; not "
-                                    "needed, tracepoint does\n");
+        tool_stage_expect(said.out, "info     attach method trampoline: cannot be used here: Operation not permitted; "
+                                    "not needed, as tracepoint works\n");
         tool_stage_expect(said.out, "ok       view public: granted to this user\n");
         tool_stage_expect(said.out, "ok       view full: granted to this user\n");
         tool_stage_expect(said.out, "ok       polkit configure: this user may change settings\n");
@@ -153,8 +153,8 @@ static void when_no_method_works_that_is_a_problem(void **state) {
         char *before = put_daemon(stage, "attach-method\\ttracepoint\\tno\\ttracepoint: this kernel lacks BTF\\n");
 
         SAY(stage, &said, "doctor");
-        tool_stage_expect(said.out, "problem  attach method tracepoint: does not work: this kernel lacks BTF; one "
-                                    "method has to work");
+        tool_stage_expect(said.out, "problem  attach method tracepoint: cannot be used here: this kernel lacks BTF; "
+                                    "one method has to work");
         take_daemon_away(stage, before);
 }
 

@@ -121,6 +121,7 @@ struct json_object *json_listing(const struct listing *listing, size_t limit, bo
         (void)json_object_object_add(object, "sequence", json_object_new_uint64(info.sequence));
         (void)json_object_object_add(object, "time_ns", json_object_new_uint64(info.time_ns));
         (void)json_object_object_add(object, "interval_ns", json_object_new_uint64(info.interval_ns));
+        (void)json_object_object_add(object, "late_ns", json_object_new_uint64(source_lateness(&info)));
         (void)json_object_object_add(object, "view", json_object_new_string(source_view_name(info.view)));
         (void)json_object_object_add(object, "freshness",
                                      json_object_new_string(info.freshness == SOCKTALLY_FRESH ? "fresh" : "stale"));

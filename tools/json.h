@@ -12,7 +12,8 @@
 #include "tools/exit-status.h"
 #include "tools/listing.h"
 
-/* sequence, time_ns, interval_ns, view, host and the rows under the table's name. The caller owns the object. */
+/* Facts of the snapshot (sequence, time_ns, interval_ns, late_ns and so on), host, and the rows under the table's name.
+ * The caller owns the object. */
 struct json_object *json_listing(const struct listing *listing, size_t limit, bool has_rates);
 /* The single row of the host table; JSON null when the snapshot has none. */
 struct json_object *json_host(const struct socktally *reader, bool has_rates);

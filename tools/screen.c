@@ -48,7 +48,8 @@ static int draw_right(int y, int end, attr_t attributes, const char *text) {
         return x;
 }
 
-static void draw_freshness(const struct screen *screen) {
+/* Returns the column where it begins. */
+static int draw_freshness(const struct screen *screen) {
         char text[64] = " fresh ", age[UNITS_SIZE];
         attr_t attributes = (attr_t)COLOR_PAIR(PAIR_GOOD) | A_BOLD;
 
@@ -60,13 +61,23 @@ static void draw_freshness(const struct screen *screen) {
         int x = draw_right(0, COLS, attributes, text);
 
         if (screen->is_paused)
-                (void)draw_right(0, x - 1, (attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD | A_REVERSE, " paused ");
+                x = draw_right(0, x - 1, (attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD | A_REVERSE, " paused ");
+        return x;
+}
+
+/* Left out where it would reach the column end. */
+static void draw_fact(int end, const char *before, const char *fact, const char *after) {
+        size_t columns = 2 + strlen(before) + strlen(fact) + strlen(after);
+
+        if (getcurx(stdscr) + (int)columns < end)
+                (void)printw("  %s%s%s", before, fact, after);
 }
 
 static void draw_service(const struct screen *screen) {
         const struct socktally_info *info = &screen->info;
-        char interval[UNITS_SIZE], cost[UNITS_SIZE], when[32] = "-";
         time_t seconds = (time_t)(info->realtime_ns / 1000000000);
+        char duration[UNITS_SIZE], when[32] = "-";
+        int end = draw_freshness(screen);
         struct tm tm;
 
         attron(A_BOLD);
@@ -74,9 +85,12 @@ static void draw_service(const struct screen *screen) {
         attroff(A_BOLD);
         if (localtime_r(&seconds, &tm))
                 (void)strftime(when, sizeof(when), "%H:%M:%S", &tm);
-        (void)printw("  %s  every %s  %s view  cost %s", when, units_duration(interval, info->interval_ns),
-                     source_view_name(info->view), units_duration(cost, info->cost_ns));
-        draw_freshness(screen);
+        draw_fact(end, "", when, "");
+        draw_fact(end, "every ", units_duration(duration, info->interval_ns), "");
+        if (source_lateness(info) > 0)
+                draw_fact(end, "late by up to ", units_duration(duration, source_lateness(info)), "");
+        draw_fact(end, "", source_view_name(info->view), " view");
+        draw_fact(end, "cost ", units_duration(duration, info->cost_ns), "");
 }
 
 static void draw_rate(const struct screen *screen, const char *label, const char *name) {

@@ -95,6 +95,10 @@ uint64_t source_age(const struct socktally_info *info) {
         return ns > info->time_ns ? ns - info->time_ns : 0;
 }
 
+uint64_t source_lateness(const struct socktally_info *info) {
+        return info->time_ns > info->complete_ns ? info->time_ns - info->complete_ns : 0;
+}
+
 /* The library does not go to the file of a daemon that died, but it tells since when nothing was published. */
 static int open_leftover(struct socktally **ret_reader, const struct options *options) {
         static const struct {

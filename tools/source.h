@@ -29,5 +29,8 @@ struct socktally_info source_info(const struct socktally *reader);
 const char *source_view_name(enum socktally_view view);
 /* How long ago the snapshot was sampled, nanoseconds. */
 uint64_t source_age(const struct socktally_info *info);
+/* By how much what no finished call tells may be late in the snapshot, nanoseconds; see WHAT MAY BE LATE in
+ * socktallyd(8). 0: nothing is late. */
+uint64_t source_lateness(const struct socktally_info *info);
 
 #endif

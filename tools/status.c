@@ -108,7 +108,7 @@ static enum exit_status print_json(const struct status *status, const struct soc
                 { "missed_tx_calls", json_object_new_uint64(info->interval_missed_tx_calls) },
                 { "missed_rx_calls", json_object_new_uint64(info->interval_missed_rx_calls) },
                 { "missed_is_exact", json_object_new_boolean(info->missed_is_exact != 0) },
-                { "late_ns", json_object_new_uint64(info->time_ns - info->complete_ns) },
+                { "late_ns", json_object_new_uint64(source_lateness(info)) },
                 { "health", health_object(info) },
                 { "cost_ns", json_object_new_uint64(info->cost_ns) },
                 { "known", metrics_object(status->known) },
@@ -209,11 +209,11 @@ static void print_numbers(const struct status *status, bool is_exact) {
         print_label("Missed");
         (void)puts(missed_describe(missed, info));
         print_label("Late");
-        if (info->complete_ns == info->time_ns)
+        if (source_lateness(info) == 0)
                 (void)puts("nothing");
         else
                 (void)printf("calls are complete; splice, drops, names and the like are as of %s before\n",
-                             units_duration(a, info->time_ns - info->complete_ns));
+                             units_duration(a, source_lateness(info)));
         print_label("Cost");
         (void)printf("%s of CPU time per interval, %" PRIu64 ".%02" PRIu64 " %% of one CPU\n",
                      units_duration(a, info->cost_ns), ppm / 10000, ppm / 100 % 100);

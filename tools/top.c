@@ -31,14 +31,16 @@ static void print_summary(const struct socktally *reader, const struct options *
         const struct socktally_info info = source_info(reader);
         time_t seconds = (time_t)(info.realtime_ns / 1000000000);
         struct listing host = { .n = 0 };
-        char when[64] = "-", interval[UNITS_SIZE];
+        char when[64] = "-", interval[UNITS_SIZE], late[UNITS_SIZE];
         struct tm tm;
 
         if (localtime_r(&seconds, &tm))
                 (void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-        (void)printf("%s  %s  every %s  %s view  host ", when,
-                     info.freshness == SOCKTALLY_FRESH ? "fresh" : "stale",
-                     units_duration(interval, info.interval_ns), source_view_name(info.view));
+        (void)printf("%s  %s  every %s  ", when, info.freshness == SOCKTALLY_FRESH ? "fresh" : "stale",
+                     units_duration(interval, info.interval_ns));
+        if (source_lateness(&info) > 0)
+                (void)printf("late by up to %s  ", units_duration(late, source_lateness(&info)));
+        (void)printf("%s view  host ", source_view_name(info.view));
         (void)listing_take(&host, reader, SOCKTALLY_TABLE_HOST, &order);
         print_rate(&host, "TX", "tx", options->is_exact);
         print_rate(&host, "  RX", "rx", options->is_exact);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where the kernel skipped calls, numbers are lower bounds: every view of them says so, and no other does. */
+/*
+ * Where the kernel skipped calls, numbers are lower bounds: every view of them says so, and no other does. A
+ * publication that may lack something says by how much it is late.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,6 +53,21 @@ static void status_says_how_late_a_publication_may_be(void **state) {
         fixture_publish(&fixture);
         expect(&fixture, "status", "--bytes",
                "Late: calls are complete; splice, drops, names and the like are as of 4.2 s before\n");
+        expect(&fixture, "status", "--json", "\"late_ns\": 4200000000,");
+        fixture_done(&fixture);
+}
+
+static void lists_and_top_say_it_too(void **state) {
+        struct fixture fixture;
+
+        fixture_start(&fixture, true);
+        expect(&fixture, "top", "--once", "  every 1 s  full view  ");
+        expect(&fixture, "processes", "--json", "\"late_ns\": 0,");
+        fixture.late_ns = UINT64_C(4200000000);
+        fixture_publish(&fixture);
+        expect(&fixture, "top", "--once", "  every 1 s  late by up to 4.2 s  full view  ");
+        expect(&fixture, "processes", "--json", "\"late_ns\": 4200000000,");
+        expect(&fixture, "services", "--json", "\"late_ns\": 4200000000,");
         fixture_done(&fixture);
 }
 
@@ -97,6 +115,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(nothing_is_said_where_nothing_was_missed),
                 cmocka_unit_test(status_says_how_late_a_publication_may_be),
+                cmocka_unit_test(lists_and_top_say_it_too),
                 cmocka_unit_test(an_interval_that_missed_some_makes_lower_bounds),
                 cmocka_unit_test(an_interval_that_missed_none_is_exact_and_totals_are_not),
                 cmocka_unit_test(programs_read_it_in_the_json),

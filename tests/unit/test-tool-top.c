@@ -156,6 +156,20 @@ static void missed_calls_show_in_the_third_line(void **state) {
         fixture_done(&fixture);
 }
 
+static void lateness_shows_in_the_first_line(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        fixture.late_ns = UINT64_C(4200000000);
+        fixture_publish(&fixture);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "late by up to 4.2 s  full view  cost 1.4 ms");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
 static void control_c_leaves_the_terminal_clean(void **state) {
         struct fixture fixture;
         struct terminal terminal;
@@ -339,6 +353,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(without_arguments_on_a_terminal_it_shows_rows_and_q_quits),
                 cmocka_unit_test(missed_calls_show_in_the_third_line),
+                cmocka_unit_test(lateness_shows_in_the_first_line),
                 cmocka_unit_test(control_c_leaves_the_terminal_clean),
                 cmocka_unit_test(sigterm_leaves_the_terminal_clean),
                 cmocka_unit_test(tab_switches_between_processes_and_services),

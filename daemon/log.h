@@ -5,7 +5,8 @@
 /* Writes one line to stderr, systemd's <N> in front when the journal is at the other end. priority: see syslog.h */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What is less important than this level is left out; levels are those of syslog.h, LOG_DEBUG leaves out nothing. */
+/* From now on lines that are less important than this level are left out. Levels are those of syslog.h. LOG_DEBUG
+ * leaves out nothing. */
 void log_set_level(int level);
 #define LOG_LEVELS "emerg, alert, crit, err, warning, notice, info or debug, or a number from 0 to 7"
 const char *log_level_name(int level);

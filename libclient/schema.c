@@ -18,14 +18,16 @@ LAYOUT_TABLES(X)
 #undef X
 
 static const struct schema_column metrics[] = {
-#define X(id, name, kind, unit, module, mode, help) { id, SOCKTALLY_##kind, 0, 8, #name, unit, help },
+#define X(number, metric, metric_type, metric_unit, module, mode, text)                                                \
+        { .field_id = number, .type = SOCKTALLY_##metric_type, .bytes = 8, .name = #metric, .unit = metric_unit,       \
+          .help = text },
         SOCKTALLY_METRICS(X)
 #undef X
 };
 
-#define FIELD(row, id, type, member, unit, help)                                                                       \
-        { FIELD_##id, SOCKTALLY_##type, offsetof(struct row, member), sizeof(((struct row *) 0)->member), #member,     \
-          unit, help },
+#define FIELD(row, id, field_type, member, field_unit, text)                                                           \
+        { .field_id = FIELD_##id, .type = SOCKTALLY_##field_type, .offset = offsetof(struct row, member),              \
+          .bytes = sizeof(((struct row *) 0)->member), .name = #member, .unit = field_unit, .help = text },
 #define X(id, name, row, ...)                                                                                          \
         static const struct schema_column name##_columns[] = { LAYOUT_##id##_COLUMNS(FIELD, layout_##row##_row) };
 LAYOUT_TABLES(X)
@@ -34,10 +36,17 @@ LAYOUT_TABLES(X)
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct schema_table tables[LAYOUT_N_TABLES] = {
-#define X(id, name, row, metrics, ...)                                                                                 \
-        { #name, LAYOUT_TABLE_##id, sizeof(struct layout_##row##_row), { __VA_ARGS__ }, metrics,                       \
-          offsetof(struct layout_##row##_row, counters), __builtin_popcountll(metrics) + N(name##_columns),            \
-          name##_columns },
+#define X(number, table, row, mask, ...)                                                                               \
+        {                                                                                                              \
+                .name = #table,                                                                                        \
+                .id = LAYOUT_TABLE_##number,                                                                           \
+                .row_size = sizeof(struct layout_##row##_row),                                                         \
+                .keys = { __VA_ARGS__ },                                                                               \
+                .metrics = mask,                                                                                       \
+                .counters = offsetof(struct layout_##row##_row, counters),                                             \
+                .n_columns = __builtin_popcountll(mask) + N(table##_columns),                                          \
+                .columns = table##_columns,                                                                            \
+        },
         LAYOUT_TABLES(X)
 #undef X
 };
@@ -78,8 +87,12 @@ int stly_schema_index(const struct layout_table *table, const struct layout_colu
 
                 if (!column)
                         return -1;
-                ret_columns[n] = (struct index_column){ column->field_id, column->offset, column->bytes,
-                                                        column->type == SOCKTALLY_TEXT };
+                ret_columns[n] = (struct index_column){
+                        .field_id = column->field_id,
+                        .offset = column->offset,
+                        .bytes = column->bytes,
+                        .is_text = column->type == SOCKTALLY_TEXT,
+                };
         }
         return n == 0 && table->index_size > 0 ? -1 : n;
 }

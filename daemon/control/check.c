@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * It tries with the rights of the service: what root may do says nothing about it. The load mode is that of the
- * options, as what a method needs depends on it; tables are as small as they can be.
+ * Each method is tried with the rights of the service, as it may be refused what root is allowed. The load mode is that
+ * of the options, as it decides which hooks a method needs. Tables are as small as they can be.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef SOCKTALLYD_CONTROL_CONTROL_H
 #define SOCKTALLYD_CONTROL_CONTROL_H
 /*
- * What the control line reads and changes. daemon.c puts it together; each part is a struct with a header and functions
- * of its own, and is written by those alone.
+ * The parts of the daemon that the control line reads and changes. daemon.c sets the pointers. Each part is a struct
+ * with a header and functions of its own, and only these functions write to it.
  */
 #include <stdint.h>
 #include <sys/types.h>

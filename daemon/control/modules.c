@@ -67,8 +67,8 @@ static void forget_end(struct module_state *module) {
         module->source = sd_event_source_disable_unref(module->source);
 }
 
-/* Which modules are on for good is a setting; this one was changed by way of the module. */
-static void keep(struct modules *m, size_t number, bool is_on) {
+/* Writes into the setting Modules whether this module is on for good. */
+static void keep_in_settings(struct modules *m, size_t number, bool is_on) {
         uint32_t bit = MODULE(number), modules = m->settings->modules;
         char value[SETTINGS_VALUE_SIZE];
 
@@ -96,7 +96,8 @@ static int on_expired(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* The event first, it can fail; nothing of it is seen before the module is on. */
+/* Makes the event that ends the module's lifetime. This is done before the module is switched on, as it can fail.
+ * *ret_source is NULL for a module that stays on. */
 static int plan_end(struct modules *m, size_t number, uint64_t lifetime_usec, sd_event_source **ret_source) {
         uint64_t due_usec = clock_usec(CLOCK_BOOTTIME) + lifetime_usec;
 
@@ -149,7 +150,7 @@ int modules_enable(struct modules *m, size_t number, uint64_t lifetime_usec, str
         forget_end(&m->states[number]);
         m->states[number].source = source;
         m->states[number].expires_usec = source ? clock_usec(CLOCK_REALTIME) + lifetime_usec : 0;
-        keep(m, number, lifetime_usec == 0);
+        keep_in_settings(m, number, lifetime_usec == 0);
         log_enabled(number, lifetime_usec);
         if (!was_enabled)
                 (void) interval_run(m->interval);
@@ -168,7 +169,7 @@ int modules_disable(struct modules *m, size_t number, struct control_error *ret_
         if (r < 0)
                 return r;
         forget_end(&m->states[number]);
-        keep(m, number, false);
+        keep_in_settings(m, number, false);
         if (was_enabled) {
                 log_line(LOG_INFO, "Module %s is off", module_name(number));
                 (void) interval_run(m->interval);
@@ -209,7 +210,7 @@ static bool is_same_report(const struct collect_report *a, const struct collect_
         return a->is_running == b->is_running && a->method == b->method && strcmp(a->reason, b->reason) == 0;
 }
 
-/* Modules mostly share their method and its reason: then one line is enough. */
+/* One line if all modules have the same method and the same reason, as they mostly do; else one line for each. */
 void modules_log(const struct modules *m) {
         struct collect_report reports[N_MODULES];
         bool is_shared = true;

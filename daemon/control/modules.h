@@ -14,7 +14,7 @@ struct module_state {
         bool is_enabled;
         uint64_t expires_usec;   /* CLOCK_REALTIME, as it was foreseen; 0: never */
         sd_event_source *source; /* the end, by CLOCK_BOOTTIME */
-        struct collect_report report; /* the last that was asked for */
+        struct collect_report report; /* modules_get() hands out its reason; good until the next call */
 };
 
 /* Written by modules.c alone. */
@@ -26,7 +26,7 @@ struct modules {
         struct module_state states[N_MODULES];
 };
 
-/* Those that settings has are on, as the collector is started with. */
+/* The collector was started with the modules that settings has. */
 void modules_start(struct modules *modules, const struct data_line *line, struct interval *interval,
                    struct settings *settings, sd_event *event);
 void modules_stop(struct modules *modules);

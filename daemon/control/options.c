@@ -102,28 +102,17 @@ static int take_bus(const char **bus, const char *value, char *message, size_t s
         return OPTIONS_RUN;
 }
 
+/* c: what getopt_long() returned. Options from OPTION_SETTING on are settings, by their number. */
 static int take_option(struct options *options, int c, const char *value, char *message, size_t size) {
-        if (c == OPTION_CONFIG)
-                return take_path(&options->config_path, "config", value, message, size);
-        if (c == OPTION_RUNTIME_DIRECTORY)
+        switch (c) {
+        case OPTION_CONFIG: return take_path(&options->config_path, "config", value, message, size);
+        case OPTION_RUNTIME_DIRECTORY:
                 return take_path(&options->runtime_directory, "runtime-directory", value, message, size);
-        if (c == OPTION_BUS)
-                return take_bus(&options->bus, value, message, size);
-        if (c == OPTION_CHECK) {
-                options->is_check = true;
-                return OPTIONS_RUN;
-        }
-        if (c == OPTION_DEBUG) {
-                options->debug = true;
-                return OPTIONS_RUN;
-        }
-        if (c == OPTION_HELP) {
-                print_help();
-                return OPTIONS_DONE;
-        }
-        if (c == OPTION_VERSION) {
-                printf("socktallyd %s\n", PACKAGE_VERSION);
-                return OPTIONS_DONE;
+        case OPTION_BUS: return take_bus(&options->bus, value, message, size);
+        case OPTION_CHECK: options->is_check = true; return OPTIONS_RUN;
+        case OPTION_DEBUG: options->debug = true; return OPTIONS_RUN;
+        case OPTION_HELP: print_help(); return OPTIONS_DONE;
+        case OPTION_VERSION: printf("socktallyd %s\n", PACKAGE_VERSION); return OPTIONS_DONE;
         }
         return take_setting(options, (size_t) (c - OPTION_SETTING), value, message, size);
 }

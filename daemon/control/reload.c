@@ -21,7 +21,7 @@
 #define RUNTIME_FILE "90-runtime.conf"
 #define DROPINS "/socktally.conf.d/"
 
-/* What was wrong: everything is logged, the first is told. */
+/* What was wrong while files were read and changes made. All of it is logged; the caller is told the first. */
 struct problems {
         char first[256], unreadable[256]; /* unreadable: the first of these */
         enum control_failure failure; /* of the first */
@@ -47,7 +47,8 @@ static void on_problem(void *userdata, const char *line, int error) {
 static void ignore_problem(void *userdata, const char *line, int error) {
 }
 
-/* Each is allowed, both together are not: the idle interval is then what it would be if nobody had set it. */
+/* An interval that is longer than the idle interval: each value is allowed, both together are not. The idle interval
+ * gets its default, as if nobody had set it. */
 static void resolve_contradiction(struct settings *settings, configuration_report *report, void *userdata) {
         char line[2 * SETTINGS_SOURCE_SIZE + 256], interval[SETTINGS_VALUE_SIZE], idle[SETTINGS_VALUE_SIZE];
         const struct setting *table;
@@ -63,7 +64,8 @@ static void resolve_contradiction(struct settings *settings, configuration_repor
         (void) settings_set(settings, SETTING_IDLE_INTERVAL, table[SETTING_IDLE_INTERVAL].initial, "default");
 }
 
-/* Where a line is wrong, what is in force stays; with a line that is right it may be contradictory. */
+/* A setting whose line is wrong keeps the value that is in force. This value may contradict another line, one that is
+ * right. */
 static void keep_rejected(const struct settings *settings, struct settings *wanted, struct problems *problems) {
         for (size_t i = 0; i < N_SETTINGS; i++)
                 if (wanted->rejected & UINT32_C(1) << i)
@@ -90,7 +92,7 @@ int reload_read(const struct reload *reload, struct settings *ret_settings, conf
         return r;
 }
 
-/* The source, which mostly is a file and a line, and what is wrong with the value there. */
+/* A change was refused. The line has the file and line number of the value in front, if it is from a file. */
 static void take_refusal(struct problems *problems, const char *source, const struct control_error *error) {
         char line[SETTINGS_SOURCE_SIZE + sizeof error->message];
 
@@ -167,16 +169,16 @@ static const char *dropin_name(const char *source) {
         return found ? found + strlen(DROPINS) : NULL;
 }
 
-/* Changed at run time, or saved before. */
-static bool is_ours(const char *source) {
+/* Was this value changed at run time, now or before it was saved? */
+static bool is_from_run_time(const char *source) {
         static const char own[] = RUNTIME_FILE ":";
         const char *name = dropin_name(source);
 
         return strcmp(source, "run time") == 0 || (name && strncmp(name, own, strlen(own)) == 0);
 }
 
-/* A drop-in that is read after ours would win over what is saved. */
-static bool is_later(const char *source) {
+/* Is the value from a drop-in that is read after ours? It would win over what is saved. */
+static bool is_from_later_dropin(const char *source) {
         const char *name = dropin_name(source);
         size_t n = name ? strcspn(name, ":") : 0;
         int order = name ? strncmp(name, RUNTIME_FILE, n) : 0;
@@ -184,7 +186,8 @@ static bool is_later(const char *source) {
         return order > 0 || (order == 0 && n > strlen(RUNTIME_FILE));
 }
 
-static int compose(const struct settings *settings, const struct settings *others, char *text, size_t size,
+/* Writes into text the drop-in that saves what was changed at run time. others: what all other files say. */
+static int compose_dropin(const struct settings *settings, const struct settings *others, char *text, size_t size,
                    unsigned *ret_n, struct control_error *ret_error) {
         const struct setting *table;
         char value[SETTINGS_VALUE_SIZE];
@@ -195,9 +198,9 @@ static int compose(const struct settings *settings, const struct settings *other
                                           "[Socktally]\n");
         *ret_n = 0;
         for (size_t i = 0; i < N_SETTINGS; i++) {
-                if (!is_ours(settings->sources[i]) || settings_is_same(settings, others, i))
+                if (!is_from_run_time(settings->sources[i]) || settings_is_same(settings, others, i))
                         continue;
-                if (is_later(others->sources[i]))
+                if (is_from_later_dropin(others->sources[i]))
                         return control_fail(ret_error, CONTROL_FAILED, -EEXIST,
                                             "%s is set by %s, which is read after " RUNTIME_FILE
                                             "; change it there. Nothing was saved", table[i].key, others->sources[i]);
@@ -208,18 +211,19 @@ static int compose(const struct settings *settings, const struct settings *other
         return 0;
 }
 
-/* From now on these come from files. */
-static void adopt_sources(struct settings *settings, const char *const directories[]) {
+/* What was changed at run time and is saved now has the drop-in as its source. */
+static void update_sources(struct settings *settings, const char *const directories[]) {
         struct settings files = settings_default();
 
         (void) configuration_load(&files, directories, ignore_problem, NULL);
         for (size_t i = 0; i < N_SETTINGS; i++)
-                if (is_ours(settings->sources[i]) && settings_is_same(settings, &files, i))
+                if (is_from_run_time(settings->sources[i]) && settings_is_same(settings, &files, i))
                         settings_copy(settings, &files, i);
 }
 
-/* One of our name in another directory, which ours hides: it must not come to light. */
-static bool is_below(const char *const directories[]) {
+/* Is there a drop-in with the name of ours in another directory? Ours hides it, so ours must not be removed: the
+ * settings in the other one would be in force then. */
+static bool hides_another(const char *const directories[]) {
         char path[4096];
 
         for (size_t i = 1; directories[i]; i++) {
@@ -247,16 +251,16 @@ int reload_save(struct control *control, struct control_error *ret_error) {
         r = configuration_load_except(&others, directories, RUNTIME_FILE, on_problem, &problems);
         if (r < 0)
                 return refuse_files(&problems, r, CONTROL_FAILED, "saved", ret_error);
-        r = compose(control->settings, &others, text, sizeof text, &n, ret_error);
+        r = compose_dropin(control->settings, &others, text, sizeof text, &n, ret_error);
         if (r < 0)
                 return r;
-        r = n > 0 || is_below(directories) ? dropin_write(directories[0], RUNTIME_FILE, text) :
+        r = n > 0 || hides_another(directories) ? dropin_write(directories[0], RUNTIME_FILE, text) :
                                              dropin_remove(directories[0], RUNTIME_FILE);
         if (r < 0)
                 return control_fail(ret_error, r == -ENOMEM ? CONTROL_NO_MEMORY : CONTROL_FAILED, r,
                                     "Cannot write %s" DROPINS RUNTIME_FILE ": %s; user socktally needs to own that "
                                     "directory, see socktally.conf(5)", directories[0], strerror(-r));
-        adopt_sources(control->settings, directories);
+        update_sources(control->settings, directories);
         log_line(LOG_INFO, "Saved %u settings in %s" DROPINS RUNTIME_FILE, n, directories[0]);
         watcher_tell(control->watcher);
         return 0;

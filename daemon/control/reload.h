@@ -13,10 +13,11 @@ struct reload {
 };
 
 void reload_init(struct reload *reload, const struct options *options);
-/* What files and command line say. Reports what is wrong; the first error of a file that cannot be read is returned. */
+/* Reads the settings from files and command line, and reports what is wrong. Returns the error of the first file that
+ * cannot be read, or 0. */
 int reload_read(const struct reload *reload, struct settings *ret_settings, configuration_report *report,
                 void *userdata);
-/* Operations of the bus face, see there. */
+/* The operations "reload" and "save" of operations.h. */
 int reload_apply(struct control *control, struct control_error *ret_error);
 int reload_save(struct control *control, struct control_error *ret_error);
 

@@ -84,7 +84,7 @@ static int parse_boolean(const struct setting *setting, void *place, const char 
         return -EINVAL;
 }
 
-/* What is foreseen and not there yet: only the answer "no" is true. */
+/* For a setting whose feature is not written yet: only "no" is allowed. */
 static int parse_missing(const struct setting *setting, void *place, const char *text) {
         bool is_wanted;
         int r;
@@ -158,37 +158,65 @@ static const struct setting_kind method_kind = { KIND_ON_BUS(attach_method, CONT
 static const struct setting_kind modules_kind = { KIND(modules) };
 static const struct setting_kind log_level_kind = { KIND(log_level) };
 
+#define AT(member) .place = offsetof(struct settings, member)
+#define ON_BUS(name, name_of_argument) .property = name, .argument = name_of_argument
 #define TEXT_OF(number) #number
-#define NUMBER(place, least, most)                                                                                     \
-        &number_kind, AT(place), least, most, "a number from " TEXT_OF(least) " to " TEXT_OF(most)
-#define SPAN(place)                                                                                                    \
-        &span_kind, AT(place), SETTINGS_INTERVAL_MIN_USEC, SETTINGS_INTERVAL_MAX_USEC, "a time span from 100ms to 1h"
-#define AT(member) offsetof(struct settings, member)
+#define NUMBER(least, most)                                                                                            \
+        .kind = &number_kind, .min = least, .max = most,                                                               \
+        .allowed = "a number from " TEXT_OF(least) " to " TEXT_OF(most)
+#define SPAN                                                                                                           \
+        .kind = &span_kind, .min = SETTINGS_INTERVAL_MIN_USEC, .max = SETTINGS_INTERVAL_MAX_USEC,                      \
+        .allowed = "a time span from 100ms to 1h"
+#define BOOLEAN .kind = &boolean_kind, .allowed = "yes or no"
 
-/* key, option, default, kind, place, range, what is allowed; on the bus: property and argument of its method */
 static const struct setting table[N_SETTINGS] = {
-        [SETTING_INTERVAL] = { "Interval", "interval", "1s", SPAN(interval_usec), "IntervalUSec", "interval_usec" },
-        [SETTING_IDLE_INTERVAL] = { "IdleInterval", "idle-interval", "10s", SPAN(idle_interval_usec),
-                                    "IdleIntervalUSec", "interval_usec" },
-        [SETTING_LOAD_MODE] = { "LoadMode", "load-mode", "entry", &load_mode_kind, AT(load_mode), 0, 0,
-                                "passive, entry or return", "LoadMode", "mode" },
-        [SETTING_ATTACH_METHOD] = { "AttachMethod", "attach-method", "auto", &method_kind, AT(attach_method), 0, 0,
-                                    "auto, tracepoint or trampoline", "AttachMethod", "method" },
-        [SETTING_PROCESSES] = { "Processes", "max-processes", "16384",
-                                NUMBER(max_processes, SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), NULL, NULL },
-        [SETTING_SOCKETS] = { "Sockets", "max-sockets", "262144", NUMBER(max_sockets, 16, 16777216), NULL, NULL },
-        [SETTING_SERVICE_ROWS] = { "ServiceRows", "max-services", "4096",
-                                   NUMBER(max_services, SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), NULL, NULL },
-        [SETTING_MODULES] = { "Modules", "modules", MODULES_ALL, &modules_kind, AT(modules), 0, 0,
-                              "names out of" MODULES_WORDS ", or none", NULL, NULL },
-        [SETTING_MAPS_PER_CORE] = { "MapsPerCore", "maps-per-core", "no", &boolean_kind, AT(is_per_core), 0, 0,
-                                    "yes or no", "MapsPerCore", "is_on" },
-        [SETTING_SERVICES] = { "Services", "services", "yes", &boolean_kind, AT(has_services), 0, 0, "yes or no",
-                               "Services", "is_on" },
-        [SETTING_APPS] = { "Apps", "apps", "no", &missing_kind, AT(has_apps), 0, 0,
-                           "no; this version does not add processes up to apps", "Apps", "is_on" },
-        [SETTING_LOG_LEVEL] = { "LogLevel", "log-level", "info", &log_level_kind, AT(log_level), 0, 0, LOG_LEVELS, NULL,
-                                NULL },
+        [SETTING_INTERVAL] = {
+                .key = "Interval", .option = "interval", .initial = "1s", SPAN, AT(interval_usec),
+                ON_BUS("IntervalUSec", "interval_usec"),
+        },
+        [SETTING_IDLE_INTERVAL] = {
+                .key = "IdleInterval", .option = "idle-interval", .initial = "10s", SPAN, AT(idle_interval_usec),
+                ON_BUS("IdleIntervalUSec", "interval_usec"),
+        },
+        [SETTING_LOAD_MODE] = {
+                .key = "LoadMode", .option = "load-mode", .initial = "entry", .kind = &load_mode_kind, AT(load_mode),
+                .allowed = "passive, entry or return", ON_BUS("LoadMode", "mode"),
+        },
+        [SETTING_ATTACH_METHOD] = {
+                .key = "AttachMethod", .option = "attach-method", .initial = "auto", .kind = &method_kind,
+                AT(attach_method), .allowed = "auto, tracepoint or trampoline", ON_BUS("AttachMethod", "method"),
+        },
+        [SETTING_PROCESSES] = {
+                .key = "Processes", .option = "max-processes", .initial = "16384",
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_processes),
+        },
+        [SETTING_SOCKETS] = {
+                .key = "Sockets", .option = "max-sockets", .initial = "262144", NUMBER(16, 16777216), AT(max_sockets),
+        },
+        [SETTING_SERVICE_ROWS] = {
+                .key = "ServiceRows", .option = "max-services", .initial = "4096",
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_services),
+        },
+        [SETTING_MODULES] = {
+                .key = "Modules", .option = "modules", .initial = MODULES_ALL, .kind = &modules_kind, AT(modules),
+                .allowed = "names out of" MODULES_WORDS ", or none",
+        },
+        [SETTING_MAPS_PER_CORE] = {
+                .key = "MapsPerCore", .option = "maps-per-core", .initial = "no", BOOLEAN, AT(is_per_core),
+                ON_BUS("MapsPerCore", "is_on"),
+        },
+        [SETTING_SERVICES] = {
+                .key = "Services", .option = "services", .initial = "yes", BOOLEAN, AT(has_services),
+                ON_BUS("Services", "is_on"),
+        },
+        [SETTING_APPS] = {
+                .key = "Apps", .option = "apps", .initial = "no", .kind = &missing_kind, AT(has_apps),
+                .allowed = "no; this version does not add processes up to apps", ON_BUS("Apps", "is_on"),
+        },
+        [SETTING_LOG_LEVEL] = {
+                .key = "LogLevel", .option = "log-level", .initial = "info", .kind = &log_level_kind, AT(log_level),
+                .allowed = LOG_LEVELS,
+        },
 };
 
 static void *place_of(struct settings *settings, size_t i) {
@@ -233,7 +261,8 @@ void settings_format(const struct settings *settings, size_t number, char value[
         table[number].kind->format(value_of(settings, number), value, SETTINGS_VALUE_SIZE);
 }
 
-/* An idle interval that nobody asked for follows a longer interval. */
+/* Which setting has the value that is in force. The default of the idle interval can be shorter than the interval that
+ * somebody has set; then that is the idle interval, too. */
 static size_t in_force(const struct settings *settings, size_t number) {
         bool is_short = settings->idle_interval_usec < settings->interval_usec;
 

@@ -16,4 +16,9 @@ static void fill_table(struct segment_fill *fill, const struct totals_result *re
         fill->count[LAYOUT_TABLE_HOST] = 1;
 }
 
-const struct publish_table publish_host = { 1U << PUBLISH_PUBLIC | 1U << PUBLISH_FULL, count, max, fill_table };
+const struct publish_table publish_host = {
+        .views = 1U << PUBLISH_PUBLIC | 1U << PUBLISH_FULL,
+        .count = count,
+        .max = max,
+        .fill = fill_table,
+};

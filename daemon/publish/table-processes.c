@@ -42,4 +42,9 @@ static void fill_table(struct segment_fill *fill, const struct totals_result *re
         fill->count[LAYOUT_TABLE_PROCESSES] = n;
 }
 
-const struct publish_table publish_processes = { 1U << PUBLISH_FULL, count, max, fill_table };
+const struct publish_table publish_processes = {
+        .views = 1U << PUBLISH_FULL,
+        .count = count,
+        .max = max,
+        .fill = fill_table,
+};

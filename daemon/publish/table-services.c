@@ -36,7 +36,8 @@ static void add_service(struct layout_service_row *sum, const struct layout_serv
                 sum->changed = row->changed;
 }
 
-/* What users' units had before their rows went is in the overflow row, but must stay where it was. */
+/* Rows of users' units that were merged into the overflow row have been part of the no-unit row in this view. Their
+ * share must stay there, as no counter goes backwards. */
 static void move_users_share(struct layout_service_row *rows, const uint64_t *share) {
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (!counter_is_gauge(m)) {
@@ -62,4 +63,9 @@ static void fill_table(struct segment_fill *fill, const struct totals_result *re
         fill->count[LAYOUT_TABLE_SERVICES] = n;
 }
 
-const struct publish_table publish_services = { 1U << PUBLISH_PUBLIC | 1U << PUBLISH_FULL, count, max, fill_table };
+const struct publish_table publish_services = {
+        .views = 1U << PUBLISH_PUBLIC | 1U << PUBLISH_FULL,
+        .count = count,
+        .max = max,
+        .fill = fill_table,
+};

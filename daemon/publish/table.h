@@ -12,8 +12,8 @@ struct publish_table {
         /* Rows that there are to publish, and the most that there may ever be. */
         uint32_t (*count)(const struct totals_result *result);
         uint32_t (*max)(const struct publish_config *config);
-        /* Writes the table's rows, and how many, into a fill that has room for count(); takes out of the table's known
-         * what is not known of these rows. */
+        /* Writes the table's rows and their number into fill, which has room for count() rows. Clears the bits in
+         * fill->known of metrics that are not known of this table. */
         void (*fill)(struct segment_fill *fill, const struct totals_result *result, enum publish_view view);
 };
 

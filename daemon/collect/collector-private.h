@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_COLLECT_COLLECTOR_PRIVATE_H
 #define SOCKTALLYD_COLLECT_COLLECTOR_PRIVATE_H
-/* The collector's inside, shared by the files of this folder only; what stands first lies lowest. */
+/* The collector's inside, for the files of this folder only. */
 #include <sys/types.h>
 
 #include <bpf/libbpf.h>
@@ -25,7 +25,7 @@ struct collect {
         enum attach_method method;
         char reason[COLLECT_REASON_SIZE]; /* why this method, and what it has to do without */
         char missing[N_MODULES][COLLECT_REASON_SIZE]; /* why a module cannot be counted; empty: it is */
-        bool may_lack_calls; /* every method was refused: count TCP's bytes without the hooks of calls, and no UDP */
+        bool may_lack_calls; /* every method was refused: now TCP's bytes are counted without hooks of calls, UDP not */
         bool lacks_marks; /* the kernel refuses storage in tasks, so there are no copies by tracepoint */
         bool is_silenced; /* the kernel has switched trampolines off */
         uint64_t copies;  /* what copies of the programs do: 0, SWITCH_COPIES, or SWITCH_LEAVING beside it */

@@ -19,7 +19,7 @@ static int print_debug(enum libbpf_print_level level, const char *format, va_lis
         return vfprintf(stderr, format, arguments);
 }
 
-/* For people: a method that was refused, and why. */
+/* Adds to the collector's reason that a method was refused, or what it does without, and why. */
 static void note_refusal(struct collect *collect, enum attach_method method, const char *why) {
         char *reason = collect->reason;
         size_t size = sizeof(collect->reason), n = strlen(reason);

@@ -30,8 +30,8 @@ struct collect_report {
         char reason[COLLECT_REASON_SIZE]; /* why not, or why this method; one line, empty if there is nothing to say */
 };
 
-/* Loads and attaches; counting runs when this returns. Where the kernel or its policy lets nothing be counted there
- * is a collector too, which says why in its reports and of which every metric is unknown. -ENOMEM. Never prints. */
+/* Loads and attaches the programs. Counting runs when this returns. Where the kernel or its policy lets nothing be
+ * counted, there is a collector too: its reports say why, and every metric is unknown. -ENOMEM. Never prints. */
 int collect_start(struct collect **ret_collect, const struct collect_config *config);
 struct collect *collect_stop(struct collect *collect);
 /* Can anything be counted? */
@@ -49,8 +49,9 @@ int collect_set_max_processes(struct collect *collect, uint32_t n, char *ret_rea
 /* A module that is off counts nothing, and what its sockets move meanwhile is nobody's. */
 int collect_set_module(struct collect *collect, size_t module, bool is_on, char *ret_reason, size_t size);
 
-/* After a change: a descriptor to send to whoever else has what it dropped, with the word to let go; -1: there is none.
- * It stays the collector's, until collect_end_change(). */
+/* After a change that has dropped links: a descriptor for the service manager, which may have these links, too. The
+ * child that keeps the links open (drop.h) ends when the manager has closed its copy, and collect_end_change() ours.
+ * -1: no links were dropped. */
 int collect_change_fd(const struct collect *collect);
 void collect_end_change(struct collect *collect);
 
@@ -61,15 +62,15 @@ int collect_read(struct collect *collect, const struct sample **ret_sample);
 /* The next read folds all. */
 void collect_want_pass(struct collect *collect);
 
-/* Of the programs that serve a module; what serves several counts for each. Runs and time are 0 unless the kernel was
- * asked to count them. */
+/* Sums over the programs that serve a module. A program that serves several modules is in the sum of each. Runs and
+ * time are 0 unless the kernel was asked to count them (kernel.bpf_stats_enabled). */
 struct collect_statistics {
         uint64_t n_runs, time_ns, n_misses;
 };
 void collect_statistics(const struct collect *collect, size_t module, struct collect_statistics *ret_statistics);
 
-/* What the last sample told is safe, wherever it is kept: rows of processes that are over leave the kernel. The next
- * sample tells them once more, as the last rows. Without this call the kernel keeps them. */
+/* The caller has saved what was in the last sample. Rows of processes that are gone can leave the kernel now. The next
+ * sample has them once more, with is_last. Without this call the kernel keeps them. */
 void collect_saved(struct collect *collect);
 
 /* module: its number, below N_MODULES. */

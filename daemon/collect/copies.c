@@ -78,10 +78,10 @@ static unsigned sets_of_copies(const struct collect *collect) {
         return collect->method == ATTACH_TRACEPOINT ? SET(SET_COPIES) : SET(SET_UDP_COPIES);
 }
 
-/* Copies begin or stop to count. Afterwards another program's counter of skips decides (deciding()): what that differs
- * by goes into missed_before, so that the published number goes on from where it was. A skip between the two reads may
- * be in it twice. */
-static void step(struct collect *collect, uint64_t copies) {
+/* Copies begin or stop to count. From then on the skips of another program are the missed calls (deciding()). The
+ * difference between the two counters goes into missed_before, so that the published number goes on from where it was.
+ * A call that is skipped between the two reads may be counted twice. */
+static void switch_copies(struct collect *collect, uint64_t copies) {
         uint64_t former = collect->copies;
         struct misses before, after;
 
@@ -155,7 +155,7 @@ static bool can_begin(const struct collect *collect) {
         return collect->attached & SET(SET_UDP_CALLS);
 }
 
-static int begin(struct collect *collect) {
+static int begin_copies(struct collect *collect) {
         int r = load_copies(collect);
 
         if (r == 0)
@@ -163,13 +163,13 @@ static int begin(struct collect *collect) {
         if (r < 0)
                 return r;
         collect->skeleton->bss->copies_epoch++;
-        step(collect, SWITCH_COPIES);
+        switch_copies(collect, SWITCH_COPIES);
         return 0;
 }
 
 void copies_end(struct collect *collect) {
         if (collect->copies == SWITCH_COPIES)
-                step(collect, SWITCH_COPIES | SWITCH_LEAVING);
+                switch_copies(collect, SWITCH_COPIES | SWITCH_LEAVING);
         collect_detach_sets(collect, sets_of_copies(collect));
 }
 
@@ -195,7 +195,8 @@ void copies_adopt(struct collect *collect) {
                 if (SET(hooks[i].set) & SETS_COPIES && collect->programs[i] >= 0)
                         collect->copies_loaded |= UINT64_C(1) << i;
         collect->copies = collect->skeleton->data->switches & (SWITCH_COPIES | SWITCH_LEAVING);
-        if (collect->copies == SWITCH_COPIES && !(collect->attached & SETS_COPIES)) /* they went with the daemon */
+        /* Their links were not stored when the daemon before ended: the kernel has detached them. */
+        if (collect->copies == SWITCH_COPIES && !(collect->attached & SETS_COPIES))
                 copies_end(collect);
 }
 
@@ -217,7 +218,8 @@ static void read_both(const struct collect *collect, struct misses *ret_misses, 
         }
 }
 
-/* Counts what was missed until now. Returns whether nothing was skipped since the last read that copies can recover. */
+/* Counts what was missed until now. Returns whether it is quiet: no call was skipped since the last read that copies
+ * could have recovered. */
 static bool note_misses(struct collect *collect) {
         const struct socktally_bpf__bss *bss = collect->skeleton->bss;
         uint64_t recovered[2];
@@ -235,7 +237,7 @@ static bool note_misses(struct collect *collect) {
 
                 collect->sample.missed[dir] = n > 0 ? (uint64_t) n : 0;
         }
-        /* By trampoline all skipped calls are on inet sockets. step() may have some twice, once it was needed. */
+        /* By trampoline all skipped calls are on inet sockets. After switch_copies() some may be counted twice. */
         collect->sample.is_missed_exact = collect->method == ATTACH_TRAMPOLINE && bss->copies_epoch == 0;
         return is_quiet;
 }
@@ -250,10 +252,10 @@ void copies_follow(struct collect *collect) {
                 if (collect->n_quiet >= QUIET_READS || is_full)
                         copies_end(collect);
         } else if (collect->copies && collect->n_reads >= QUIET_READS) {
-                step(collect, 0);
+                switch_copies(collect, 0);
                 clear_marks(collect);
         } else if (!is_quiet && !is_full && can_begin(collect)) {
-                r = begin(collect);
+                r = begin_copies(collect);
                 collect->copies_error = r == -EAGAIN || r == -EBUSY ? 0 : r; /* their links are still being dropped */
         }
 }

@@ -96,8 +96,8 @@ void cores_close(struct cores *cores) {
         cores->fd = -1;
 }
 
-/* values: one for each CPU */
-static void add(const struct cores *cores, const struct core_counters *values, struct process_row *row) {
+/* Adds the counters of all CPUs, of which values has one after the other, to a row. */
+static void add_counters(const struct cores *cores, const struct core_counters *values, struct process_row *row) {
         for (uint32_t cpu = 0; cpu < cores->n_cpus; cpu++)
                 for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                         row->counters[m] += values[cpu].counters[m];
@@ -131,15 +131,16 @@ static int read_piece(struct cores *cores, struct table_cursor *cursor, uint32_t
         return r;
 }
 
-/* Some have no entry. By turns, so that no interval takes long. */
-static void seed(struct cores *cores, const struct process_key *keys, uint32_t n) {
+/* Makes entries for processes that have none. Looks at SEEDS_PER_READ rows. The next read goes on behind them, so that
+ * no interval takes long. */
+static void make_entries(struct cores *cores, const struct process_key *keys, uint32_t n) {
         memset(cores->values, 0, cores->n_cpus * sizeof *cores->values);
         for (uint32_t i = 0; i < SEEDS_PER_READ && i < n; i++)
                 (void) bpf_map_update_elem(cores->fd, &keys[cores->next_seed++ % n], cores->values, BPF_NOEXIST);
 }
 
-/* A process whose row is not among those that were read got it since. Where these are the last counters of all, they
- * become a row of their own, with the name that the table of descriptor table_fd has. */
+/* For counters of a process whose row is not among the rows that were read: the process got its row after that. In the
+ * last read of the counters they become a row of their own, with the name that the process has in table_fd. */
 static bool make_row(struct collect *collect, int table_fd, const struct process_key *key, uint32_t number) {
         struct process_row *row = &collect->values[number];
 
@@ -165,7 +166,7 @@ static uint32_t add_piece(struct collect *collect, int table_fd, uint32_t n_piec
                         number = (*n)++;
                 else
                         continue;
-                add(cores, &cores->values[(size_t) i * cores->n_cpus], &collect->values[number]);
+                add_counters(cores, &cores->values[(size_t) i * cores->n_cpus], &collect->values[number]);
         }
         return n_found;
 }
@@ -186,7 +187,7 @@ int cores_add(struct collect *collect, int table_fd, uint32_t *n) {
                 n_found += add_piece(collect, table_fd, n_piece, n);
         } while (r == 0);
         if (table_fd < 0 && n_found < n_known && n_found < cores->n_entries)
-                seed(cores, collect->keys, n_known);
+                make_entries(cores, collect->keys, n_known);
         return 0;
 }
 
@@ -194,7 +195,7 @@ void cores_take(struct cores *cores, const struct process_key *key, struct proce
         if (cores->fd < 0)
                 return;
         if (row && bpf_map_lookup_elem(cores->fd, key, cores->values) == 0)
-                add(cores, cores->values, row);
+                add_counters(cores, cores->values, row);
         (void) bpf_map_delete_elem(cores->fd, key);
 }
 

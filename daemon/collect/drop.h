@@ -12,7 +12,8 @@ struct drop {
 
 #define DROP_NULL { .fd = -1 }
 
-/* Closes links. The kernel keeps the process waiting that closes a link last: a child, which gets a copy of each. */
+/* Closes links. The kernel keeps the process that closes a link last waiting. That will be a child, which gets a copy
+ * of each link before they are closed here. */
 void drop_links(struct drop *drop, const int *links, size_t n);
 /* Closes our copy of fd. The child ends, and drops the links, when the service manager has closed its copy, too. */
 void drop_end(struct drop *drop);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The size of the process table changes while counting goes on. The table lies behind a pointer in the kernel: a new
- * one is filled with the processes of the old and takes its place, and what the old one counted is handed out as final
- * rows. The kernel returns from the exchange when no program can see the old table any more.
+ * The size of the process table changes while counting goes on. The programs find their table through a map of maps, in
+ * these steps:
+ *
+ *   1. A new table is made and seeded: the processes that have a row get one in the new table, with counters of 0.
+ *   2. The new table is put into the map of maps. The kernel returns from that when no program uses the old one any
+ *      more.
+ *   3. Processes that got a row in the old table between 1 and 2 get one in the new table.
+ *   4. The old one is a former table now: the next read hands out its rows as final.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,11 +19,12 @@
 
 #include "daemon/collect/collector-private.h"
 
-#define CARGO_ROWS 256
+#define BATCH_ROWS 256
 
 /* Puts a process into a table, with counters of 0, unless it is there. -EAGAIN: the row was just being made and has no
- * name yet. Such a process counts as left out, and gets a row later as those do. */
-static int put(int fd, const struct process_key *key, const struct process_row *row) {
+ * name yet. Such a process is one of those that the new table lacks. A pass gives them a row (is_row_wanted in pass.c).
+ * */
+static int put_row(int fd, const struct process_key *key, const struct process_row *row) {
         struct process_row empty = *row;
 
         if (!row->is_process)
@@ -27,40 +33,41 @@ static int put(int fd, const struct process_key *key, const struct process_row *
         return bpf_map_update_elem(fd, key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* Rows for a table that no program sees yet. They are gathered, as the kernel takes many with one call. */
-struct cargo {
+/* Rows on their way into a table that no program sees yet. The kernel takes many of them with one call. */
+struct batch {
         int fd;
         uint32_t n;
-        struct process_key keys[CARGO_ROWS];
-        struct process_row rows[CARGO_ROWS];
+        struct process_key keys[BATCH_ROWS];
+        struct process_row rows[BATCH_ROWS];
 };
 
-static int cargo_write(struct cargo *cargo) {
-        uint32_t n = cargo->n;
+static int batch_write(struct batch *batch) {
+        uint32_t n = batch->n;
 
-        cargo->n = 0;
-        return table_write(cargo->fd, cargo->keys, cargo->rows, n);
+        batch->n = 0;
+        return table_write(batch->fd, batch->keys, batch->rows, n);
 }
 
-static int cargo_add(struct cargo *cargo, const struct process_key *key, const struct process_row *row) {
-        cargo->keys[cargo->n] = *key;
-        cargo->rows[cargo->n] = *row;
-        memset(cargo->rows[cargo->n].counters, 0, sizeof(row->counters));
-        return ++cargo->n == CARGO_ROWS ? cargo_write(cargo) : 0;
+static int batch_add(struct batch *batch, const struct process_key *key, const struct process_row *row) {
+        batch->keys[batch->n] = *key;
+        batch->rows[batch->n] = *row;
+        memset(batch->rows[batch->n].counters, 0, sizeof(row->counters));
+        return ++batch->n == BATCH_ROWS ? batch_write(batch) : 0;
 }
 
 struct candidate {
-        uint64_t moved;
+        uint64_t rank;
         uint32_t number;
 };
 
 static int compare_candidates(const void *a, const void *b) {
         const struct candidate *one = a, *other = b;
 
-        return one->moved == other->moved ? 0 : one->moved > other->moved ? -1 : 1;
+        return one->rank == other->rank ? 0 : one->rank > other->rank ? -1 : 1;
 }
 
-static uint64_t moved(const struct process_row *row) {
+/* The bytes that a process has moved, and 1 so that it comes before all that have exited. */
+static uint64_t rank_of(const struct process_row *row) {
         const __u64 *c = row->counters;
 
         if (row->exited)
@@ -82,10 +89,10 @@ struct successors {
         uint32_t n_rows;
 };
 
-/* Fills a new table that has not room for all processes: those that moved most get a row first, exited ones last.
- * All ledgers are folded before, as part of what a process moved is still there. With is_table_short what an owner
- * without a row moves goes to the overflow row; else it would be taken for a process that is gone. */
-static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n_rows) {
+/* Seeds a new table that has not room for all processes. Those that moved most get a row first, exited ones last. All
+ * ledgers are folded before that, as a part of what a process moved is still in them. is_table_short tells the programs
+ * that an owner without a row is not gone: what it moves is charged to the overflow row. */
+static int seed_busiest(struct collect *collect, struct batch *batch, uint32_t n_rows) {
         struct candidate *candidates;
         uint32_t n, n_seeded = 0;
         int r;
@@ -99,25 +106,26 @@ static int seed_busiest(struct collect *collect, struct cargo *cargo, uint32_t n
         if (!candidates)
                 return -ENOMEM;
         for (uint32_t i = 0; i < n; i++)
-                candidates[i] = (struct candidate) { moved(&collect->values[i]), i };
+                candidates[i] = (struct candidate) { rank_of(&collect->values[i]), i };
         qsort(candidates, n, sizeof(*candidates), compare_candidates);
         for (uint32_t i = 0; r == 0 && i < n && n_seeded < n_rows; i++) {
                 uint32_t number = candidates[i].number;
 
                 if (!collect->values[number].is_process)
                         continue;
-                r = cargo_add(cargo, &collect->keys[number], &collect->values[number]);
+                r = batch_add(batch, &collect->keys[number], &collect->values[number]);
                 n_seeded++;
         }
         free(candidates);
         if (r == 0)
-                r = cargo_write(cargo);
+                r = batch_write(batch);
         if (r == 0)
                 collect->skeleton->bss->is_table_short = true;
         return r;
 }
 
-/* The processes that a new table has already; all that it has room for when it is full. */
+/* The processes that were put into the new table in step 1. With is_full the table has no room left, and they are not
+ * remembered. */
 struct seeds {
         struct process_key *keys;
         struct lookup lookup;
@@ -129,8 +137,8 @@ static void seeds_done(struct seeds *seeds) {
         lookup_done(&seeds->lookup);
 }
 
-/* The processes of the n rows that were just read. */
-static int seed_all(const struct collect *collect, struct cargo *cargo, uint32_t n, struct seeds *seeds) {
+/* Seeds a new table with the processes of the n rows that were just read. */
+static int seed_all(const struct collect *collect, struct batch *batch, uint32_t n, struct seeds *seeds) {
         uint32_t n_seeded = 0;
         int r;
 
@@ -143,9 +151,9 @@ static int seed_all(const struct collect *collect, struct cargo *cargo, uint32_t
                         continue;
                 seeds->keys[n_seeded] = *key;
                 lookup_add(&seeds->lookup, lookup_hash(key, sizeof(*key)), n_seeded++);
-                r = cargo_add(cargo, key, &collect->values[i]);
+                r = batch_add(batch, key, &collect->values[i]);
         }
-        return r < 0 ? r : cargo_write(cargo);
+        return r < 0 ? r : batch_write(batch);
 }
 
 static bool match_seed(const void *owner, uint32_t number, const void *key) {
@@ -154,7 +162,7 @@ static bool match_seed(const void *owner, uint32_t number, const void *key) {
         return memcmp(&seeds->keys[number], key, sizeof(*seeds->keys)) == 0;
 }
 
-/* The table is in force; the n rows were read after that. Returns how many processes did not fit. */
+/* Step 3, for the n rows of the old table, which were read after step 2. Returns how many processes did not fit. */
 static uint32_t seed_rest(const struct collect *collect, int fd, uint32_t n, const struct seeds *seeds) {
         uint32_t n_left_out = 0;
 
@@ -162,27 +170,27 @@ static uint32_t seed_rest(const struct collect *collect, int fd, uint32_t n, con
                 const struct process_key *key = &collect->keys[i];
 
                 if (lookup_find(&seeds->lookup, lookup_hash(key, sizeof(*key)), match_seed, seeds, key) == LOOKUP_NONE)
-                        n_left_out += put(fd, key, &collect->values[i]) < 0;
+                        n_left_out += put_row(fd, key, &collect->values[i]) < 0;
         }
         return n_left_out;
 }
 
 static int seed(struct collect *collect, const struct successors *next, struct seeds *seeds) {
-        struct cargo *cargo;
+        struct batch *batch;
         uint32_t n;
         int r;
 
         r = collect_read_table(collect, collect->table_fd, collect->config.max_processes, &n);
         if (r < 0)
                 return r;
-        cargo = malloc(sizeof(*cargo));
-        if (!cargo)
+        batch = malloc(sizeof(*batch));
+        if (!batch)
                 return -ENOMEM;
-        cargo->fd = next->table_fd;
-        cargo->n = 0;
+        batch->fd = next->table_fd;
+        batch->n = 0;
         seeds->is_full = n > next->n_rows;
-        r = seeds->is_full ? seed_busiest(collect, cargo, next->n_rows) : seed_all(collect, cargo, n, seeds);
-        free(cargo);
+        r = seeds->is_full ? seed_busiest(collect, batch, next->n_rows) : seed_all(collect, batch, n, seeds);
+        free(batch);
         return r;
 }
 
@@ -208,8 +216,7 @@ static int create_successors(struct collect *collect, uint32_t n_rows, bool is_p
         return 0;
 }
 
-/* Gives rows to processes that got theirs in the former table while the new one was being filled. Returns how many have
- * none in the end; those are charged to the overflow row. */
+/* Step 3. Returns how many processes have no row in the end. What these move is charged to the overflow row. */
 static uint32_t seed_late(struct collect *collect, const struct former *former, const struct seeds *seeds) {
         uint32_t n;
 
@@ -236,8 +243,8 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         return r;
 }
 
-/* Of the rows that are over, keeps those that are deleted in the kernel and only here. The others are still in the
- * table that is being replaced, which is read once more. */
+/* Of the rows of processes that are gone, keeps those that are deleted in the kernel: they are nowhere but here. The
+ * others are still in the table that is being replaced, and are read from it once more. */
 static void forget_over(struct collect *collect) {
         uint32_t n = 0;
 
@@ -247,8 +254,9 @@ static void forget_over(struct collect *collect) {
         collect->n_over = n;
 }
 
-/* The most rows that the next sample can have: of the new table (n_rows), of the tables before it, and in over. With
- * maps per core a table can have counters of as many processes again that have no row in it. */
+/* The most rows that the next sample can have: those of the new table (n_rows), of the tables before it, and those of
+ * processes that are gone (over). With maps per core a table can have counters of as many processes again that have no
+ * row in it. */
 static uint32_t rows_to_come(const struct collect *collect, uint32_t n_rows) {
         uint32_t n = collect->config.max_processes;
 

@@ -74,7 +74,7 @@ int collect_attach_hook(struct collect *collect, const struct hook *hook, size_t
 
 /* The kernel attaches a program to a function once. A set that was detached a moment ago may still have its links, as
  * the child of drop.c takes some tenths of a second to drop them. Then the kernel says EBUSY, and we try again. */
-static int attach_again(struct collect *collect, const struct hook *hook, size_t number) {
+static int attach_with_retries(struct collect *collect, const struct hook *hook, size_t number) {
         int r = collect_attach_hook(collect, hook, number);
 
         for (int i = 0; r == -EBUSY && i < DROP_TRIES; i++) {
@@ -91,7 +91,7 @@ int collect_attach_sets(struct collect *collect, unsigned sets, char *reason, si
 
         sets &= ~collect->attached;
         for (size_t i = 0; i < n; i++) {
-                r = sets & SET(hooks[i].set) ? attach_again(collect, &hooks[i], i) : 0;
+                r = sets & SET(hooks[i].set) ? attach_with_retries(collect, &hooks[i], i) : 0;
                 if (r < 0) {
                         (void) collect_say(reason, size, r, "the kernel refused", hooks[i].program);
                         collect_detach_sets(collect, sets);

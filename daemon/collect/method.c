@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counting begins and ends. A method is tried whole: all programs that it uses are loaded, what it cannot do without is
- * attached, or nothing stays. What the kernel or its policy refuses beside that is done without, and the reason says
- * what that means.
+ * Counting begins and ends. To try a method, all programs that it uses are loaded and its hooks are attached. If the
+ * kernel or its policy refuses one that the method cannot do without, everything is undone and the method has failed.
+ * If it refuses another one, counting goes on without that, and the reason says what is unknown because of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +155,7 @@ static uint64_t find_refused(struct collect *collect, unsigned sets, int *errors
 
 /* Loads the programs of some sets. If the kernel refuses them together, finds out which it refuses, and loads the
  * rest if counting can be done without those. */
-static int load_what_goes(struct collect *collect, unsigned sets, char *reason, size_t size) {
+static int load_allowed(struct collect *collect, unsigned sets, char *reason, size_t size) {
         int errors[COLLECT_MAX_HOOKS] = { 0 }, r, all;
         char without[COLLECT_REASON_SIZE] = "";
         const struct hook *hooks;
@@ -194,7 +194,7 @@ static int load_what_goes(struct collect *collect, unsigned sets, char *reason, 
         return r;
 }
 
-/* Sockets that were there before the hooks: what they moved until now is not counted. */
+/* Finds the sockets that were there before the hooks. What they moved until now is not counted. */
 static int scan_first(struct collect *collect) {
         int r;
 
@@ -214,7 +214,7 @@ int collect_attach(struct collect *collect, enum attach_method method, char *rea
                 snprintf(reason, size, "kernel.ftrace_enabled is 0, which silences trampolines");
                 return -EOPNOTSUPP;
         }
-        r = load_what_goes(collect, collect_sets_of(method), reason, size);
+        r = load_allowed(collect, collect_sets_of(method), reason, size);
         if (r == 0) {
                 collect->table_fd = bpf_map__fd(collect->skeleton->maps.processes);
                 r = collect->config.is_per_core ? cores_start(collect) : 0;

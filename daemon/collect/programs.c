@@ -65,8 +65,8 @@ static bool is_confidential(void) {
         return fd < 0;
 }
 
-/* Is there something in this kernel that the hook can be attached to? */
-static bool has_place(const struct btf *btf, const struct hook *hook) {
+/* Can the hook's program be attached to something in this kernel? */
+static bool can_be_attached(const struct btf *btf, const struct hook *hook) {
         int n = hook->function ? arguments_of(btf, hook->function) : 0;
 
         if (hook->function)
@@ -76,8 +76,8 @@ static bool has_place(const struct btf *btf, const struct hook *hook) {
         return is_confidential() == (strstr(hook->program, "_locked") != NULL);
 }
 
-/* A function that is there, with arguments that none of our programs expects? */
-static bool is_strange(const struct btf *btf, const char *function) {
+/* Does this kernel have the function, but with a number of arguments that none of our programs expects? */
+static bool has_unknown_arguments(const struct btf *btf, const char *function) {
         int n = arguments_of(btf, function);
         const struct hook *hooks;
         size_t n_hooks = collect_hook_table(&hooks);
@@ -93,9 +93,10 @@ static bool is_ipv6_a_module(const struct btf *btf) {
         return arguments_of(btf, "udpv6_sendmsg") < 0 && access("/proc/self/net/if_inet6", F_OK) == 0;
 }
 
-/* -ENOENT: the kernel lacks what the sets cannot do without. */
-static int choose(struct bpf_object *object, const struct btf *btf, unsigned sets, uint64_t refused, char *reason,
-                  size_t size) {
+/* Chooses which programs of the object are loaded: those of some sets, without the refused ones, as far as this kernel
+ * has a place for them. -ENOENT: it lacks one that the sets cannot do without. */
+static int choose_programs(struct bpf_object *object, const struct btf *btf, unsigned sets, uint64_t refused,
+                           char *reason, size_t size) {
         struct bpf_program *program;
         const struct hook *hooks;
         size_t n = collect_hook_table(&hooks);
@@ -107,12 +108,12 @@ static int choose(struct bpf_object *object, const struct btf *btf, unsigned set
         for (size_t i = 0; i < n; i++) {
                 if (!(sets & SET(hooks[i].set)) || refused >> i & 1)
                         continue;
-                if (has_place(btf, &hooks[i])) {
+                if (can_be_attached(btf, &hooks[i])) {
                         program = bpf_object__find_program_by_name(object, hooks[i].program);
                         if (!program)
                                 return collect_say(reason, size, -ENOENT, "no such program:", hooks[i].program);
                         bpf_program__set_autoload(program, true);
-                } else if (hooks[i].function && is_strange(btf, hooks[i].function))
+                } else if (hooks[i].function && has_unknown_arguments(btf, hooks[i].function))
                         return collect_say(reason, size, -ENOENT, "this kernel has other arguments for",
                                            hooks[i].function);
                 else if (hooks[i].function && !hooks[i].may_be_absent)
@@ -173,7 +174,7 @@ int collect_open_object(unsigned sets, uint64_t refused, struct socktally_bpf **
         skeleton = open_build(arguments_of(btf, "bpf_rdonly_cast") >= 0);
         if (skeleton) {
                 set_offsets(skeleton, btf);
-                r = choose(skeleton->obj, btf, sets, refused, reason, size);
+                r = choose_programs(skeleton->obj, btf, sets, refused, reason, size);
         } else {
                 r = collect_say(reason, size, -errno ?: -ENOMEM, "cannot open the programs", "");
         }

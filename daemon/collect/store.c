@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is in the kernel can outlive the daemon: whoever holds a descriptor of a link keeps its program running, and
- * that one its maps. Here all that counts is handed out as descriptors, with a description of what is what by the
- * kernel's own numbers, and a collector is made of them again. Only programs that are the same are taken over, and only
- * what is at rest is handed out: no row waits to be read. Maps per core are not. The collector's own walks are made
- * anew.
+ * Counting can outlive the daemon. A process that has a descriptor of a link keeps the link's program attached, and the
+ * program keeps its maps. collect_keep() hands out these descriptors, and describes by the kernel's own numbers which
+ * is which. collect_adopt() makes a collector of them.
+ *
+ * Three things are not handed out: a collector with a former table that is not read to its end, one with maps per core,
+ * and the iterators of the walks, which each daemon attaches anew. Programs are taken over only if they are the very
+ * ones that this daemon would load (build_of()).
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -19,15 +19,16 @@ struct collect_kept {
         char reason[COLLECT_REASON_SIZE], missing[N_MODULES][COLLECT_REASON_SIZE];
 };
 
-/* Another number, never 0, whenever collect_keep() would tell something else. */
+/* Another number than before whenever collect_keep() would hand out something else. Never 0. */
 uint64_t collect_generation(const struct collect *collect);
-/* Returns how many descriptors there are; they stay the collector's. Who has them when the collector ends has what they
- * stand for, and it goes on counting. -EBUSY: not now. */
+/* Returns how many descriptors there are. They stay the collector's. A process that has copies of them when the
+ * collector ends keeps maps, programs and links in the kernel, and counting goes on. -EBUSY: nothing is counted, a
+ * former table is not read to its end, or there are maps per core. */
 int collect_keep(struct collect *collect, struct collect_kept *ret_kept, int *ret_fds, uint64_t *ret_numbers,
                  size_t max);
-/* Like collect_start(), from descriptors that stay the caller's, with the kernel's
- * numbers. -ESTALE: they are of another program, or for another
- * configuration. */
+/* Like collect_start(), but takes over what an earlier daemon left in the kernel. numbers: the kernel's, one for each
+ * descriptor in fds, which stay the caller's. -ESTALE: the programs or the configuration are others than this
+ * daemon's. */
 int collect_adopt(struct collect **ret_collect, const struct collect_config *config, const struct collect_kept *kept,
                   const int *fds, const uint64_t *numbers, size_t n_fds);
 

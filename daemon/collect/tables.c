@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A table of processes that was replaced stays open until it was read once: nothing is added to it any more, and what
- * it holds is handed out as last rows. Until then a read that fails is only made again.
+ * Former tables: process tables that were replaced. Nothing is added to a former table any more. It stays open until
+ * one read has succeeded, which hands out what it holds as last rows. If a read fails the next one reads it again.
  */
 #include <unistd.h>
 
@@ -34,8 +34,7 @@ int tables_follow(struct collect *collect) {
         return r;
 }
 
-/* A process whose row was made in the next table may have counters of CPUs in this one: these are its last here, and
- * its name is in the next table. */
+/* A process can have counters per CPU beside this table and its row in the next one, which then has its name. */
 static int read_former(struct collect *collect, uint32_t number, uint32_t *ret_n) {
         const struct former *former = &collect->former[number];
         int next = number + 1 < collect->n_former ? collect->former[number + 1].fd : collect->table_fd;

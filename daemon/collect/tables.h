@@ -46,8 +46,8 @@ struct table_cursor {
 int table_read(int fd, struct table_cursor *cursor, struct process_key *keys, void *values, size_t size, uint32_t *n);
 /* Adds rows to a table that no program sees yet. */
 int table_write(int fd, const struct process_key *keys, const struct process_row *rows, uint32_t n);
-/* To be called when the programs use another table of processes (fd): the one that they had becomes a former table, to
- * be read once more. */
+/* To be called when the programs use another process table, fd. The table that they used before becomes a former table,
+ * which is read once more. */
 void tables_retire(struct collect *collect, uint32_t n_rows, int fd, int cores_fd);
 /* After tables_retire(): gives the programs the counters per CPU that belong to the new table. If that fails the next
  * read tries again; no counter is lost meanwhile, as the programs go on adding to the former ones. */
@@ -59,9 +59,10 @@ void tables_close_former(struct collect *collect);
 /* cores.c. */
 void cores_init(struct cores *cores);
 void cores_done(struct cores *cores);
-/* The collector's first, which the programs use from then on. */
+/* Makes the first counters per CPU of a collector. The programs use them from then on. */
 int cores_start(struct collect *collect);
-/* An empty one that the programs' pointers take. */
+/* Makes an empty process table or, with is_per_core, an empty table of counters per CPU. It can be put into the
+ * programs' maps of maps. Returns its descriptor, which is the caller's. */
 int collect_create_table(const struct collect *collect, bool is_per_core, uint32_t n_rows);
 /* Makes a table for n_rows processes and returns its descriptor, which is the caller's; room for reading it, too. */
 int cores_create(struct collect *collect, uint32_t n_rows);
@@ -70,9 +71,10 @@ int cores_create(struct collect *collect, uint32_t n_rows);
 int cores_exchange(const struct collect *collect, int fd);
 void cores_close(struct cores *cores);
 /* Adds what the CPUs counted to the n rows in the collector's values. A process can have counters and no row among
- * these, if its row was made after they were read. table_fd -1: it is left out, and comes with the next read. Else this
- * is the last read of the counters, and the process gets a row here, with its name from the table table_fd. With -1
- * rows without counters get some, too. */
+ * these, if its row was made after they were read.
+ *   table_fd -1: such a process is left out, and comes with the next read. Rows without counters get some.
+ *   else: this is the last read of these counters. Such a process gets a row here, with its name from the process table
+ *   table_fd. */
 int cores_add(struct collect *collect, int table_fd, uint32_t *n);
 /* Deletes the counters of a process that has exited, and adds what they were to row, unless that is NULL. */
 void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);

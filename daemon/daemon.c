@@ -68,7 +68,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-/* What is wrong was logged. */
+/* reload_apply() has logged what is wrong. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
         struct daemon *d = userdata;
 
@@ -81,12 +81,13 @@ static void report_problem(void *userdata, const char *line, int error) {
 }
 
 static int read_settings(struct daemon *d) {
-        (void) reload_read(&d->reload, &d->settings, report_problem, NULL); /* what is wrong is left out */
+        (void) reload_read(&d->reload, &d->settings, report_problem, NULL); /* lines that are wrong are left out */
         log_set_level(d->settings.log_level);
         return 0;
 }
 
-/* Asked first, so that who runs it without privilege hears of that and not of what follows from it. */
+/* Before anything else can fail, so that a user who starts the daemon without privilege is told so, and not what fails
+ * because of it. */
 static int check_privilege(struct daemon *d) {
         char missing[64];
 
@@ -149,7 +150,7 @@ static void raise_descriptor_limit(void) {
         (void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What the daemon before kept comes with the socket. */
+/* The service manager passes what the daemon before has stored together with the socket. */
 static int open_readers(struct daemon *d) {
         struct readers_config config = {
                 .gid = d->control.full_group,
@@ -198,7 +199,7 @@ static int start_naming(struct daemon *d) {
         return data_line_start_naming(&d->line, &d->keep, d->event);
 }
 
-/* What came from the daemon before is in its new places by now. */
+/* All that came from the daemon before is restored by now. */
 static int start_turns(struct daemon *d) {
         int r;
 
@@ -213,7 +214,7 @@ static int run_first_turn(struct daemon *d) {
         return interval_run(&d->interval);
 }
 
-/* In this order, as each relies on those before. One that fails has said why. */
+/* In this order, as each relies on those before it. A step that fails has logged why. */
 static int (*const steps[])(struct daemon *d) = {
         read_settings,
         check_privilege,
@@ -229,7 +230,7 @@ static int (*const steps[])(struct daemon *d) = {
         run_first_turn,
 };
 
-/* Who works with what. */
+/* Sets the pointers between the parts. None of them does anything yet. */
 static void assemble(struct daemon *d, const struct options *options, const struct collect_operations *counting) {
         struct utsname name;
 

@@ -13,8 +13,8 @@
 struct keep;
 struct settings;
 
-/* In the order in which they come. The pointers are written by data-line.c alone, but for counting and readers, which
- * daemon.c knows. */
+/* In the order in which data passes through them. The pointers are written by data-line.c alone, but for counting and
+ * readers, which daemon.c sets. */
 struct data_line {
         const struct collect_operations *counting;
         struct collect *collect;
@@ -25,13 +25,13 @@ struct data_line {
         struct keeper *keeper; /* NULL: there is nobody to keep anything for the next daemon */
 };
 
-/* These are called in this order; the keep is that of the daemon before. What is wrong was logged. */
+/* These are called in this order. keep: what the daemon before left. Errors were logged. */
 void data_line_open_keeper(struct data_line *line, const struct keep *keep);
 int data_line_make_tables(struct data_line *line, const struct settings *settings, const char *directory,
                           gid_t full_group, struct keep *keep);
 int data_line_start_counting(struct data_line *line, const struct settings *settings, const struct keep *keep);
 int data_line_start_naming(struct data_line *line, const struct keep *keep, sd_event *event);
-/* Whatever there is by now. */
+/* Frees the parts that there are by now. */
 void data_line_stop(struct data_line *line);
 
 #endif

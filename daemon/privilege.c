@@ -79,7 +79,8 @@ static int find_user(const char *passwd_path, const char *user, uid_t *ret_uid, 
         return r;
 }
 
-/* Of what the unit grants, what this process may have at all. The ambient set is for programs that it executes. */
+/* Gives up all capabilities but those in wanted[] that are in held. In the ambient set they stay with programs that
+ * this process executes. */
 static int keep_wanted(uint64_t held) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };

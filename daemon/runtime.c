@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The readers' socket, of the service manager or made here, and what else that one passes: what was in its store. */
+/* The readers' socket, which the service manager passes or which is made here. The manager also passes the store. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ static void drop(int fd, const char *name) {
         close(fd);
 }
 
-/* The socket, or -ENOENT. */
+/* Takes all descriptors that the service manager passes. Returns the readers' socket, or -ENOENT if it passes none. */
 static int take_passed(struct keep *keep) {
         char **names = NULL;
         int n = sd_listen_fds_with_names(true, &names), found = -ENOENT;

@@ -260,8 +260,9 @@ static bool is_there(const struct cgroups *cgroups, const struct cgroup *cgroup)
                st.st_ino == cgroup->id;
 }
 
-/* After events were lost. What is gone makes room for what came. This looks at each directory that is known and then at
- * as many as can be known, and anybody who makes and removes cgroups fast enough has events lost: so not too often. */
+/* After events were lost: marks known cgroups whose directory is gone, which makes room, then walks the whole tree.
+ * That is much work, and any user can cause it by making and removing cgroups fast enough. So it is not done again
+ * before CGROUPS_RESCAN_NS have passed. */
 static void rescan(struct cgroups *cgroups) {
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
@@ -445,12 +446,17 @@ size_t cgroups_count(const struct cgroups *cgroups) {
         return cgroups->n_here;
 }
 
+/* A backslash and three octal digits. */
+static bool is_escape(const char *p) {
+        return p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] && p[3];
+}
+
 /* Octal escapes for blanks, see proc(5). */
 static void unescape(char *text) {
         char *to = text;
 
         for (const char *p = text; *p; to++)
-                if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] && p[3]) {
+                if (is_escape(p)) {
                         *to = (char) ((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
                         p += 4;
                 } else

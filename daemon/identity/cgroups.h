@@ -28,11 +28,13 @@ void cgroups_follow(struct cgroups *cgroups);
 
 /* Path from the mount, "/system.slice/x.service"; "/" is its root. NULL: not known. */
 const char *cgroups_path(const struct cgroups *cgroups, uint64_t id);
-/* True if this path is now the cgroup with this id; then it is known from here on. */
+/* Looks whether this path is the cgroup with this id. 1: it is, and known from here on. 0: it is another cgroup.
+ * -errno: there is no such path. */
 int cgroups_confirm(struct cgroups *cgroups, uint64_t id, const char *path);
-/* All paths that are known, as bytes; and those of the daemon before, for cgroups that are gone by now. -ESTALE: it is
- * not what cgroups_keep() writes; what was read until then is known. */
+/* Writes all paths that are known. */
 int cgroups_keep(const struct cgroups *cgroups, FILE *file);
+/* Reads what the daemon before has written, for cgroups that are gone by now. -ESTALE: the file has something else.
+ * What was read before that is known. */
 int cgroups_restore(struct cgroups *cgroups, FILE *file);
 size_t cgroups_count(const struct cgroups *cgroups);
 

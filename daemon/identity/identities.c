@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel says in which cgroup (version 2) the data moved; who that is follows from the cgroup's path, which each
- * source of names makes of it what it knows. Where the kernel says nothing, /proc/PID/cgroup is asked while the process
- * lives: on machines with cgroup v1 every process is in the root of an empty v2 tree, and systemd's own hierarchy has
- * the unit; in the short moment before a new cgroup is known, its path stands there too.
+ * The kernel's row has the id of the cgroup (version 2) in which the data moved. cgroups.c knows the cgroup's path, and
+ * each source of names that matches this path fills in its part of the identity.
+ *
+ * In two cases the path is read from /proc/PID/cgroup, while the process lives:
+ *   - On machines with cgroup v1 every process is in the root of an empty v2 tree. systemd's own hierarchy, which is in
+ *     the same file, has the unit.
+ *   - A new cgroup is not known to cgroups.c for a short moment.
  */
 #include <errno.h>
 #include <stdbool.h>

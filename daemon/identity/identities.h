@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_IDENTITY_IDENTITIES_H
 #define SOCKTALLYD_IDENTITY_IDENTITIES_H
-/* Who is behind each row of the kernel. Never blocks, asks no name service; what it remembers is bounded. */
+/* Whose traffic each row of the kernel has. Nothing here blocks or asks a name service. Memory is bounded. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ struct identities_config {
 int identities_new(struct identities **ret_identities, const struct identities_config *config);
 struct identities *identities_free(struct identities *identities);
 
-/* Names of cgroups as bytes, and what the daemon before knew of them: rows of processes that ended while none ran have
- * a unit by that alone. -ESTALE: what identities_keep() writes ends or goes on otherwise. */
+/* Write the paths of cgroups, and read those that the daemon before has written. A process that ended while no daemon
+ * ran can be named by these alone. -ESTALE: the file has something else. */
 int identities_keep(const struct identities *identities, FILE *file);
 int identities_restore(struct identities *identities, FILE *file);
 

@@ -40,7 +40,8 @@ static int read_file(const struct procfs *procfs, uint32_t pid, const char *file
         return 0;
 }
 
-/* The PID may have been used again since the row was made: then 0. */
+/* 1: the process with this PID started at that time. 0: it is another one, as the PID was used again. -errno: there is
+ * no such process. */
 static int same_process(const struct procfs *procfs, uint32_t pid, uint64_t start_time) {
         char stat[1024];
         const char *p;
@@ -90,7 +91,8 @@ static bool find_hierarchy(const char *text, const char *controllers, char *ret_
         return false;
 }
 
-/* Read before it is known whose it is: a process that has taken the PID since would be found out. */
+/* The file is read first, then its process is checked: if another process has taken the PID before the read, the check
+ * sees that. */
 int procfs_cgroup(const struct procfs *procfs, uint32_t pid, uint64_t start_time, const char *controllers,
                   char *ret_path, size_t size) {
         char text[4096];

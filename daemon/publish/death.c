@@ -8,7 +8,7 @@
  * maps the page of its word once more, right behind a private page that has the node.
  *
  * The list replaces the C library's as long as there is a notice. Nothing in the daemon, nor in the libraries that it
- * uses, locks a robust mutex; if one did, its death would go unnoticed, and nothing worse.
+ * uses, locks a robust mutex. If something did, others would not learn that its owner has died, and nothing worse.
  *
  * Invariants: the list is whole at every instruction, since the kernel may walk it after any; a word has the thread's
  * ID only while its node is in the list. The kernel walks it as part of the thread itself, so the order of the program
@@ -126,7 +126,7 @@ int death_notice_init(struct death_notice *notice, int fd, uint64_t offset) {
         return 0;
 }
 
-static void take_back(struct death_notice *notice) {
+static void withdraw(struct death_notice *notice) {
         struct robust_list *link = &notice->list->head.list;
 
         __atomic_store_n(notice->word, 0, __ATOMIC_RELEASE); /* pairs as above */
@@ -140,6 +140,6 @@ void death_notice_done(struct death_notice *notice) {
         if (!notice->pages)
                 return;
         if (notice->list == current_list())
-                take_back(notice);
+                withdraw(notice);
         unmap_pages(notice);
 }

@@ -92,8 +92,8 @@ static bool needs_successor(const struct publish *publish, enum publish_view vie
         return false;
 }
 
-/* Each view that needs it gets a successor, or none does. */
-static int replace(struct publish *publish, const uint32_t capacity[]) {
+/* Makes a successor for each view that needs one. On error none gets one. */
+static int make_successors(struct publish *publish, const uint32_t capacity[]) {
         int r = 0;
 
         for (unsigned i = 0; i < N_PUBLISH_VIEWS && r >= 0; i++)
@@ -145,13 +145,13 @@ int publish_fit(struct publish *publish, struct totals *totals) {
         if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
                 return 0;
         /* A successor that could not get its name is tried again before there is another. */
-        r = is_pending ? -EBUSY : replace(publish, capacity);
+        r = is_pending ? -EBUSY : make_successors(publish, capacity);
         if (r >= 0)
                 return 1;
         /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
         if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
                 plan(publish, &(struct totals_result) {}, capacity);
-                (void) replace(publish, capacity);
+                (void) make_successors(publish, capacity);
         }
         if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
                 totals_shrink(totals, publish->capacity[LAYOUT_TABLE_PROCESSES],
@@ -205,7 +205,8 @@ static int write_view(struct publish *publish, enum publish_view view, const str
         return segment_publish(segment_of(publish, view), fill);
 }
 
-static void succeed(struct publish *publish, enum publish_view view, unsigned *ret_replaced) {
+/* The successor has been published: it takes the place of the view's segment. */
+static void promote_successor(struct publish *publish, enum publish_view view, unsigned *ret_replaced) {
         if (!publish->successors[view])
                 return;
         segment_free(publish->segments[view], true);
@@ -232,7 +233,7 @@ int publish_write(struct publish *publish, const struct totals *totals, const st
                 int error = write_view(publish, i, &result, facts, known, &fills[i]);
 
                 if (error >= 0)
-                        succeed(publish, i, &replaced);
+                        promote_successor(publish, i, &replaced);
                 else if (r >= 0)
                         r = error;
         }

@@ -31,9 +31,9 @@ struct publish *publish_free(struct publish *publish);
 uint64_t publish_next(const struct publish *publish);
 /* Of the segments that are written now: another one whenever they are replaced, by this daemon or the next. */
 uint64_t publish_number(const struct publish *publish);
-/* Makes the segments, or makes room for what is to be published by replacing those that are too small. What cannot be
- * made room for is merged into the overflow rows. 1: there are larger ones; 0: nothing to do; or the error that stopped
- * it from growing. */
+/* Makes the segments when there are none, and replaces those that are too small for what is to be published. 1: there
+ * are new ones. 0: those that there are suffice. -errno: they could not be replaced, and rows that do not fit were
+ * merged into the overflow rows. */
 int publish_fit(struct publish *publish, struct totals *totals);
 /* New bounds; segments that are too large are replaced with the next fit. */
 void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every connection is either waiting for its hello, in the order of arrival, or granted. All sockets are non-blocking
- * and have the smallest send buffer: a reader that does not read loses messages about publications, and its connection
- * when the lost message is one that it cannot do without (it reconnects and gets the same). A reader may say only so
- * much; one that says anything else is cut off.
+ * Every connection either waits for its hello, in the order of arrival, or is granted a view.
+ *
+ * All sockets are non-blocking and have the smallest send buffer. A reader that does not read its messages loses those
+ * about publications. If the message that cannot be sent has a new segment, the connection is closed: the reader will
+ * reconnect and gets the segment then. A reader may send a hello and a few subscriptions. If it sends anything else, or
+ * more than MESSAGES_MAX, its connection is closed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,7 +47,8 @@ struct readers {
         uint32_t n, n_granted;
 };
 
-static void count(struct readers *readers, int n) {
+/* n more readers, or fewer, hold a view. */
+static void count_granted(struct readers *readers, int n) {
         readers->n_granted += (uint32_t) n;
         if (n != 0 && readers->config.counted)
                 readers->config.counted(readers->config.userdata);
@@ -57,7 +60,7 @@ static struct reader *reader_free(struct reader *reader) {
         *(reader->previous ? &reader->previous->next : &readers->first) = reader->next;
         *(reader->next ? &reader->next->previous : &readers->last) = reader->previous;
         readers->n--;
-        count(readers, -(int) reader->is_granted);
+        count_granted(readers, -(int) reader->is_granted);
         sd_event_source_disable_unref(reader->source);
         (void) shutdown(reader->fd, SHUT_RDWR); /* a child of the collector may still have it open */
         close(reader->fd);
@@ -158,7 +161,7 @@ static int decide(struct reader *reader, const struct handshake_message *hello) 
         }
 }
 
-/* False: the connection ends. */
+/* Grants a view. Returns whether the connection goes on. */
 static bool take_hello(struct reader *reader, const struct handshake_message *hello) {
         struct readers *readers = reader->readers;
         int error = decide(reader, hello), r;
@@ -174,10 +177,11 @@ static bool take_hello(struct reader *reader, const struct handshake_message *he
                 return false;
         }
         reader->is_granted = true;
-        count(readers, 1);
+        count_granted(readers, 1);
         return true;
 }
 
+/* Returns whether the connection goes on. */
 static bool take_message(struct reader *reader, const struct handshake_message *message, ssize_t n) {
         if (n < (ssize_t) sizeof *message || message->magic != HANDSHAKE_MAGIC || ++reader->n_messages > MESSAGES_MAX)
                 return false;
@@ -219,7 +223,7 @@ static void append(struct readers *readers, struct reader *reader) {
         readers->n++;
 }
 
-/* Drops those that were silent too long and sets the timer for the next. */
+/* Closes connections that sent no hello in time, and sets the timer for the next one that may have to be closed. */
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         struct readers *readers = userdata;
         uint64_t now = clock_usec(CLOCK_MONOTONIC);

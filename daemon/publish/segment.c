@@ -187,8 +187,8 @@ static int make_memfd(struct segment *segment, const struct segment_config *conf
         return segment->fd < 0 ? -errno : 0;
 }
 
-/* FUTURE_WRITE alone would let a receiver allocate memory in it or add seals; with all of them nobody but this mapping
- * can change anything, and no reader can ever meet SIGBUS. */
+/* With FUTURE_WRITE alone a receiver could allocate memory in the memfd, or add seals. With all four nobody can change
+ * anything but through the mapping that is here already, and no reader can ever meet SIGBUS. */
 static int seal(int fd) {
         if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
                 return -errno;
@@ -390,9 +390,9 @@ static void build_index(struct segment *segment, const struct layout_table *tabl
                         index_insert(index, table->index_size, key, i);
 }
 
-/* The file gets its name only now, complete and with its first publication; the magic before that, so that nobody who
- * maps it by a name ever has to wait for it. */
-static int appear(struct segment *segment) {
+/* After the first publication: stores the magic, then gives the file its name. So whoever opens the file by its name
+ * finds it complete. */
+static int make_visible(struct segment *segment) {
         if (segment->header->magic != LAYOUT_MAGIC) /* once: readers copy the header */
                 __atomic_store_n(&segment->header->magic, LAYOUT_MAGIC, __ATOMIC_RELEASE);
         if (segment->is_named || segment->directory_fd < 0)
@@ -433,7 +433,7 @@ int segment_publish(struct segment *segment, struct segment_fill *fill) {
         protocol_publish(&segment->dynamic->published, number);
         segment->sequence = number;
         segment->filling = NULL;
-        r = appear(segment);
+        r = make_visible(segment);
         wake_readers(segment);
         return r;
 }

@@ -19,10 +19,10 @@ struct missed {
         bool is_bound;        /* calls may be more than were missed */
 };
 
-/* What was said of it. */
+/* What the journal was told. */
 struct missed_news {
-        bool is_going_on;
-        uint64_t said_usec; /* 0: nothing yet */
+        bool is_going_on;   /* the last interval missed calls, too */
+        uint64_t said_usec; /* time of the last line; 0: there was none yet */
 };
 
 void missed_take(struct missed *missed, const struct sample *sample);

@@ -7,8 +7,7 @@
 #include "daemon/totals/counters.h"
 #include "daemon/totals/totals-private.h"
 
-/* Rows that are asked for in one update: its cost is bounded, and after so many updates every row has its turn. */
-#define ROWS_PER_UPDATE 1024
+#define ROWS_PER_UPDATE 1024 /* cursors that are asked for in one update, so that its cost is bounded */
 
 void totals_set_share(struct totals *a, const struct cursor *cursor, bool is_in) {
         struct layout_service_row *service = &a->services.rows[cursor->service];
@@ -47,7 +46,7 @@ static void move(struct totals *a, struct cursor *cursor, uint32_t service) {
                 totals_set_process_service(a, process, service);
 }
 
-/* Who became part of the overflow row is that for good. */
+/* Looks up the identity of a cursor's cgroup once more. A service that became part of the overflow row stays there. */
 static void ask(struct totals *a, struct cursor *cursor) {
         struct identity identity;
         uint32_t service;
@@ -60,7 +59,8 @@ static void ask(struct totals *a, struct cursor *cursor) {
                 move(a, cursor, service);
 }
 
-/* A round goes to its end also when the generation moves meanwhile; then there is another one. */
+/* Asks for some cursors in each update, until all were asked for. If the generation moves meanwhile, all are asked for
+ * once more after that. */
 void totals_ask_again(struct totals *a) {
         uint32_t generation = a->config.generation ? a->config.generation(a->config.userdata) : 0;
 

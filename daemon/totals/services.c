@@ -196,8 +196,8 @@ static int reserve_closed(struct services *services, uint32_t n) {
         return 0;
 }
 
-/* Each is remembered before any row goes. One that is remembered while it has a row does no harm: the row is found
- * first. */
+/* All units are remembered as closed before the first row is removed, as that can fail. A unit that is remembered and
+ * still has a row does no harm: services_get() finds the row first. */
 int services_close(struct services *services, uint32_t n, uint64_t sequence) {
         int r;
 

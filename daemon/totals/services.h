@@ -2,11 +2,14 @@
 #ifndef SOCKTALLYD_TOTALS_SERVICES_H
 #define SOCKTALLYD_TOTALS_SERVICES_H
 /*
- * The totals of services: one row per unit and manager, which outlives its processes and only grows. When the table is
- * full, a new unit takes the place of one that has no process and that nothing feeds; what that one had goes to the
- * overflow row, and should it come again, it begins anew with another start time. Rows are removed only from the end,
- * when the table becomes smaller, so the number of a row that is referred to stays good; those below N_SERVICE_SPECIALS
- * are no unit.
+ * The totals of services: one row per unit and manager, which outlives its processes and only grows. Rows below
+ * N_SERVICE_SPECIALS are no unit.
+ *
+ * When the table is full, a new unit takes the place of an idle one, which has no process and no cursor. The counters
+ * of the idle one go to the overflow row. Should it come again, it begins at 0, with another start time.
+ *
+ * When the table becomes smaller, rows are removed from the end. These units are closed: they are part of the overflow
+ * row for good. A row that is referred to keeps its number.
  */
 #include "daemon/identity/unit.h"
 #include "daemon/lookup.h"
@@ -34,9 +37,9 @@ struct services {
         uint32_t peak;
         uint32_t next;     /* the row to look at next when one must go */
         uint64_t n_overflowed; /* times that something had to share the overflow row */
-        uint64_t users_merged[SOCKTALLY_N_METRICS]; /* of the overflow row, what rows of users' units had that went */
+        uint64_t users_merged[SOCKTALLY_N_METRICS]; /* part of the overflow row: merged rows of users' units */
         struct lookup by_unit;
-        struct service_closed *closed; /* had a row once: for good part of the overflow row */
+        struct service_closed *closed; /* units that had a row once, and are part of the overflow row for good */
         uint32_t n_closed;
         struct lookup by_closed;
 };
@@ -53,7 +56,8 @@ void services_ref(struct services *services, uint32_t number);
 void services_unref(struct services *services, uint32_t number);
 /* Merges the newest rows into the overflow row until at most n are left. */
 void services_shrink(struct services *services, uint32_t n, uint64_t sequence);
-/* The same for good: what had a row will not come again with less than it had. -ENOMEM with nothing changed. */
+/* The same, and closes these units: they get no row again, which would have less than they had. -ENOMEM with nothing
+ * changed. */
 int services_close(struct services *services, uint32_t n, uint64_t sequence);
 
 #endif

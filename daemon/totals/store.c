@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The totals as bytes, for the next process of this program. Slots refer to each other by number and to nothing else,
- * so arrays are written as they are; what finds slots by key is made anew. Who reads must agree about every structure:
- * the sizes are in front, and what does not fit is refused as a whole.
+ * so arrays are written as they are. The lookups that find slots by key are made anew. The sizes of all structures
+ * stand in front. A reader with other sizes or other metrics refuses the bytes as a whole.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken, and that amount
- * is added at once to a process row, a service row and the host row: that is why the tables always add up. Whatever
- * later happens to a row (its process ends, the table is full) moves whole rows inside one table and leaves the sums
- * alone.
+ * is added at once to a process row, a service row and the host row: that is why the tables always add up. What happens
+ * to a row later (its process ends, or the table is full) moves whole rows inside one table and leaves the sums alone.
  *
  * A kernel row can dip by a few bytes for a moment, when a correction is made on one CPU before what it corrects is
  * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
@@ -18,11 +17,11 @@
 #include "daemon/totals/totals-private.h"
 #include "libclient/socktally.h"
 
-/* Slots that are looked at, and processes that are asked for, in one update. */
+/* check_orphans() looks at so many slots, and asks /proc for so many processes, in one update. */
 #define ORPHAN_SLOTS 4096
 #define ORPHAN_CHECKS 64
-/* A kernel row that so many updates did not have is taken for gone. Each update has all rows of the kernel, so one
- * would do: this is only for ends that were missed. */
+/* A cursor whose kernel row was in none of so many updates in a row has lost it. Each update has all rows of the
+ * kernel, so one without the row would prove it. The number is large as this is only for rows whose end was missed. */
 #define LOST_UPDATES 16
 
 int totals_new(struct totals **ret_totals, const struct totals_config *config) {
@@ -56,14 +55,16 @@ struct totals *totals_free(struct totals *totals) {
         return NULL;
 }
 
-/* Where what a process moves is shown. */
-static uint32_t shown(const struct totals *a, uint32_t process) {
+/* The process row to which a process's growth is added: its own or, while that is hidden, the overflow row. */
+static uint32_t row_for_growth(const struct totals *a, uint32_t process) {
         return a->processes.slots[process].is_hidden ? PROCESS_OVERFLOW : process;
 }
 
-/* Adds what a kernel row grew to the rows that it feeds. True if anything moved. service may be LOOKUP_NONE. */
-static bool take(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process, uint32_t service) {
-        struct process *p = &a->processes.slots[shown(a, process)];
+/* Adds what a kernel row grew to the rows that it feeds. Returns whether anything moved. taken: of the kernel row's
+ * cursor. service: LOOKUP_NONE if rows of services are not kept. */
+static bool take_growth(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process,
+                        uint32_t service) {
+        struct process *p = &a->processes.slots[row_for_growth(a, process)];
         struct layout_service_row *s = service == LOOKUP_NONE ? NULL : &a->services.rows[service];
         bool has_moved = false;
 
@@ -97,7 +98,7 @@ static void take_gauges(struct totals *a, const struct sample_row *row, uint32_t
                 return;
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (counter_is_gauge(m) && row->row.counters[m]) {
-                        raise_gauge(&a->processes.slots[shown(a, process)].counters[m], row->row.counters[m]);
+                        raise_gauge(&a->processes.slots[row_for_growth(a, process)].counters[m], row->row.counters[m]);
                         if (service != LOOKUP_NONE)
                                 raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
                         raise_gauge(&a->host.counters[m], row->row.counters[m]);
@@ -212,9 +213,17 @@ static bool has_room(const struct totals *a) {
         return a->processes.n_used < a->processes.max;
 }
 
-/* The process got no row when it was first seen, the table was full. What it moves from now on is its own. */
+/* Does the cursor feed the overflow row only because the table was full when its process was first seen? */
+static bool waits_for_row(const struct cursor *cursor) {
+        return cursor->process == PROCESS_OVERFLOW && !cursor->stays;
+}
+
+/* Gives a process that waits for one a row, if it lives and there is room. What it moves from now on is counted there.
+ * Returns whether it got one. */
 static bool cursor_move_out(struct totals *a, struct cursor *cursor, const struct sample_row *row) {
-        if (cursor->process != PROCESS_OVERFLOW || cursor->stays || row->is_last || row->row.exited || !has_room(a))
+        bool is_over = row->is_last || row->row.exited;
+
+        if (!waits_for_row(cursor) || is_over || !has_room(a))
                 return false;
         process_add_cursor(a, process_get(a, &cursor->key, cursor->service), cursor);
         return cursor->process != PROCESS_OVERFLOW;
@@ -269,16 +278,16 @@ static void queue_if_gone(struct totals *a, uint32_t number, bool has_moved) {
                 processes_queue(&a->processes, number, a->now_ns, a->update);
 }
 
-/* No memory for a row that will not come again: its total must not be lost. */
-static void take_homeless(struct totals *a, const struct sample_row *row) {
+/* There was no memory for a cursor, and the kernel row will not come again. Its total goes to the overflow rows. */
+static void take_without_cursor(struct totals *a, const struct sample_row *row) {
         uint64_t taken[SOCKTALLY_N_METRICS] = { 0 };
 
         a->rows_overflowed++;
-        take(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
+        take_growth(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
 }
 
-/* The kernel's table was replaced and the process lives on: what it moves from now on comes with a row that begins at
- * 0. A process that is known to be gone gets no other row. */
+/* The cursor's kernel row has ended. If the process lives, its table was replaced in the kernel, and what it moves from
+ * now on comes with another row that begins at 0: the cursor waits for that as an orphan. */
 static void cursor_end(struct totals *a, struct cursor *cursor, bool has_exited) {
         if (has_exited) {
                 cursor_drop(a, cursor);
@@ -323,14 +332,14 @@ static void take_row(struct totals *a, const struct sample_row *row) {
                 cursor = cursor_new(a, row);
         if (!cursor) {
                 if (row->is_last)
-                        take_homeless(a, row);
+                        take_without_cursor(a, row);
                 return;
         }
         is_new |= cursor_move_out(a, cursor, row);
         number = cursor->process;
         service = a->config.is_without_services ? LOOKUP_NONE : cursor->service;
         cursor_seen(a, cursor, row);
-        has_moved = take(a, cursor->taken, row->row.counters, number, service);
+        has_moved = take_growth(a, cursor->taken, row->row.counters, number, service);
         take_gauges(a, row, number, service);
         describe(a, cursor, row, is_new, has_moved);
         if (cursor->has_exited != has_exited && !is_special(number)) {
@@ -353,7 +362,7 @@ static void take_specials(struct totals *a, const struct sample *sample) {
         };
 
         for (unsigned i = 0; i < N_SPECIALS; i++)
-                take(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
+                take_growth(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
 }
 
 /* Has this update no kernel row for the cursor, whose process has exited or lost its row? Then the earlier daemon
@@ -378,8 +387,8 @@ static void forget_taken_rows(struct totals *a) {
         a->is_restored = false;
 }
 
-/* The kernel announces the end of each row. Should that ever be missed, memory stays bounded all the same. Orphans are
- * not lost: check_orphans() ends them. */
+/* A kernel row's end comes with is_last. Should that ever be missed, this keeps memory bounded all the same. Orphans
+ * are left to check_orphans(). */
 static void forget_lost_cursors(struct totals *a) {
         if (a->cursors.n_used / 2 <= a->processes.max)
                 return;
@@ -400,7 +409,8 @@ static bool is_gone(const struct totals *a, const struct cursor *cursor) {
         return a->now_ns - cursor->orphan_ns >= (is_crowded(a) ? TOTALS_VISIBLE_NS : TOTALS_UNSEEN_NS);
 }
 
-/* No row of the kernel tells of the end of these. A look at some of them by turns. */
+/* Drops cursors of orphans whose process is gone, as no kernel row will tell that. Looks at some slots in each update,
+ * and goes on from there in the next. */
 static void check_orphans(struct totals *a) {
         uint32_t n = a->cursors.n_slots < ORPHAN_SLOTS ? a->cursors.n_slots : ORPHAN_SLOTS;
         unsigned n_checks = 0;

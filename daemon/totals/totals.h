@@ -16,11 +16,13 @@
 struct totals;
 struct missed;
 
-/* Finds out whose traffic a kernel row has. pid: as /proc here has it; 0: it does not. False: that is not known. */
+/* Finds out whose traffic a kernel row has. pid: the process's number in /proc here; 0: /proc does not show it. Returns
+ * whether the identity is known. */
 typedef bool totals_identify(void *userdata, const struct process_key *key, uint32_t pid,
                              struct identity *ret_identity);
 
-/* Another number than before: rows that were met may have another identity now. It begins at 0. */
+/* Begins at 0. Returns another number than before when kernel rows that were asked for may have another identity now.
+ * */
 typedef uint32_t totals_generation(void *userdata);
 
 /* False once that process is known to be gone. pid 0: not known here. */
@@ -66,12 +68,12 @@ struct totals *totals_free(struct totals *totals);
 /* Takes a sample in; sequence is the publication that it is for. Memory that is short delays or merges rows, never
  * loses a count. */
 void totals_update(struct totals *totals, const struct sample *sample, uint64_t sequence);
-/* The publication has room for this many rows only: what the last update added beyond goes to the overflow rows, for
- * good. Later updates may add again. */
+/* The publication has room for this many rows only. Processes and services beyond that, which the last update has
+ * added, are merged into the overflow rows for good. Later updates may add again. */
 void totals_shrink(struct totals *totals, uint32_t n_processes, uint32_t n_services, uint64_t sequence);
-/* Changes the bounds. With more rows in use than a new one allows, processes that are gone leave first, then those that
- * were quiet for longest, and the newest services: for good to the overflow rows, so nothing that was seen comes again
- * with less. -ENOMEM with nothing changed. */
+/* Changes the bounds. If more rows are in use than a new bound allows, rows go to the overflow rows for good: processes
+ * that are gone first, then those that were quiet for longest, and the newest services. None of them comes again with
+ * smaller counters. -ENOMEM with nothing changed. */
 int totals_resize(struct totals *totals, uint32_t max_processes, uint32_t max_services, uint64_t sequence);
 /* Rows of services are kept from now on, or no longer. What processes moved meanwhile is not lost to them: with the
  * first sample after they are kept again, all is as if they had been kept all the time. */

@@ -3,8 +3,8 @@
 #define SOCKTALLY_BUS_H
 /*
  * The bus face: org.socktally1 on the system bus, see org.socktally1(5). It sees the daemon through a struct of
- * operations alone and owns nothing of it. Whether the bus is there, comes later or goes, is its own affair: it
- * connects when the bus appears, and again when it was lost.
+ * operations alone and owns nothing of it. The daemon need not care whether there is a bus: this face connects when the
+ * bus appears, and again when the connection was lost.
  */
 #include "daemon/control/operations.h"
 
@@ -23,7 +23,7 @@ enum {
  * nothing is left, and a daemon can do without. A bus that is not there is no error. */
 int bus_new(struct bus **ret_bus, const char *which, struct sd_event *event,
             const struct control_operations *operations, void *daemon);
-/* Tells what callers still wait for that the daemon ends. Takes NULL. */
+/* Answers all callers that still wait: the daemon ends. Takes NULL. */
 struct bus *bus_free(struct bus *bus);
 
 /* Properties of these groups of objects may have changed. At the end of the loop's turn each is compared with what was

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who calls, and may they? Nothing here waits: the bus is asked for the sender's credentials, then, if those are not
- * enough, polkit for its opinion. Meanwhile the message is kept as a request; with the answer its handler runs again
- * from the start, so that what was true before the question is judged anew. A caller who leaves takes its request
- * along: a change that nobody waits for is not made.
+ * Who calls, and may they? Nothing here waits. The bus is asked for the sender's credentials. If these are not enough,
+ * polkit is asked. Meanwhile the message is kept in a request. When the last answer is there, the message's handler
+ * runs again from the start and checks everything anew, as things may have changed. A request ends when its caller
+ * leaves the bus: a change that nobody waits for is not made.
  *
- * A bus throws away what it has to say to a program whose queue is full, and strangers can fill that of this daemon for
- * a moment: 64 descriptors are enough. So a question to the bus is asked again when no answer comes.
+ * A bus drops messages for a program whose queue is full. Any user can fill this daemon's queue for a moment: messages
+ * with 64 descriptors are enough. So a question to the bus is asked again when no answer comes.
  *
- * Credentials come from the bus and are those of when the caller connected. Looking into /proc instead could meet
- * another process of the same number.
+ * Credentials come from the bus and are those of when the caller connected. In /proc another process could have the
+ * caller's number by now.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ struct request {
         char id[48]; /* of the question to polkit */
         unsigned n_lost; /* questions to the bus whose answer did not come */
         uint32_t uid;
-        bool is_at_polkit; /* or on the way there; uid is known */
+        bool is_at_polkit; /* polkit is asked, or will be; uid is set */
         bool is_allowed;
 };
 
@@ -138,8 +138,8 @@ static int ask_bus(struct request *request, const char *member, sd_bus_message_h
         return r;
 }
 
-/* true: there is no answer, and another one will come. */
-static bool is_asked_again(struct request *request, sd_bus_message *answer, const char *member,
+/* Asks the bus once more if its answer was lost. Returns whether it has: then another answer will come. */
+static bool ask_again_if_lost(struct request *request, sd_bus_message *answer, const char *member,
                            sd_bus_message_handler_t handler) {
         if (!sd_bus_message_is_method_error(answer, SD_BUS_ERROR_NO_REPLY) &&
             !sd_bus_message_is_method_error(answer, SD_BUS_ERROR_TIMEOUT))
@@ -147,7 +147,8 @@ static bool is_asked_again(struct request *request, sd_bus_message *answer, cons
         return request->n_lost++ < MAX_LOST && ask_bus(request, member, handler) >= 0;
 }
 
-/* The caller is still there, and its leaving will be told. */
+/* The answer to GetNameOwner. If the caller is still on the bus, watch_leaving() will tell when it leaves, so polkit
+ * can be asked. */
 static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
         struct request *request = userdata;
         bool is_interactive = sd_bus_message_get_allow_interactive_authorization(request->message) > 0;
@@ -159,7 +160,7 @@ static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
                 request_free(request);
                 return 0;
         }
-        if (is_asked_again(request, answer, "GetNameOwner", on_present))
+        if (ask_again_if_lost(request, answer, "GetNameOwner", on_present))
                 return 0;
         if (sd_bus_message_is_method_error(answer, NULL)) {
                 r = sd_bus_error_set(&error, SD_BUS_ERROR_ACCESS_DENIED, silent_bus);
@@ -175,8 +176,9 @@ static int on_present(sd_bus_message *answer, void *userdata, sd_bus_error *ret_
         return 0;
 }
 
-/* Of this user, and of all: dialogs stay open for minutes, and one user's must leave room for the others'. */
-static bool is_too_many_questions(const struct bus *bus, uint32_t uid) {
+/* Are as many questions at polkit as there may be, of this user or of all users? A dialog can be open for minutes, and
+ * one user's dialogs must leave room for others'. */
+static bool has_too_many_questions(const struct bus *bus, uint32_t uid) {
         size_t n = 0, n_of_user = 0;
 
         for (const struct request *request = bus->requests; request; request = request->next) {
@@ -186,12 +188,13 @@ static bool is_too_many_questions(const struct bus *bus, uint32_t uid) {
         return n >= MAX_QUESTIONS || n_of_user >= MAX_QUESTIONS_OF_ONE;
 }
 
-/* The bus answers in order: who leaves is noticed by the watch or, before it began, by the question behind it. */
+/* Before polkit is asked, the caller's leaving is watched, and the bus is asked whether the caller is still there. The
+ * bus answers in order. So a caller that left before the watch began is found by the question. */
 static int ask_polkit(struct request *request, uint32_t uid, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(request->message);
         int r;
 
-        if (is_too_many_questions(request->bus, uid))
+        if (has_too_many_questions(request->bus, uid))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
         request->uid = uid;
         request->is_at_polkit = true;
@@ -258,7 +261,7 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
         struct control_facts facts = {};
         int r;
 
-        if (is_asked_again(request, answer, "GetConnectionCredentials", on_credentials))
+        if (ask_again_if_lost(request, answer, "GetConnectionCredentials", on_credentials))
                 return 0;
         request->bus->operations->facts(request->bus->daemon, &facts);
         if (sd_bus_message_is_method_error(answer, NULL) ||
@@ -279,8 +282,9 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
         return 0;
 }
 
-/* Those whose sender is not known yet: of this sender, and of all. Who waits for polkit takes no place from others. */
-static bool is_too_many(const struct bus *bus, const char *sender) {
+/* Do as many requests wait for credentials as may, of this sender or of all? Those that wait for polkit do not count.
+ * */
+static bool has_too_many_requests(const struct bus *bus, const char *sender) {
         size_t n = 0, n_of_sender = 0;
 
         for (const struct request *request = bus->requests; request; request = request->next) {
@@ -303,7 +307,7 @@ int caller_authorise(struct bus *bus, sd_bus_message *message, enum caller_right
                         return request->is_allowed ? 1 : 0;
         if (!sender)
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "The caller has no name");
-        if (is_too_many(bus, sender))
+        if (has_too_many_requests(bus, sender))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, too_many);
         request = calloc(1, sizeof *request);
         if (!request)

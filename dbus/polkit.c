@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * As much of org.freedesktop.PolicyKit1.Authority as the daemon needs. The caller is named by its name on the bus, so
- * that polkit finds out itself who that is. No polkit means no, and says so.
+ * As much of org.freedesktop.PolicyKit1.Authority as the daemon needs. polkit gets the caller's name on the bus and
+ * finds out itself which user that is. Where there is no polkit the answer is no, and the error says why.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writable properties. sd-bus wants to know at once whether a property may be written, and finding out who the caller
- * is takes a question to the bus. So Set is caught before sd-bus sees it, and answered when the bus has answered;
- * whatever is not a property that can be set goes on to sd-bus, which has the right error for it.
+ * Writable properties. sd-bus wants to know at once whether a property may be written, but the bus must be asked first
+ * who the caller is. So a call of Set is caught before sd-bus sees it, and answered when the bus has answered. Calls
+ * for other properties are left to sd-bus, which has the right errors for them.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sync: everything that happened before the call is published when it returns. Anybody may call it, and folding costs,
- * so callers share: one fold serves all who asked before it, and folding takes at most a fifth of the time. Nobody is
- * refused for that, only answered a little later; who asks again and again without waiting is.
+ * Sync: everything that happened before the call is published when it returns. Anybody may call it, and folding costs.
+ * So one round of folding serves all callers that came before it, and these rounds take at most a fifth of the time. A
+ * caller may have to wait for that reason, but is not refused. A caller with too many calls that wait is refused.
  */
 #include <errno.h>
 #include <string.h>

@@ -69,22 +69,44 @@ static int check_version(const struct layout_header *header, char *reason) {
         return 0;
 }
 
+/* A later minor version may append to structures, but never shorten one. */
+static bool has_short_structure(const struct layout_header *header) {
+        const struct {
+                uint64_t said, least;
+        } sizes[] = {
+                { header->header_size, sizeof(struct layout_header) },
+                { header->table_size, sizeof(struct layout_table) },
+                { header->column_size, sizeof(struct layout_column) },
+                { header->dynamic_size, sizeof(struct layout_dynamic) },
+                { header->slot_size, sizeof(struct layout_slot) },
+                { header->facts_size, sizeof(struct layout_facts) },
+        };
+
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+                if (sizes[i].said < sizes[i].least)
+                        return true;
+        return header->index_entry_size != sizeof(struct layout_index_entry);
+}
+
+static bool is_descriptor_size(uint64_t size) {
+        return size % 8 == 0 && size <= LAYOUT_MAX_ROW_SIZE;
+}
+
+static bool is_between(uint64_t value, uint64_t least, uint64_t most) {
+        return value >= least && value <= most;
+}
+
 static int check_header(const struct layout_header *header, uint64_t size, char *reason) {
         if (header->size > size || header->size < sizeof(*header))
                 return refuse(reason, -EPROTO, "the header says %llu bytes, the file has %llu",
                               (unsigned long long) header->size, (unsigned long long) size);
-        if (header->header_size < sizeof(struct layout_header) || header->table_size < sizeof(struct layout_table) ||
-            header->column_size < sizeof(struct layout_column) ||
-            header->dynamic_size < sizeof(struct layout_dynamic) || header->slot_size < sizeof(struct layout_slot) ||
-            header->facts_size < sizeof(struct layout_facts) ||
-            header->index_entry_size != sizeof(struct layout_index_entry))
+        if (has_short_structure(header))
                 return refuse(reason, -EPROTO, "a structure is smaller than in layout %u.0", LAYOUT_MAJOR);
-        if (header->table_size % 8 || header->column_size % 8 || header->table_size > LAYOUT_MAX_ROW_SIZE ||
-            header->column_size > LAYOUT_MAX_ROW_SIZE)
+        if (!is_descriptor_size(header->table_size) || !is_descriptor_size(header->column_size))
                 return refuse(reason, -EPROTO, "descriptors of %u and %u bytes", header->table_size,
                               header->column_size);
-        if (header->n_slots < 2 || header->n_slots > LAYOUT_MAX_SLOTS || header->n_tables == 0 ||
-            header->n_tables > LAYOUT_MAX_TABLES || header->n_columns > LAYOUT_MAX_COLUMNS)
+        if (!is_between(header->n_slots, 2, LAYOUT_MAX_SLOTS) || !is_between(header->n_tables, 1, LAYOUT_MAX_TABLES) ||
+            header->n_columns > LAYOUT_MAX_COLUMNS)
                 return refuse(reason, -EPROTO, "%u slots, %u tables, %u columns are out of range", header->n_slots,
                               header->n_tables, header->n_columns);
         return 0;
@@ -113,8 +135,8 @@ static int check_table(const struct layout_header *header, const struct layout_t
                 return refuse(reason, -EPROTO, "a table's name does not end");
         if (table->id >= LAYOUT_MAX_TABLES)
                 return refuse(reason, -EPROTO, "table %s has the impossible id %u", table->name, table->id);
-        if (table->row_size == 0 || table->row_size % 8 || table->row_size > LAYOUT_MAX_ROW_SIZE ||
-            table->capacity == 0 || table->capacity > LAYOUT_MAX_ROWS)
+        if (table->row_size % 8 || !is_between(table->row_size, 8, LAYOUT_MAX_ROW_SIZE) ||
+            !is_between(table->capacity, 1, LAYOUT_MAX_ROWS))
                 return refuse(reason, -EPROTO, "table %s: %u rows of %u bytes are out of range", table->name,
                               table->capacity, table->row_size);
         if (table->n_columns > header->n_columns || table->first_column > header->n_columns - table->n_columns)
@@ -355,6 +377,9 @@ const struct layout_slot *stly_attachment_slot(const struct attachment *attachme
 bool stly_attachment_is_same_writer(const struct attachment *a, const struct attachment *b) {
         const struct layout_header *x = &a->header, *y = &b->header;
 
-        return x->writer_pid == y->writer_pid && x->writer_start != 0 && x->writer_start == y->writer_start &&
-               memcmp(x->boot_id, y->boot_id, sizeof(x->boot_id)) == 0 && x->schema_hash == y->schema_hash;
+        bool is_same_process = x->writer_pid == y->writer_pid && x->writer_start != 0 &&
+                               x->writer_start == y->writer_start;
+
+        return is_same_process && memcmp(x->boot_id, y->boot_id, sizeof(x->boot_id)) == 0 &&
+               x->schema_hash == y->schema_hash;
 }

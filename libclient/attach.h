@@ -55,14 +55,14 @@ struct attachment {
 };
 
 enum {
-        ATTACH_ANY_OWNER = 1, /* for the inspector: whoever may write the file */
-        ATTACH_SENT = 2,      /* who sent the descriptor is trusted: it does not matter whose file it is */
-        ATTACH_DEAD = 4       /* for stly_reader_attach(): also one whose writer is gone */
+        ATTACH_ANY_OWNER = 1, /* any user may own or write the file; for the inspector */
+        ATTACH_SENT = 2,      /* any user may own the file, as the process that sent the descriptor is trusted */
+        ATTACH_DEAD = 4       /* for stly_reader_attach(): its writer may be gone */
 };
 
-/* Maps and checks; does not take fd over. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES:
- * somebody who may not could change it. reason, ATTACH_REASON_SIZE bytes or NULL, gets one line that says what is
- * wrong. */
+/* Maps and checks. fd stays the caller's. -EPROTO: not a valid segment; -EPROTONOSUPPORT: another layout; -EACCES: a
+ * user who is not trusted could change it (trust.h). reason, ATTACH_REASON_SIZE bytes or NULL, gets one line that says
+ * what is wrong. */
 int stly_attachment_new(struct attachment **ret_attachment, int fd, unsigned int flags, char *reason);
 struct attachment *stly_attachment_ref(struct attachment *attachment);
 struct attachment *stly_attachment_unref(struct attachment *attachment);

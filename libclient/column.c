@@ -48,12 +48,15 @@ bool stly_column_is_known(const struct snapshot *snapshot, const struct socktall
         return column->table < LAYOUT_N_TABLES && snapshot->known[column->table] >> (column->field_id - 1) & 1;
 }
 
-/* Is this column one of the row's table, and inside the row? */
+static bool is_row(const struct socktally_row *row) {
+        return row && row->reader && row->reader->current && row->data && row->table < LAYOUT_N_TABLES;
+}
+
+/* Is the row one of a snapshot, and this column one of its table and inside the row? */
 static bool fits(const struct socktally_row *row, const struct socktally_column *column) {
         uint32_t row_size;
 
-        if (!row->reader || !row->reader->current || !row->data || row->table != column->table ||
-            row->table >= LAYOUT_N_TABLES)
+        if (!is_row(row) || !column || row->table != column->table)
                 return false;
         row_size = snapshot_table(row->reader->current, row->table)->row_size;
         return column->bytes <= row_size && column->offset <= row_size - column->bytes;
@@ -62,7 +65,7 @@ static bool fits(const struct socktally_row *row, const struct socktally_column 
 int socktally_value(const struct socktally_row *row, const struct socktally_column *column, uint64_t *ret_value) {
         uint64_t value;
 
-        if (!row || !column || !ret_value || column->type == SOCKTALLY_TEXT || !fits(row, column))
+        if (!ret_value || !fits(row, column) || column->type == SOCKTALLY_TEXT)
                 return -EINVAL;
         if (!stly_column_is_known(row->reader->current, column))
                 return SOCKTALLY_NOT_TRACKED;
@@ -79,7 +82,7 @@ int socktally_value(const struct socktally_row *row, const struct socktally_colu
 int socktally_text(const struct socktally_row *row, const struct socktally_column *column, const char **ret_text) {
         char *text;
 
-        if (!row || !column || !ret_text || column->type != SOCKTALLY_TEXT || column->bytes == 0 || !fits(row, column))
+        if (!ret_text || !fits(row, column) || column->type != SOCKTALLY_TEXT || column->bytes == 0)
                 return -EINVAL;
         /* The snapshot is this reader's own memory, and a reader belongs to one thread. */
         text = (char *) (uintptr_t) row->data + column->offset;

@@ -119,8 +119,7 @@ static int read_message(int fd, struct handshake_message *message, int *ret_fd) 
         return 1;
 }
 
-/* A refusal is one of the errors of handshake.h; what the daemon says beyond is not passed on as if the kernel said
- * it. */
+/* Only the errors that handshake.h allows are passed on to the caller, as any other would look like the kernel's. */
 static int refusal(int32_t error) {
         switch (error) {
         case EACCES:

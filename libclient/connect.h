@@ -9,7 +9,7 @@
 
 #include "libclient/socktally.h"
 
-/* What a daemon that says nothing may cost before one looks elsewhere. */
+/* How long a reader waits for a daemon that does not answer before it tries the files. */
 #define CONNECTION_PATIENCE_NS UINT64_C(2000000000)
 
 enum connection_state {

@@ -61,7 +61,8 @@ void stly_notify_update(struct socktally *reader, uint64_t now) {
 int stly_notify_drain(struct socktally *reader, uint64_t now) {
         int fd = -1, r;
 
-        /* The daemon cuts off who lags; for the segment that makes no difference, for a subscriber it does. */
+        /* The daemon closes the connection of a reader that lags. The reader's segment lives on, but without a
+         * connection no message tells of publications. */
         if (reader->connection.state == CONNECTION_NONE && stly_reader_is_alive(reader, now))
                 stly_resume_connection(reader, now);
         while (reader->connection.state != CONNECTION_NONE) {

@@ -11,11 +11,14 @@
 #include "libclient/reader.h"
 #include "libclient/schema.h"
 
-/* Do the totals of the second snapshot provably go on from the first? In one segment, yes; in two, when the same writer
- * process made both, numbers its publications on, and means the same by every column. */
+static bool is_earlier(const struct snapshot *before, const struct snapshot *now) {
+        return before->facts.sequence < now->facts.sequence && before->facts.time_ns < now->facts.time_ns;
+}
+
+/* Do the totals of the second snapshot provably go on from the first? In one segment they do. In two segments they do
+ * if the same process wrote both, went on numbering its publications, and has the same columns. */
 static bool is_continued(const struct snapshot *before, const struct snapshot *now) {
-        if (!before || !before->is_whole || !now->is_whole || before->facts.sequence >= now->facts.sequence ||
-            before->facts.time_ns >= now->facts.time_ns)
+        if (!before || !before->is_whole || !now->is_whole || !is_earlier(before, now))
                 return false;
         return before->attachment == now->attachment ||
                stly_attachment_is_same_writer(before->attachment, now->attachment);

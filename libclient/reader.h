@@ -59,10 +59,10 @@ struct socktally {
 int stly_reader_attach(struct socktally *reader, int fd, unsigned int flags);
 /* The same for what came over the reader's connection. */
 int stly_reader_attach_sent(struct socktally *reader, int fd);
-/* Is its writer alive, and has it no newer one? */
+/* Is the segment's writer alive, and has it not made a newer segment? */
 bool stly_reader_would_take(const struct attachment *attachment);
 enum liveness stly_reader_liveness(struct socktally *reader, uint64_t now);
-/* The same, shortly, for a reader that must not change. */
+/* Is it LIVENESS_LIVE? For a reader that must not change. */
 bool stly_reader_is_alive(const struct socktally *reader, uint64_t now);
 /* Takes the newest publication of the attached segment, if there is one. As socktally_refresh(). */
 int stly_reader_take(struct socktally *reader, uint64_t now);

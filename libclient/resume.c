@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding a segment: at first, and again when its writer has gone or made a new one. The order is always the readers'
- * socket, which also tells the daemon that somebody reads, then the files `full` and `public` beside it. A file whose
- * writer has died is no segment to go to.
+ * Finding a segment: when a reader is opened, and again when its segment's writer has gone or has made a new one. First
+ * the daemon is asked at the readers' socket, which also tells the daemon that somebody reads. Then the files `full`
+ * and `public` beside the socket are tried. A file whose writer has died is not used.
  *
- * After the start nothing here waits: what is not there yet is looked for again at a later refresh, at once the first
- * time, then after 1 ms, doubling up to 100 ms: a daemon that crashed is back about then. Who has been without one for
- * ten seconds asks less often, in the end once per second.
+ * Only opening a reader waits. Later attempts are made by refreshes: the first at once, the next after 1 ms, and after
+ * each failure twice as much, up to 100 ms, by when a daemon that crashed is back. A reader that has had no daemon for
+ * ten seconds tries less often, in the end once per second.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,9 +57,13 @@ static int file_path(const struct socktally *reader, const char *name, char path
         return n >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
-/* The files of the views that would do, the best first. Who reads it already, of a daemon that is only late, stays with
- * it: the next one says less. A file that this user may not open, or should not trust, is an error for who opens a
- * reader of this very view; for others it is as good as none. */
+/*
+ * Tries the files of the views that the reader wants, the widest first. If one of them is the segment that the reader
+ * has, and its writer lives, the reader keeps it: the next file is of a narrower view.
+ *
+ * A file that this user may not open, or should not trust, is an error when a reader of exactly this view is opened. In
+ * all other cases it counts as missing.
+ */
 static int attach_files(struct socktally *reader) {
         bool is_optional = reader->view == SOCKTALLY_VIEW_BEST || reader->attachment;
         char path[PATH_SIZE];
@@ -81,8 +85,9 @@ static int attach_files(struct socktally *reader) {
         return result;
 }
 
-/* Of two errors, the one that says more: that a file is missing or dead is what one expects without a daemon. */
-static int tell(int socket_error, int file_error) {
+/* Chooses between the error of the socket and that of the files the one that says more: without a daemon a file is
+ * expected to be missing or dead. */
+static int choose_error(int socket_error, int file_error) {
         if (file_error >= 0)
                 return file_error;
         return file_error == -ENOENT || file_error == -ESTALE || file_error == -EALREADY || socket_error == -EACCES
@@ -90,7 +95,7 @@ static int tell(int socket_error, int file_error) {
                        : file_error;
 }
 
-/* Asks, unless that was done, and waits for the answer until the end. */
+/* Sends the hello, unless that was done, and waits for the answer until the time "end". */
 static int ask_once(struct socktally *reader, uint64_t end) {
         struct connection *connection = &reader->connection;
         int fd = -1, r = 0;
@@ -124,8 +129,8 @@ static int ask_daemon(struct socktally *reader, uint64_t end) {
         return r;
 }
 
-/* The end of the connection tells that a daemon has failed. One that says nothing may have been started by this very
- * connection, through its socket unit; or it hangs, and then its files do as well. */
+/* A daemon that fails closes the connection. One that does not answer may be starting, as this very connection may have
+ * started it through its socket unit. Or it hangs: then its files are used. */
 int stly_resume_first(struct socktally *reader) {
         uint64_t now = clock_now();
         int r;
@@ -140,7 +145,7 @@ int stly_resume_first(struct socktally *reader) {
         stly_connection_close(&reader->connection);
         if (reader->attachment)
                 return 0;
-        return r == -EPROTO || r == -EPROTONOSUPPORT ? r : tell(r, attach_files(reader));
+        return r == -EPROTO || r == -EPROTONOSUPPORT ? r : choose_error(r, attach_files(reader));
 }
 
 /* An error that only says that there is no daemon at the moment. */
@@ -180,7 +185,7 @@ static int note_attempt(struct socktally *reader, int r, uint64_t now) {
         return is_absence(r) ? 0 : r;
 }
 
-/* Is there still something to expect from a connection that has nothing to say now? */
+/* No message is there now. May one still come that brings a segment? */
 static bool is_worth_waiting(struct connection *connection, enum liveness liveness, uint64_t now) {
         if (connection->state == CONNECTION_ASKED)
                 return now < connection->deadline_ns;
@@ -210,21 +215,28 @@ static int listen_to_daemon(struct socktally *reader, enum liveness liveness, ui
         return r;
 }
 
-/* Reads without mapping: this is no more than a hint, and any file may give it. */
+static bool read_at(int fd, uint64_t offset, void *memory, size_t size) {
+        return pread(fd, memory, size, (off_t) offset) == (ssize_t) size;
+}
+
+/* Reads without mapping. The answer is only a hint: nothing is known yet of who can write the file. */
 static bool is_of_living_daemon(int fd) {
         struct layout_header header;
         struct layout_dynamic dynamic;
         uint32_t owner;
 
-        return pread(fd, &header, sizeof(header), 0) == sizeof(header) && header.magic == LAYOUT_MAGIC &&
-               pread(fd, &dynamic, sizeof(dynamic), (off_t) header.dynamic_offset) == sizeof(dynamic) &&
-               pread(fd, &owner, sizeof(owner), (off_t) header.owner_offset) == sizeof(owner) &&
-               dynamic.state == LAYOUT_STATE_LIVE && !(owner & FUTEX_BIT_OWNER_DIED);
+        if (!read_at(fd, 0, &header, sizeof(header)) || header.magic != LAYOUT_MAGIC)
+                return false;
+        if (!read_at(fd, header.dynamic_offset, &dynamic, sizeof(dynamic)) ||
+            !read_at(fd, header.owner_offset, &owner, sizeof(owner)))
+                return false;
+        return dynamic.state == LAYOUT_STATE_LIVE && !(owner & FUTEX_BIT_OWNER_DIED);
 }
 
-/* After a stop in good order a connection would start the daemon again, through its socket unit, against the will of
- * who stopped it. A new one shows itself by its files; the public one everybody may look at. */
-static bool is_announced(const struct socktally *reader) {
+/* Is there a new daemon after one that was stopped? A connection would tell, but it would also start the daemon again
+ * through its socket unit, which the administrator has just stopped. The files tell without that. Every user may read
+ * the public one. */
+static bool has_new_daemon(const struct socktally *reader) {
         char path[PATH_SIZE];
         bool is_live = false;
 
@@ -250,14 +262,14 @@ static int resume_with_daemon(struct socktally *reader, enum liveness liveness, 
                         return r > 0 ? note_attempt(reader, 0, now) : 0;
                 stly_connection_close(&reader->connection);
                 if (was_asked)
-                        return note_attempt(reader, tell(r, attach_files(reader)), now);
+                        return note_attempt(reader, choose_error(r, attach_files(reader)), now);
         }
         if (now < reader->retry_ns)
                 return 0;
-        if (liveness == LIVENESS_CLOSED && !is_announced(reader))
+        if (liveness == LIVENESS_CLOSED && !has_new_daemon(reader))
                 return note_attempt(reader, -ENOENT, now);
         r = stly_connection_begin(&reader->connection, reader->socket_path, reader->view, now);
-        return r >= 0 ? 0 : note_attempt(reader, tell(r, attach_files(reader)), now);
+        return r >= 0 ? 0 : note_attempt(reader, choose_error(r, attach_files(reader)), now);
 }
 
 void stly_resume_connection(struct socktally *reader, uint64_t now) {

@@ -77,7 +77,7 @@ int stly_reader_attach_sent(struct socktally *reader, int fd) {
         return stly_reader_attach(reader, fd, ATTACH_DEAD | (reader->connection.is_trusted ? ATTACH_SENT : 0));
 }
 
-/* The intervals are the writer's own; nonsense is bounded by the documented range. */
+/* The interval is what the writer says. It is bounded by the range that settings have, in case that it is nonsense. */
 static uint64_t stale_after(const struct socktally *reader) {
         uint64_t interval = SECOND_NS;
 

@@ -5,6 +5,18 @@
  */
 #include "libclient/text.h"
 
+/* Must the second byte not follow the first? It would make an overlong form (e0, f0), a surrogate (ed), or a character
+ * past U+10FFFF (f4). */
+static bool has_wrong_second(const unsigned char *text) {
+        switch (text[0]) {
+        case 0xe0: return text[1] < 0xa0;
+        case 0xed: return text[1] > 0x9f;
+        case 0xf0: return text[1] < 0x90;
+        case 0xf4: return text[1] > 0x8f;
+        default: return false;
+        }
+}
+
 /* Length of the well-formed sequence (Unicode 15, table 3-7) at text, or 0. */
 static uint32_t sequence_length(const unsigned char *text, uint32_t room) {
         uint32_t length = text[0] < 0x80                      ? 1
@@ -18,10 +30,7 @@ static uint32_t sequence_length(const unsigned char *text, uint32_t room) {
         for (uint32_t i = 1; i < length; i++)
                 if ((text[i] & 0xc0) != 0x80)
                         return 0;
-        if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) || /* overlong, surrogates */
-            (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))   /* overlong, past U+10FFFF */
-                return 0;
-        return length;
+        return has_wrong_second(text) ? 0 : length;
 }
 
 /* C0 and DEL, and C1, which terminals obey too. */

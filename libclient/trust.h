@@ -2,10 +2,11 @@
 #ifndef SOCKTALLY_TRUST_H
 #define SOCKTALLY_TRUST_H
 /*
- * Who could change or shorten a segment under our hands? Contents are validated whoever wrote them, but against a file
- * that gets shorter there is no defence (SIGBUS). So a file found by name is only mapped when nobody but root, the
- * daemon's user or we ourselves can write it, and a memfd only when it is sealed against that. A descriptor that one of
- * these has sent may be of a file of somebody's who is not known here, whom they trust.
+ * Who could shorten a segment while it is mapped? Contents are validated whoever wrote them, but a load from a file
+ * that has become shorter is SIGBUS. So a file is mapped only if one of these is true:
+ *   - It is a memfd that is sealed against changes of its size.
+ *   - Nobody can write it but its owner, who is root, the daemon's user, or the user of this process.
+ *   - Nobody can write it but its owner, and one of these three has sent the descriptor, and so trusts the owner.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -32,7 +32,7 @@ static __always_inline bool add_one_call(struct ledger *l, __u32 dir) {
         return !__sync_fetch_and_add(&l->calls[dir & 1], 1);
 }
 
-/* is_part: its call is counted already. */
+/* is_part: not 0 if the data is of a call that was counted already. */
 static __always_inline void add_call(struct ledger *l, __u32 dir, int ret, __u64 n, __u32 is_part) {
         add_bytes(l, dir, ret, n);
         if (!is_part)

@@ -39,8 +39,9 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
         return on_call(sk, ret, RX, n, CALLER_ANY);
 }
 
-/* name, and name_locked for kernels that are locked down for confidentiality: programs there may not read kernel memory
- * by helper, and libbpf takes that for a kernel without the helper that reads user memory. */
+/* Each receive has two programs. name_locked is for kernels that are locked down for confidentiality, where programs
+ * may not read kernel memory by helper. libbpf takes such a kernel for one without the helper that reads user memory,
+ * so this program does without. */
 #define COPY(number, on_send, on_receive, on_receive_locked)                                                           \
         SEC("tp_btf/sock_send_length")                                                                                 \
         int BPF_PROG(on_send, struct sock *sk, int ret) {                                                              \

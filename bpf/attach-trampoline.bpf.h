@@ -86,11 +86,15 @@ RECEIVE(raw_recvmsg, CALLER_OTHERS, ALONE)
 RECEIVE(rawv6_recvmsg, CALLER_OTHERS, ALONE)
 RECEIVE(ping_recvmsg, CALLER_OTHERS, ALONE)
 
-/* An IPv6 socket comes here from udpv6_sendmsg() for a v4-mapped peer and is counted there. So does, up to Linux 6.4,
- * udp_sendpage() with nothing to send, to prepare the datagram. */
+/* Up to Linux 6.4 udp_sendpage() calls udp_sendmsg() with nothing to send, to prepare a datagram. The page is counted
+ * by on_ip_append_page(). */
+static __always_inline bool is_preparation(const struct msghdr *msg, __u64 size) {
+        return cfg_has_sendpage && !size && msg->msg_flags & MSG_MORE;
+}
+
+/* For a v4-mapped peer an IPv6 socket comes here from udpv6_sendmsg(), and is counted there. */
 static __always_inline int sent_udp(struct sock *sk, const struct msghdr *msg, __u64 size, int ret, enum place place) {
-        if (!is_on(CALLER_OTHERS, TX, place) || sk->__sk_common.skc_family != AF_INET ||
-            (cfg_has_sendpage && !size && msg->msg_flags & MSG_MORE))
+        if (!is_on(CALLER_OTHERS, TX, place) || sk->__sk_common.skc_family != AF_INET || is_preparation(msg, size))
                 return 0;
         return on_call(sk, ret, TX, ret, CALLER_OTHERS);
 }
@@ -105,7 +109,8 @@ SEND_UDP(on_udp_sendmsg, ORIGINAL)
 SEND_UDP(on_udp_sendmsg_1, FIRST)
 SEND_UDP(on_udp_sendmsg_2, SECOND)
 
-/* The compiler may make one read of a calculated place of all of these, which the verifier refuses. */
+/* One argument of a program that takes them as an array. Without the assembly the compiler may join reads of several
+ * arguments into one read at a calculated place, which the verifier refuses. */
 #define ARGUMENT(ctx, i)                                                                                               \
         ({                                                                                                             \
                 __u64 argument = (ctx)[i];                                                                             \
@@ -113,7 +118,8 @@ SEND_UDP(on_udp_sendmsg_2, SECOND)
                 argument;                                                                                              \
         })
 
-/* All of a kernel's protocols receive with the same arguments; the verifier removes what another kernel has. */
+/* All protocols of one kernel receive with the same arguments. Which ones is a constant when the program is loaded, so
+ * the verifier removes the code for the other two. */
 static __always_inline int received_copy(__u64 *ctx, enum place place) {
         struct sock *sk = (void *) ctx[0];
         __u64 size = ctx[2];
@@ -143,13 +149,14 @@ RECEIVE_COPY(on_udp_recvmsg_2, udp_recvmsg, SECOND)
 RECEIVE_COPY(on_udpv6_recvmsg_1, udpv6_recvmsg, FIRST)
 RECEIVE_COPY(on_udpv6_recvmsg_2, udpv6_recvmsg, SECOND)
 
-/* Linux up to 6.4: sendfile and splice come here. Protocols with no sendpage of their own fall back to sendmsg. */
+/* Up to Linux 6.4 sendfile() and splice() come here. Protocols without a sendpage of their own use their sendmsg. */
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int ret) {
         return sent(sk, ret, CALLER_TCP, ALONE);
 }
 
-/* What udp_sendpage() calls; where the device cannot gather, it goes on to udp_sendmsg(), where the call is counted. */
+/* udp_sendpage() calls this. Where the device cannot gather, this fails with EOPNOTSUPP, and udp_sendpage() goes on to
+ * udp_sendmsg(), where the call is counted. */
 SEC("fexit/ip_append_page")
 int BPF_PROG(on_ip_append_page, struct sock *sk, void *flow, void *page, int offset, unsigned long size, int flags,
              int ret) {

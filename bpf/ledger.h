@@ -20,7 +20,8 @@
  * runs. */
 #define GRACE_PASSES 2
 
-/* Room for processes that were active since the last fold; a power of two. Are there more, all are taken for active. */
+/* Room for processes that were active since the last round; a power of two. If there are more, all processes are taken
+ * for active. */
 #define MAX_ACTIVE 1024
 
 /* What a look at a socket costs beside that at its file, which is 1: about a quarter of a microsecond, measured on
@@ -35,7 +36,8 @@ enum walk {
         WALK_FLUSH, /* folds what finished calls have added */
 };
 
-/* Who a row belongs to. A PID alone may be used again; a process that moves to another cgroup gets a second row. */
+/* Whose a row is. The start time is there because a PID may be used again. A process that moves to another cgroup gets
+ * a second row. */
 struct process_key {
         __u32 tgid;       /* PID in the initial PID namespace */
         __u32 zero;       /* always 0: the key is hashed as bytes */

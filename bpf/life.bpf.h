@@ -83,17 +83,23 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         return 0;
 }
 
-/* A connection came up. Most get no ledger here: the first call makes it, and the note of the birth tells it that
- * there is no past. A ledger is made at once on a kernel socket, whose reader takes the data without a call, where
- * nothing later would tell who used the socket (is_unseen()), and when there is no place for the note. */
+/* Must a connection that came up get its ledger at once? Most need none: the first call makes it, and the note of the
+ * birth, which is made here, tells it that there is no past. Three kinds of sockets need one:
+ *   - kernel sockets, whose reader takes the data without a call;
+ *   - all where nothing later would tell who used the socket (is_unseen());
+ *   - those for whose note there is no place. */
+static __always_inline bool needs_ledger_now(struct sock *sk, __u32 birth) {
+        if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || is_unseen())
+                return true;
+        return !birth && !note_birth(sk, BIRTH_SEEN);
+}
+
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
         __u32 birth = birth_of(sk);
 
         if (old_state == TCP_SYN_SENT)
                 birth |= BIRTH_ACTIVE;
-
-        if (!l && (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || is_unseen() ||
-                   (!birth && !note_birth(sk, BIRTH_SEEN))))
+        if (!l && needs_ledger_now(sk, birth))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;

@@ -1,276 +1,196 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The manual page proved: a reader that was written from socktally-segment(5) alone and libsocktally read the same
- * segment, value by value, index by index, through growth of the numbers, another view, and the writer's death.
+ * A reader that was written from socktally-segment(5) alone: every number here is one of the page, and no name of the
+ * layout's headers is used. test-man-segment.c compares the page's tables; this tries what the page tells in words:
+ * which slot is read, what the words around the slots say, and how the hashes are made.
  */
-#include <inttypes.h>
-#include <signal.h>
-#include <stdbool.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/publish/segment.h"
-#include "libclient/socktally.h"
-#include "tests/unit/foreign-reader.h"
-#include "tests/unit/pattern.h"
+#include <cmocka.h>
 
-#define UNKNOWN_METRICS (UINT64_C(1) << SOCKTALLY_METRIC_tcp_tx_calls | UINT64_C(1) << SOCKTALLY_METRIC_udp_rx_drops)
+#include "tests/unit/fixture.h"
 
-static unsigned int n_cases;
-static bool has_failed;
-static char directory[] = "/dev/shm/socktally-foreign.XXXXXX";
+#define CAPACITY 32
 
-static void report(bool is_ok, const char *sentence) {
-        printf("%s %u - %s\n", is_ok ? "ok" : "not ok", ++n_cases, sentence);
-        has_failed = has_failed || !is_ok;
+/* Little endian, as the machine. */
+static uint64_t get(const unsigned char *from, size_t offset, size_t bytes) {
+        uint64_t value = 0;
+
+        memcpy(&value, from + offset, bytes);
+        return value;
 }
 
-static struct segment *make(const char *name, uint32_t view, uint32_t services, uint32_t processes) {
-        struct segment_config config = { .directory = directory, .name = name, .view = view, .mode = 0444,
-                                         .gid = (gid_t) -1, .incarnation = 1, .capacity = { 1, services, processes } };
-        struct segment *segment;
+static const unsigned char *map(const struct fixture *f) {
+        const unsigned char *base;
+        struct stat st;
 
-        return segment_new(&segment, &config) < 0 ? NULL : segment;
+        assert_int_equal(fstat(segment_fd(f->segment), &st), 0);
+        base = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_SHARED, segment_fd(f->segment), 0);
+        assert_ptr_not_equal(base, MAP_FAILED);
+        return base;
 }
 
-/* Some metrics are unknown and some rows are no process, as in life. */
-static int publish(struct segment *segment) {
-        struct segment_fill fill;
+static const unsigned char *slot_of(const unsigned char *base, uint64_t number) {
+        return base + get(base, 112, 8) + number % get(base, 76, 4) * get(base, 120, 8);
+}
 
-        segment_begin(segment, &fill);
-        pattern_fill(&fill, segment_sequence(segment) + 1);
-        fill.known[LAYOUT_TABLE_HOST] = fill.known[LAYOUT_TABLE_PROCESSES] = ~UNKNOWN_METRICS;
-        if (fill.processes) {
-                fill.processes[1].pid = 0;
-                fill.processes[1].uid = LAYOUT_NO_UID;
-                fill.processes[1].kind = SOCKTALLY_ROW_OVERFLOW;
-                fill.processes[2].comm[0] = 0;
+static uint64_t published(const unsigned char *base) {
+        return get(base + get(base, 104, 8), 0, 8);
+}
+
+static const unsigned char *table_at(const unsigned char *base, uint32_t index) {
+        return base + get(base, 88, 8) + index * get(base, 44, 4);
+}
+
+static void a_publication_is_in_the_slot_that_its_number_says(void **state) {
+        struct fixture *f = *state;
+        const unsigned char *base = map(f), *slot;
+
+        assert_int_equal(published(base), 0);
+        for (uint64_t number = 1; number < 8; number++) {
+                fixture_publish(f, CAPACITY);
+                slot = slot_of(base, number);
+                assert_int_equal(published(base), number);
+                assert_int_equal(get(slot, 0, 8), 2 * number + 2);
+                assert_int_equal(get(slot + get(base, 64, 4), 0, 8), number);
+                for (uint32_t table = 0; table < 3; table++)
+                        assert_int_equal(get(slot + get(base, 68, 4) + 32 * table, 8, 4), table ? CAPACITY : 1);
+                fixture_fill(f, CAPACITY);
+                assert_int_equal(get(slot_of(base, number + 1), 0, 8), 2 * number + 3);
         }
-        return segment_publish(segment, &fill);
 }
 
-static void print_value(const struct socktally_row *row, const struct socktally_column *column, FILE *file) {
-        const char *text = "?";
-        uint64_t value;
-
-        if (column->type == SOCKTALLY_TEXT) {
-                (void) socktally_text(row, column, &text);
-                fprintf(file, "%s\n", text);
-        } else if (socktally_value(row, column, &value) == SOCKTALLY_VALUE)
-                fprintf(file, "%" PRIu64 "\n", value);
-        else
-                fprintf(file, "?\n");
-}
-
-/* The same text as foreign_print(), by libsocktally. */
-static void print(const struct socktally *reader, FILE *file) {
-        struct socktally_info info = { .size = sizeof(info) };
+static void a_bit_for_each_metric_says_whether_it_is_known(void **state) {
+        struct fixture *f = *state;
+        const unsigned char *base = map(f), *contents;
         struct socktally_column column;
-        struct socktally_row row;
 
-        (void) socktally_get_info(reader, &info);
-        fprintf(file, "fact 0 %" PRIu64 "\nfact 1 %" PRIu64 "\nfact 2 %" PRIu64 "\nfact 3 %" PRIu64 "\n", info.sequence,
-                info.time_ns, info.realtime_ns, info.interval_ns);
-        fprintf(file, "fact 4 %" PRIu64 "\nfact 5 %" PRIu64 "\nfact 6 %" PRIu64 "\nfact 7 %" PRIu64 "\n",
-                info.sockets_tracked, info.sockets_overflowed, info.rows_overflowed, info.cost_ns);
-        fprintf(file, "fact 8 %" PRIu64 "\nfact 9 %" PRIu64 "\nfact 10 %" PRIu64 "\nfact 11 %" PRIu64 "\n",
-                info.missed_tx_calls, info.missed_rx_calls, info.interval_missed_tx_calls,
-                info.interval_missed_rx_calls);
-        fprintf(file, "fact 12 %" PRIu32 "\nfact 13 %" PRIu64 "\n", info.missed_is_exact, info.complete_ns);
-        for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
-                if (socktally_row(reader, t, 0, &row) == SOCKTALLY_NOT_PERMITTED) {
-                        fprintf(file, "%" PRIu32 " not permitted\n", t);
-                        continue;
-                }
-                for (size_t i = 0; socktally_row(reader, t, i, &row) == 0; i++)
-                        for (size_t c = 0; socktally_column_at(reader, t, c, &column) == 0; c++) {
-                                fprintf(file, "%" PRIu32 " %zu %s (%s, %s) = ", t, i, column.name, column.unit,
-                                        column.help);
-                                print_value(&row, &column, file);
-                        }
+        fixture_fill(f, CAPACITY);
+        f->fill.known[SOCKTALLY_TABLE_PROCESSES] &= ~(UINT64_C(1) << SOCKTALLY_METRIC_udp_rx_drops);
+        assert_int_equal(segment_publish(f->segment, &f->fill), 0);
+        fixture_take(f);
+        contents = slot_of(base, 1) + get(base, 68, 4);
+        for (size_t c = 0; socktally_column_at(f->reader, SOCKTALLY_TABLE_PROCESSES, c, &column) == 0; c++)
+                if (column.field_id <= 64)
+                        assert_int_equal(get(contents + 64, 0, 8) >> (column.field_id - 1) & 1,
+                                         strcmp(column.name, "udp_rx_drops") != 0);
+}
+
+/* Row number, or -1. The key alone is compared: those of the fixture differ. */
+static int64_t find(const unsigned char *base, uint32_t table, uint32_t key) {
+        const unsigned char *descriptor = table_at(base, table);
+        const unsigned char *index = slot_of(base, published(base)) + get(descriptor, 72, 8);
+        uint64_t size = get(descriptor, 52, 4), place = (uint64_t) (uint32_t) (key * 2654435769u) * size / 4294967296u;
+
+        for (; get(index, 8 * place + 4, 4) != 0; place = (place + 1) % size)
+                if (get(index, 8 * place, 4) == key)
+                        return (int64_t) get(index, 8 * place + 4, 4) - 1;
+        return -1;
+}
+
+static uint32_t with_number(uint32_t hash, uint32_t number) {
+        return (hash ^ number) * 16777619u;
+}
+
+static uint32_t with_text(uint32_t hash, const char *text) {
+        while (*text)
+                hash = with_number(hash, (unsigned char) *text++);
+        return hash;
+}
+
+static void every_row_is_found_by_the_hash_of_its_keys(void **state) {
+        struct fixture *f = *state;
+        const unsigned char *base = map(f);
+        char unit[32];
+
+        fixture_publish(f, CAPACITY);
+        assert_int_equal(get(table_at(base, 1), 80, 8), 1005ull << 32 | 1009);
+        assert_int_equal(get(table_at(base, 2), 80, 8), 1001);
+        for (uint32_t i = 0; i < CAPACITY; i++) {
+                snprintf(unit, sizeof(unit), "service%u.service", i / 2);
+                assert_int_equal(find(base, 1, with_number(with_text(2166136261u, unit), i % 2 ? 4294967295u : 1000)),
+                                 i);
+                assert_int_equal(find(base, 2, with_number(2166136261u, i ? FIXTURE_PID + i : 0)), i ? (int) i : -1);
+        }
+        assert_int_equal(find(base, 1, with_number(with_text(2166136261u, "no-such.service"), 4294967295u)), -1);
+}
+
+static uint64_t hash_on(uint64_t hash, const unsigned char *bytes, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                hash = (hash ^ bytes[i]) * 1099511628211u;
+        return hash;
+}
+
+static void the_schema_hash_is_made_of_the_descriptors(void **state) {
+        struct fixture *f = *state;
+        const unsigned char *base = map(f), *columns = base + get(base, 96, 8);
+        uint64_t hash = 14695981039346656037u;
+
+        for (uint32_t i = 0; i < get(base, 80, 4); i++) {
+                const unsigned char *table = table_at(base, i);
+
+                hash = hash_on(hash, table, 40);
+                for (uint64_t c = 0; c < get(table, 48, 4); c++)
+                        hash = hash_on(hash, columns + (get(table, 44, 4) + c) * get(base, 48, 4), 64);
+        }
+        assert_true(hash == get(base, 144, 8));
+}
+
+static void the_words_tell_whether_there_is_a_writer(void **state) {
+        struct fixture *f = *state;
+
+        for (int is_superseded = 0; is_superseded < 2; is_superseded++) {
+                const unsigned char *base = map(f), *words = base + get(base, 104, 8);
+
+                assert_int_equal(get(words, 256, 4), 0);
+                assert_int_equal(get(base + get(base, 128, 8), 0, 4), 0x80000000u | (uint32_t) getpid());
+                segment_free(f->segment, is_superseded);
+                assert_int_equal(get(words, 256, 4), is_superseded ? 1 : 2);
+                assert_int_equal(get(base + get(base, 128, 8), 0, 4), 0);
+                assert_int_equal(segment_new(&f->segment, &f->config), 0);
         }
 }
 
-static void show_difference(const char *ours, const char *theirs) {
-        size_t start = 0;
-
-        for (size_t i = 0; ours[i] && ours[i] == theirs[i]; i++)
-                if (ours[i] == '\n')
-                        start = i + 1;
-        printf("# libsocktally:    %.*s\n# the page's reader: %.*s\n", (int) strcspn(ours + start, "\n"), ours + start,
-               (int) strcspn(theirs + start, "\n"), theirs + start);
-}
-
-static bool is_same(const struct socktally *reader, const struct foreign *foreign) {
-        char *ours = NULL, *theirs = NULL;
-        size_t ours_size, theirs_size;
-        FILE *a = open_memstream(&ours, &ours_size), *b = open_memstream(&theirs, &theirs_size);
-        bool is_equal;
-
-        print(reader, a);
-        foreign_print(foreign, b);
-        fclose(a);
-        fclose(b);
-        is_equal = ours_size > 1000 && strcmp(ours, theirs) == 0;
-        if (!is_equal)
-                show_difference(ours, theirs);
-        free(ours);
-        free(theirs);
-        return is_equal;
-}
-
-static bool are_processes_found(const struct socktally *reader, const struct foreign *foreign) {
-        bool is_ok = foreign_find_pid(foreign, 99999999) < 0 && foreign_find_pid(foreign, 0) < 0;
-        struct socktally_column pid;
-        struct socktally_row row;
-        uint64_t number;
-
-        (void) socktally_column(reader, SOCKTALLY_TABLE_PROCESSES, "pid", &pid);
-        for (size_t i = 0; socktally_row(reader, SOCKTALLY_TABLE_PROCESSES, i, &row) == 0; i++)
-                if (socktally_value(&row, &pid, &number) == 0 && number > 0)
-                        is_ok = is_ok && foreign_find_pid(foreign, (uint32_t) number) == (int64_t) i;
-        return is_ok;
-}
-
-static bool are_services_found(const struct socktally *reader, const struct foreign *foreign) {
-        bool is_ok = foreign_find_service(foreign, "no-such.service", UINT32_MAX) < 0;
-        struct socktally_column service;
-        struct socktally_row row;
-        const char *unit;
-
-        (void) socktally_column(reader, SOCKTALLY_TABLE_SERVICES, "service", &service);
-        for (size_t i = 0; socktally_row(reader, SOCKTALLY_TABLE_SERVICES, i, &row) == 0; i++)
-                is_ok = is_ok && socktally_text(&row, &service, &unit) == 0 &&
-                        foreign_find_service(foreign, unit, UINT32_MAX) == (int64_t) i &&
-                        foreign_find_service(foreign, unit, 1000) < 0;
-        return is_ok;
-}
-
-static struct socktally *open_ours(const char *path) {
-        struct socktally_options options = { .size = sizeof(options), .file_path = path };
-        struct socktally *reader;
-
-        return socktally_open(&reader, &options) < 0 ? NULL : reader;
-}
-
-static void compare_view(const char *name, uint32_t view, uint32_t processes) {
-        struct segment *segment = make(name, view, 20, processes);
-        bool is_equal = true, are_found = true;
-        const char *why = NULL;
-        struct foreign *foreign;
-        struct socktally *reader;
-        char path[64], sentence[96];
-
-        snprintf(path, sizeof(path), "%s/%s", directory, name);
-        if (!segment || publish(segment) < 0)
-                abort();
-        reader = open_ours(path);
-        foreign = foreign_open(path, &why);
-        if (!reader || !foreign) {
-                printf("# %s: %s\n", name, reader ? why : "libsocktally refuses it");
-                abort();
-        }
-        for (int i = 0; i < 50; i++) {
-                if (socktally_refresh(reader) < 0 || foreign_take(foreign) < 0)
-                        abort();
-                is_equal = is_equal && is_same(reader, foreign);
-                are_found = are_found && are_services_found(reader, foreign) &&
-                            (processes == 0 || are_processes_found(reader, foreign));
-                if (publish(segment) < 0)
-                        abort();
-        }
-        snprintf(sentence, sizeof(sentence), "the page's reader and libsocktally read the same from view %s", name);
-        report(is_equal, sentence);
-        snprintf(sentence, sizeof(sentence), "the page's hash functions find every row of view %s", name);
-        report(are_found, sentence);
-        snprintf(sentence, sizeof(sentence), "the page's schema hash is that of view %s", name);
-        report(foreign_schema_hash(foreign) == foreign_header_hash(foreign), sentence);
-        report(foreign_state(foreign) == 0, "a segment with a writer is live");
-        segment_free(segment, true);
-        report(foreign_state(foreign) == 1, "a replaced segment says so");
-        foreign_close(foreign);
-        socktally_close(reader);
-}
-
-static void compare_after_death(void) {
-        const char *why = NULL;
-        struct foreign *foreign;
-        char path[64];
-        int status;
-        pid_t pid;
-
-        snprintf(path, sizeof(path), "%s/dead", directory);
-        fflush(stdout);
-        pid = fork();
-        if (pid == 0) {
-                struct segment *segment = make("dead", SOCKTALLY_VIEW_FULL, 20, 20);
-                struct segment_fill fill;
-
-                if (!segment || publish(segment) < 0)
-                        _exit(1);
-                segment_begin(segment, &fill);
-                memset(fill.processes, 0xff, sizeof(fill.processes[0]) * fill.capacity[LAYOUT_TABLE_PROCESSES]);
-                raise(SIGKILL);
-        }
-        (void) waitpid(pid, &status, 0);
-        foreign = foreign_open(path, &why);
-        report(foreign && WIFSIGNALED(status) && foreign_state(foreign) == 3, "the page's owner word tells a death");
-        report(foreign && foreign_take(foreign) == 0 && foreign_sequence(foreign) == 1 &&
-                       foreign_find_pid(foreign, 2) == 0,
-               "the last publication of a dead writer is whole");
-        if (foreign)
-                foreign_close(foreign);
-        (void) unlink(path);
-}
-
-/* The example at the end of the page, run as it stands but for the name of the file. */
-static void run_example(void) {
+/* Run as it stands but for the name of the file. */
+static void the_example_at_the_pages_end_reads_the_right_number(void **state) {
+        struct fixture *f = *state;
         const char *srcdir = getenv("srcdir");
-        struct segment *segment = make("public", SOCKTALLY_VIEW_PUBLIC, 20, 0);
-        struct socktally_column column;
-        struct socktally_row row;
-        struct socktally *reader;
-        char command[1024], path[64], expected[64], output[256] = "";
-        uint64_t bytes = 0;
+        char command[1024], path[128], expected[64], output[256] = "";
         FILE *pipe;
 
         for (int i = 0; i < 5; i++)
-                if (!segment || publish(segment) < 0)
-                        abort();
-        snprintf(path, sizeof(path), "%s/public", directory);
-        reader = open_ours(path);
-        if (!reader || socktally_refresh(reader) < 0 || socktally_row(reader, SOCKTALLY_TABLE_HOST, 0, &row) < 0 ||
-            socktally_column(reader, SOCKTALLY_TABLE_HOST, "tcp_tx_bytes", &column) < 0 ||
-            socktally_value(&row, &column, &bytes) != 0)
-                abort();
-        snprintf(expected, sizeof(expected), "publication 5: %" PRIu64 "\n", bytes);
+                fixture_publish(f, CAPACITY);
+        snprintf(expected, sizeof(expected), "publication 5: %llu\n", (unsigned long long) f->fill.host->counters[0]);
         snprintf(command, sizeof(command),
                  "sed -n '/^\\.\\\\\" example/,/^\\.EE/p' '%s/man/socktally-segment.5' |"
                  " sed -e '/^\\./d' -e 's/\\\\-/-/g' -e 's|^f=.*|f=%s|' | sh 2>&1",
-                 srcdir ? srcdir : ".", path);
+                 srcdir ? srcdir : ".", fixture_path(f, path));
         pipe = popen(command, "r");
+        assert_non_null(pipe);
         (void) !fread(output, 1, sizeof(output) - 1, pipe);
         (void) pclose(pipe);
-        report(strcmp(output, expected) == 0, "the page's example reads the right number by hand");
-        if (strcmp(output, expected) != 0)
-                printf("# expected %s# the example says %s\n", expected, output);
-        socktally_close(reader);
-        segment_free(segment, false);
+        assert_string_equal(output, expected);
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
 int main(void) {
-        if (!mkdtemp(directory)) {
-                printf("1..0 # SKIP cannot make a directory in /dev/shm\n");
-                return 0;
-        }
-        compare_view("full", SOCKTALLY_VIEW_FULL, 100);
-        compare_view("public", SOCKTALLY_VIEW_PUBLIC, 0);
-        compare_after_death();
-        run_example();
-        (void) rmdir(directory);
-        printf("1..%u\n", n_cases);
-        return has_failed;
+        const struct CMUnitTest tests[] = {
+                CASE(a_publication_is_in_the_slot_that_its_number_says),
+                CASE(a_bit_for_each_metric_says_whether_it_is_known),
+                CASE(every_row_is_found_by_the_hash_of_its_keys),
+                CASE(the_schema_hash_is_made_of_the_descriptors),
+                CASE(the_words_tell_whether_there_is_a_writer),
+                CASE(the_example_at_the_pages_end_reads_the_right_number),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests(tests, NULL, NULL);
 }

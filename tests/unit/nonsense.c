@@ -5,7 +5,7 @@
  * wrong: types, number of arguments, the object, the interface, the name.
  */
 #include <errno.h>
-#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,17 @@
 #include "tests/unit/nonsense.h"
 
 #define MAX_MEMBERS 512
-#define MAX_SETTINGS 64
 #define MAX_DEPTH 6
 #define PROPERTIES "org.freedesktop.DBus.Properties"
-#define LONG_LIFETIME_USEC UINT64_C(3600000000) /* does not end while the calls are made */
-#define ANSWER_USEC UINT64_C(400000000) /* longer than anybody waits for polkit */
-#define FIRST_COOKIE 1000               /* behind those of the connection's own first calls */
-#define PICK(nonsense, list) list[nonsense_draw(nonsense) % (sizeof list / sizeof list[0])]
+#define ANSWER_USEC 60000000
+#define IN_FLIGHT 100
+#define PICK(nonsense, list) list[draw(nonsense) % (sizeof list / sizeof list[0])]
 
 enum kind { METHOD, PROPERTY };
 
 struct member {
         enum kind kind;
         char path[96], interface[64], name[48], signature[32];
-        bool is_writable;
 };
 
 struct nonsense {
@@ -35,10 +32,7 @@ struct nonsense {
         char destination[64];
         struct member members[MAX_MEMBERS];
         size_t n_members;
-        struct nonsense_setting settings[MAX_SETTINGS];
-        size_t n_settings;
         char *large;
-        uint64_t cookie; /* of the last call */
 };
 
 static const char *const texts[] = {
@@ -57,7 +51,7 @@ static const char *const signatures[] = {
 };
 
 /* xorshift */
-uint32_t nonsense_draw(struct nonsense *nonsense) {
+static uint32_t draw(struct nonsense *nonsense) {
         nonsense->state ^= nonsense->state << 13;
         nonsense->state ^= nonsense->state >> 7;
         nonsense->state ^= nonsense->state << 17;
@@ -65,7 +59,7 @@ uint32_t nonsense_draw(struct nonsense *nonsense) {
 }
 
 static bool one_in(struct nonsense *nonsense, uint32_t n) {
-        return nonsense_draw(nonsense) % n == 0;
+        return draw(nonsense) % n == 0;
 }
 
 static uint64_t draw_number(struct nonsense *nonsense) {
@@ -75,9 +69,9 @@ static uint64_t draw_number(struct nonsense *nonsense) {
                 UINT64_C(31536000000001), INT64_MAX, UINT64_C(1) << 63, UINT64_MAX,
         };
 
-        switch (nonsense_draw(nonsense) % 4) {
-        case 0: return (uint64_t) nonsense_draw(nonsense) << 32 | nonsense_draw(nonsense);
-        case 1: return 16 + nonsense_draw(nonsense) % 20000;
+        switch (draw(nonsense) % 4) {
+        case 0: return (uint64_t) draw(nonsense) << 32 | draw(nonsense);
+        case 1: return 16 + draw(nonsense) % 20000;
         }
         return PICK(nonsense, edges);
 }
@@ -86,7 +80,7 @@ static const char *draw_text(struct nonsense *nonsense) {
         if (one_in(nonsense, 500))
                 return nonsense->large;
         if (nonsense->n_members > 0 && one_in(nonsense, 4)) {
-                const struct member *member = &nonsense->members[nonsense_draw(nonsense) % nonsense->n_members];
+                const struct member *member = &nonsense->members[draw(nonsense) % nonsense->n_members];
 
                 return one_in(nonsense, 2) ? member->name : member->interface;
         }
@@ -144,7 +138,7 @@ static int append_container(struct nonsense *nonsense, sd_bus_message *call, con
         else
                 snprintf(contents, sizeof contents, "%.*s", (int) length - 2, type + 1);
         r = sd_bus_message_open_container(call, kind, contents);
-        for (uint32_t n = kind == 'a' ? nonsense_draw(nonsense) % 4 : 1; r >= 0 && n > 0; n--)
+        for (uint32_t n = kind == 'a' ? draw(nonsense) % 4 : 1; r >= 0 && n > 0; n--)
                 r = append_types(nonsense, call, contents);
         return r < 0 ? r : sd_bus_message_close_container(call);
 }
@@ -194,12 +188,9 @@ static struct member *add_member(struct nonsense *nonsense, enum kind kind, cons
 
 static void read_property(struct nonsense *nonsense, const char *path, const char *interface, const char *tag) {
         struct member *member = add_member(nonsense, PROPERTY, path, interface, tag);
-        char access[16];
 
-        if (!member)
-                return;
-        attribute(tag, "type", member->signature, sizeof member->signature);
-        member->is_writable = attribute(tag, "access", access, sizeof access) && strcmp(access, "readwrite") == 0;
+        if (member)
+                attribute(tag, "type", member->signature, sizeof member->signature);
 }
 
 static void read_argument(struct member *method, const char *tag) {
@@ -248,52 +239,12 @@ static int learn(struct nonsense *nonsense, sd_bus *bus, const char *path, int d
         return r;
 }
 
-static const struct member *find(const struct nonsense *nonsense, enum kind kind, const char *path,
-                                 const char *interface, const char *name) {
-        for (size_t i = 0; i < nonsense->n_members; i++) {
-                const struct member *member = &nonsense->members[i];
-
-                if (member->kind == kind && strcmp(member->path, path) == 0 &&
-                    strcmp(member->interface, interface) == 0 && strcmp(member->name, name) == 0)
-                        return member;
-        }
-        return NULL;
-}
-
-/* LogTarget takes "auto" for what it is already, and keeps its name. */
-static bool is_setting(const struct nonsense *nonsense, const struct member *member) {
-        char setter[64];
-
-        snprintf(setter, sizeof setter, "Set%s", member->name);
-        if (member->kind != PROPERTY || strcmp(member->name, "LogTarget") == 0)
-                return false;
-        return member->is_writable || find(nonsense, METHOD, member->path, member->interface, setter) ||
-               strcmp(member->name, "Enabled") == 0;
-}
-
-static void collect_settings(struct nonsense *nonsense) {
-        for (size_t i = 0; i < nonsense->n_members && nonsense->n_settings < MAX_SETTINGS; i++) {
-                const struct member *member = &nonsense->members[i];
-                struct nonsense_setting *setting = &nonsense->settings[nonsense->n_settings];
-
-                if (!is_setting(nonsense, member))
-                        continue;
-                nonsense->n_settings++;
-                strcpy(setting->path, member->path);
-                strcpy(setting->interface, member->interface);
-                strcpy(setting->property, member->name);
-                if (strlen(member->signature) == 1 && strchr("stub", member->signature[0]))
-                        setting->type = member->signature[0];
-        }
-}
-
 struct nonsense *nonsense_new(sd_bus *bus, const char *destination, uint64_t seed) {
         struct nonsense *nonsense = calloc(1, sizeof *nonsense);
 
         if (!nonsense)
                 return NULL;
         nonsense->state = seed;
-        nonsense->cookie = FIRST_COOKIE;
         snprintf(nonsense->destination, sizeof nonsense->destination, "%s", destination);
         nonsense->large = malloc(100001);
         if (nonsense->large)
@@ -301,7 +252,6 @@ struct nonsense *nonsense_new(sd_bus *bus, const char *destination, uint64_t see
         if (!nonsense->large || learn(nonsense, bus, "/", 0) < 0 || nonsense->n_members == 0)
                 return nonsense_free(nonsense);
         nonsense->large[100000] = '\0';
-        collect_settings(nonsense);
         return nonsense;
 }
 
@@ -310,97 +260,6 @@ struct nonsense *nonsense_free(struct nonsense *nonsense) {
                 free(nonsense->large);
         free(nonsense);
         return NULL;
-}
-
-size_t nonsense_settings(const struct nonsense *nonsense, const struct nonsense_setting **ret_settings) {
-        *ret_settings = nonsense->settings;
-        return nonsense->n_settings;
-}
-
-static int setting_number(const struct nonsense *nonsense, const char *path, const char *interface,
-                          const char *property) {
-        for (size_t i = 0; i < nonsense->n_settings; i++) {
-                const struct nonsense_setting *setting = &nonsense->settings[i];
-
-                if (strcmp(setting->path, path) == 0 && strcmp(setting->interface, interface) == 0 &&
-                    strcmp(setting->property, property) == 0)
-                        return (int) i;
-        }
-        return NONSENSE_CHANGES_NOTHING;
-}
-
-/* The value that the message carries at its current place, as the property will show it. */
-static void read_value(sd_bus_message *call, char type, struct nonsense_change *change) {
-        const char *text = NULL;
-        uint64_t number = 0;
-        uint32_t word = 0;
-        int truth = 0;
-
-        change->is_certain = true;
-        if (type == 's' && sd_bus_message_read(call, "s", &text) > 0)
-                snprintf(change->value, sizeof change->value, "%.60s", text);
-        else if (type == 't' && sd_bus_message_read(call, "t", &number) > 0)
-                snprintf(change->value, sizeof change->value, "%" PRIu64, number);
-        else if (type == 'u' && sd_bus_message_read(call, "u", &word) > 0)
-                snprintf(change->value, sizeof change->value, "%" PRIu32, word);
-        else if (type == 'b' && sd_bus_message_read(call, "b", &truth) > 0)
-                snprintf(change->value, sizeof change->value, "%d", truth);
-        else
-                change->is_certain = false;
-}
-
-static void foresee_set(const struct nonsense *nonsense, sd_bus_message *call, struct nonsense_change *change) {
-        const char *interface, *property, *contents;
-        char type[2] = "";
-
-        if (!sd_bus_message_has_signature(call, "ssv") || sd_bus_message_read(call, "ss", &interface, &property) < 0)
-                return;
-        change->setting = setting_number(nonsense, sd_bus_message_get_path(call), interface, property);
-        if (change->setting < 0 || sd_bus_message_peek_type(call, NULL, &contents) <= 0)
-                return;
-        type[0] = nonsense->settings[change->setting].type;
-        if (strcmp(contents, type) == 0 && sd_bus_message_enter_container(call, 'v', type) > 0)
-                read_value(call, type[0], change);
-}
-
-static void foresee_method(const struct nonsense *nonsense, sd_bus_message *call, struct nonsense_change *change) {
-        static const char *const harmless[] = { "OpenSegment", "Sync", "Save", "Get", "GetAll", "Introspect", "Ping",
-                                                "GetMachineId", "GetManagedObjects" };
-        const char *path = sd_bus_message_get_path(call), *member = sd_bus_message_get_member(call);
-        const char *interface = sd_bus_message_get_interface(call);
-        uint64_t lifetime = 0;
-
-        if (strncmp(member, "Set", 3) == 0)
-                change->setting = setting_number(nonsense, path, interface, member + 3);
-        if (change->setting >= 0) {
-                read_value(call, nonsense->settings[change->setting].type, change);
-                return;
-        }
-        for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
-                if (strcmp(member, harmless[i]) == 0)
-                        return;
-        change->setting = setting_number(nonsense, path, interface, "Enabled");
-        if (change->setting < 0 || (strcmp(member, "Enable") != 0 && strcmp(member, "Disable") != 0)) {
-                change->setting = NONSENSE_CHANGES_ALL;
-                return;
-        }
-        (void) sd_bus_message_read(call, "t", &lifetime);
-        change->is_certain = lifetime == 0 || lifetime >= LONG_LIFETIME_USEC;
-        strcpy(change->value, strcmp(member, "Enable") == 0 ? "1" : "0");
-}
-
-/* Seals the message, which sending it would do otherwise. */
-static int foresee(struct nonsense *nonsense, sd_bus_message *call, struct nonsense_change *change) {
-        int r = sd_bus_message_seal(call, ++nonsense->cookie, ANSWER_USEC);
-
-        *change = (struct nonsense_change) { .setting = NONSENSE_CHANGES_NOTHING };
-        if (r < 0 || !sd_bus_message_get_interface(call))
-                return r;
-        if (strcmp(sd_bus_message_get_interface(call), PROPERTIES) == 0)
-                foresee_set(nonsense, call, change);
-        else
-                foresee_method(nonsense, call, change);
-        return sd_bus_message_rewind(call, true);
 }
 
 static int append_property_call(struct nonsense *nonsense, sd_bus_message *call, const struct member *member) {
@@ -451,26 +310,60 @@ static int make_method_call(struct nonsense *nonsense, sd_bus *bus, const struct
         return r;
 }
 
-int nonsense_call(struct nonsense *nonsense, sd_bus *bus, sd_bus_message **ret_call,
-                  struct nonsense_change *ret_change) {
-        const struct member *member = &nonsense->members[nonsense_draw(nonsense) % nonsense->n_members];
-        sd_bus_message *call = NULL;
+static int make_call(struct nonsense *nonsense, sd_bus *bus, sd_bus_message **ret_call) {
+        const struct member *member = &nonsense->members[draw(nonsense) % nonsense->n_members];
         int r;
 
-        if (member->kind == PROPERTY)
-                r = make_property_call(nonsense, bus, member, &call);
-        else
-                r = make_method_call(nonsense, bus, member, &call);
+        r = member->kind == PROPERTY ? make_property_call(nonsense, bus, member, ret_call)
+                                     : make_method_call(nonsense, bus, member, ret_call);
         if (r >= 0 && one_in(nonsense, 10))
-                r = sd_bus_message_set_expect_reply(call, false);
+                r = sd_bus_message_set_expect_reply(*ret_call, false);
         if (r >= 0 && one_in(nonsense, 3))
-                r = sd_bus_message_set_allow_interactive_authorization(call, true);
-        if (r >= 0)
-                r = foresee(nonsense, call, ret_change);
-        if (r < 0) {
-                sd_bus_message_unref(call);
-                return r;
-        }
-        *ret_call = call;
+                r = sd_bus_message_set_allow_interactive_authorization(*ret_call, true);
+        return r;
+}
+
+static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        --*(int *) userdata;
         return 0;
+}
+
+int nonsense_send(struct nonsense *nonsense, sd_bus *bus, int *n_in_flight) {
+        sd_bus_message *call = NULL;
+        int r = 0;
+
+        if (make_call(nonsense, bus, &call) < 0)
+                ; /* not even a message; the next one is */
+        else if (sd_bus_message_get_expect_reply(call) > 0) {
+                r = sd_bus_call_async(bus, NULL, call, on_answer, n_in_flight, ANSWER_USEC);
+                *n_in_flight += r >= 0;
+        } else
+                r = sd_bus_send(bus, call, NULL);
+        sd_bus_message_unref(call);
+        return r < 0 ? r : 0;
+}
+
+static int drain_to(sd_bus *bus, const int *n_in_flight, int limit) {
+        while (*n_in_flight > limit) {
+                int r = sd_bus_process(bus, NULL);
+
+                if (r == 0)
+                        r = sd_bus_wait(bus, ANSWER_USEC);
+                if (r <= 0)
+                        return -1; /* a call without an answer, or a lost connection */
+        }
+        return 0;
+}
+
+int nonsense_flood(sd_bus *bus, const char *destination, uint64_t seed, int n_calls) {
+        struct nonsense *nonsense = nonsense_new(bus, destination, seed);
+        int n_in_flight = 0, r = nonsense ? 0 : 3;
+
+        for (int i = 0; i < n_calls && r == 0; i++)
+                if (nonsense_send(nonsense, bus, &n_in_flight) < 0 || drain_to(bus, &n_in_flight, IN_FLIGHT) < 0)
+                        r = 1;
+        if (r == 0 && drain_to(bus, &n_in_flight, 0) < 0)
+                r = 2;
+        nonsense_free(nonsense);
+        return r;
 }

@@ -18,60 +18,12 @@
 
 #include "tests/unit/bus-stage.h"
 #include "tests/unit/nonsense.h"
+#include "tests/unit/raw-bus.h"
 
 #define N_CALLS 10000
-#define IN_FLIGHT 100
-
-static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        --*(int *) userdata;
-        return 0;
-}
-
-static int send_nonsense(struct nonsense *nonsense, sd_bus *bus, int *n_in_flight) {
-        struct nonsense_change change;
-        sd_bus_message *call = NULL;
-        int r;
-
-        r = nonsense_call(nonsense, bus, &call, &change);
-        if (r < 0)
-                return 0; /* not even a message; the next one is */
-        if (sd_bus_message_get_expect_reply(call) > 0) {
-                r = sd_bus_call_async(bus, NULL, call, on_answer, n_in_flight, 60000000);
-                if (r >= 0)
-                        ++*n_in_flight;
-        } else
-                r = sd_bus_send(bus, call, NULL);
-        sd_bus_message_unref(call);
-        return r < 0 ? r : 0;
-}
-
-static int drain_to(sd_bus *bus, const int *n_in_flight, int limit) {
-        while (*n_in_flight > limit) {
-                int r = sd_bus_process(bus, NULL);
-
-                if (r == 0)
-                        r = sd_bus_wait(bus, 20000000);
-                if (r <= 0)
-                        return -1; /* a call without an answer, or a lost connection */
-        }
-        return 0;
-}
-
-static int flood(sd_bus *bus, uint64_t seed, int n_calls) {
-        struct nonsense *nonsense = nonsense_new(bus, STAGE_NAME, seed);
-        int n_in_flight = 0, r = nonsense ? 0 : 3;
-
-        for (int i = 0; i < n_calls && r == 0; i++)
-                if (send_nonsense(nonsense, bus, &n_in_flight) < 0 || drain_to(bus, &n_in_flight, IN_FLIGHT) < 0)
-                        r = 1;
-        if (r == 0 && drain_to(bus, &n_in_flight, 0) < 0)
-                r = 2;
-        nonsense_free(nonsense);
-        return r;
-}
 
 static int flood_as_nobody(struct stage *stage, sd_bus *bus) {
-        return flood(bus, 42, N_CALLS);
+        return nonsense_flood(bus, STAGE_NAME, 42, N_CALLS);
 }
 
 static void expect_health(struct stage *stage) {
@@ -98,7 +50,7 @@ static void nonsense_of_a_stranger_is_answered_and_changes_nothing(void **state)
 static void nonsense_of_root_leaves_a_valid_state(void **state) {
         struct stage *stage = *state;
 
-        assert_int_equal(flood(stage->bus, 4711, N_CALLS), 0);
+        assert_int_equal(nonsense_flood(stage->bus, STAGE_NAME, 4711, N_CALLS), 0);
         expect_health(stage);
 }
 
@@ -108,11 +60,11 @@ static int flood_and_vanish(struct stage *stage, sd_bus *bus) {
         int n_in_flight = 0;
 
         for (int i = 0; i < 100; i++)
-                if (!nonsense || send_nonsense(nonsense, bus, &n_in_flight) < 0)
+                if (!nonsense || nonsense_send(nonsense, bus, &n_in_flight) < 0)
                         return 1;
         for (int i = 0; i < 50; i++)
-                sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", on_answer,
-                                         &n_in_flight, "s", "passive");
+                sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER, "SetLoadMode", NULL, NULL,
+                                         "s", "passive");
         for (int i = 0; i < 20; i++)
                 sd_bus_process(bus, NULL);
         _exit(0);
@@ -249,17 +201,85 @@ static void who_wants_no_answer_gets_none(void **state) {
         sd_bus_message_unref(call);
 }
 
+/* Calls that all want an answer, from one who reads none. */
+static int ask_and_read_nothing(struct stage *stage, sd_bus *bus) {
+        for (int i = 0; i < N_CALLS; i++)
+                if (sd_bus_call_method_async(bus, NULL, STAGE_NAME, STAGE_PATH, STAGE_MANAGER,
+                                             i % 4 ? "Sync" : "OpenSegment", NULL, NULL, i % 4 ? NULL : "s",
+                                             "public") < 0)
+                        return 1;
+        _exit(sd_bus_flush(bus) < 0);
+}
+
+static void who_does_not_read_stops_nobody_else(void **state) {
+        struct stage *stage = *state;
+        pid_t pid = stage_fork_nobody(stage, false, ask_and_read_nothing);
+        int status;
+
+        for (int i = 0; i < 20; i++)
+                expect_health(stage);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        expect_health(stage);
+}
+
+static int send_raw(struct stage *stage, sd_bus *bus) {
+        uint64_t random = 20250101;
+        int fd = -1;
+
+        for (int i = 0; i < 4000; i++) {
+                if (fd < 0)
+                        fd = raw_connect(stage->address + strlen("unix:path="));
+                if (fd < 0)
+                        return 1;
+                if (raw_send(fd, STAGE_NAME, &random) < 0 || i % 20 == 19) {
+                        close(fd);
+                        fd = -1;
+                }
+        }
+        return 0;
+}
+
+static void messages_that_no_library_would_send_change_nothing(void **state) {
+        struct stage *stage = *state;
+
+        stage_start_polkit(stage, POLKIT_NO);
+        assert_int_equal(stage_as_nobody(stage, false, send_raw), 0);
+        expect_health(stage);
+        assert_int_equal(stage->script->n_sets + stage->script->n_reloads + stage->script->n_saves, 0);
+}
+
+static void the_largest_message_that_the_bus_passes_is_refused(void **state) {
+        struct stage *stage = *state;
+        size_t size = 31 << 20;
+        char *large = malloc(size + 1), error[128];
+
+        assert_non_null(large);
+        memset(large, '%', size);
+        large[size] = '\0';
+        for (int i = 0; i < 2; i++) {
+                assert_true(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, i ? "OpenSegment" : "SetLoadMode", error,
+                                       "s", large) < 0);
+                assert_string_equal(error, "org.socktally1.Error.InvalidArgument");
+        }
+        free(large);
+        expect_health(stage);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
 int main(void) {
         static const struct CMUnitTest cases[] = {
                 CASE(nonsense_of_root_leaves_a_valid_state),
+                CASE(the_largest_message_that_the_bus_passes_is_refused),
                 /* These need root. */
                 CASE(nonsense_of_a_stranger_is_answered_and_changes_nothing),
                 CASE(callers_that_vanish_leave_nothing_behind),
                 CASE(the_bus_is_asked_again_when_it_does_not_answer),
                 CASE(who_wants_no_answer_gets_none),
+                CASE(who_does_not_read_stops_nobody_else),
+                CASE(messages_that_no_library_would_send_change_nothing),
         };
 
-        return stage_run(cases, sizeof cases / sizeof cases[0], 4);
+        return stage_run(cases, sizeof cases / sizeof cases[0], 6);
 }

@@ -77,18 +77,14 @@ static void fill_row(uint8_t *row, uint64_t sequence, const struct schema_table 
         }
 }
 
-void pattern_fill_part(struct segment_fill *fill, uint64_t sequence, uint32_t n_rows) {
+void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
         for (uint32_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 const struct schema_table *table = stly_schema_table(t);
 
                 fill->count[t] = count_of(sequence, t, fill->capacity[t]);
-                for (uint32_t i = 0; i < fill->count[t] && n_rows > 0; i++, n_rows--)
+                for (uint32_t i = 0; i < fill->count[t]; i++)
                         fill_row((uint8_t *) fill->rows[t] + (size_t) i * table->row_size, sequence, table, i);
         }
-}
-
-void pattern_fill(struct segment_fill *fill, uint64_t sequence) {
-        pattern_fill_part(fill, sequence, UINT32_MAX);
         memset(fill->known, 0xff, sizeof fill->known);
         *fill->facts = (struct layout_facts){
                 .time_ns = number_of(sequence, 100, 0, 0),

@@ -14,8 +14,6 @@
 
 /* Fills the publication that will get this sequence number. */
 void pattern_fill(struct segment_fill *fill, uint64_t sequence);
-/* Only the first rows of it, and no facts: as far as one comes who dies on the way. */
-void pattern_fill_part(struct segment_fill *fill, uint64_t sequence, uint32_t n_rows);
 
 /* Looks at everything in the snapshot. Returns 0, or -EBADMSG with one line in ret_text that says what does not fit. */
 int pattern_check(const struct socktally *reader, char *ret_text, size_t size);

@@ -216,7 +216,8 @@ static void publish_without_end(struct fixture *f) {
                 fixture_publish(f, 32);
 }
 
-/* The one who publishes is killed at moments that nobody chose; the one who made the segment lives on. */
+/* The one who publishes, without a pause while somebody reads, is killed at moments that nobody chose; the one who made
+ * the segment lives on. */
 static void kills_at_random_moments_never_leave_half_a_publication(void **state) {
         struct fixture *f = *state;
 
@@ -239,6 +240,9 @@ static void kills_at_random_moments_never_leave_half_a_publication(void **state)
                 }
                 while (fixture_open(f) < 0)
                         sched_yield();
+                for (int n = 0; n < 20; n += socktally_refresh(f->reader) > 0)
+                        if (n > 0)
+                                check_snapshot(f);
                 nanosleep(&moment, NULL);
                 assert_int_equal(kill(-group, SIGKILL), 0);
                 assert_int_equal(waitpid(group, NULL, 0), group);

@@ -23,7 +23,7 @@
 #define MAX_PROPERTIES 64
 #define N_CHANGES 300
 #define N_NONSENSE 10000
-#define SLACK_KIB 512
+#define SLACK_KIB 256
 #ifdef __SANITIZE_ADDRESS__
 #define IS_MEASURED false /* the allocator keeps what was freed */
 #else

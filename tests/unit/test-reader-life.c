@@ -21,6 +21,7 @@
 #include "tests/unit/writer.h"
 
 #define PATIENCE_USEC 120000000 /* far more than anything here takes */
+#define MOST_TRIES 1000000      /* the same */
 
 static int rate_of_host(const struct fixture *f, double *ret_rate) {
         struct socktally_column column;
@@ -240,7 +241,7 @@ static void kills_at_random_moments_never_leave_half_a_publication(void **state)
                 }
                 while (fixture_open(f) < 0)
                         sched_yield();
-                for (int n = 0; n < 20; n += socktally_refresh(f->reader) > 0)
+                for (int n = 0, tries = 0; n < 20 && tries < MOST_TRIES; n += socktally_refresh(f->reader) > 0, tries++)
                         if (n > 0)
                                 check_snapshot(f);
                 nanosleep(&moment, NULL);

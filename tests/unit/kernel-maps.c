@@ -20,6 +20,7 @@
 #include "tests/unit/kernel-maps.h"
 
 #define MAX_OBJECTS 4096
+#define N_KNOWN 64
 #define FILE_BYTES (1 << 20) /* enough for the programs' variables */
 
 struct object {
@@ -36,7 +37,7 @@ static uint32_t n_objects;
 static struct {
         const struct bpf_map *map;
         int fd;
-} known[64];
+} known[N_KNOWN];
 
 static struct object *object_of(int fd) {
         struct stat st;
@@ -227,20 +228,23 @@ uint32_t kernel_inner(int outer) {
 }
 
 int bpf_map__fd(const struct bpf_map *map) {
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        for (size_t i = 0; i < N_KNOWN; i++)
                 if (known[i].map == map)
                         return known[i].fd;
         return -1;
 }
 
 static void set_fd(const struct bpf_map *map, int fd) {
-        size_t i = 0;
+        size_t i = 0, place = N_KNOWN;
 
-        while (known[i].map && known[i].map != map)
-                i++;
-        assert_true(i < sizeof(known) / sizeof(known[0]) - 1);
-        if (known[i].map && known[i].fd >= 0)
+        for (; i < N_KNOWN && known[i].map != map; i++)
+                if (!known[i].map && place == N_KNOWN)
+                        place = i;
+        if (i < N_KNOWN)
                 close(known[i].fd);
+        else
+                i = place;
+        assert_true(i < N_KNOWN);
         known[i].map = map;
         known[i].fd = fd;
 }
@@ -263,6 +267,21 @@ int bpf_map__reuse_fd(struct bpf_map *map, int fd) {
         return 0;
 }
 
+/* The real one would close the descriptors that it has. */
+void bpf_object__destroy_skeleton(struct bpf_object_skeleton *skeleton) {
+        static void (*real)(struct bpf_object_skeleton *);
+
+        if (!real)
+                real = (void (*)(struct bpf_object_skeleton *)) dlsym(RTLD_NEXT, "bpf_object__destroy_skeleton");
+        for (size_t i = 0; i < N_KNOWN; i++)
+                for (int k = 0; skeleton && known[i].map && k < skeleton->map_cnt; k++)
+                        if (known[i].map == *skeleton->maps[k].map) {
+                                close(known[i].fd);
+                                known[i].map = NULL;
+                        }
+        real(skeleton);
+}
+
 /* The description that the kernel gives of a descriptor. */
 FILE *fopen(const char *path, const char *mode) {
         static FILE *(*real)(const char *, const char *);
@@ -274,8 +293,13 @@ FILE *fopen(const char *path, const char *mode) {
                 real = (FILE *(*) (const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
         if (sscanf(path, "/proc/self/fdinfo/%d", &fd) != 1)
                 return real(path, mode);
-        snprintf(text, sizeof(text), "pos:\t0\n%s_id:\t%u\n", object_of(fd)->kind, kernel_number(fd));
-        file = tmpfile();
+        if (kernel_fails())
+                return NULL;
+        /* A link's has its program's number, too. */
+        snprintf(text, sizeof(text), "pos:\t0\n%s%s_id:\t%u\n",
+                 strcmp(object_of(fd)->kind, "link") == 0 ? "prog_id:\t1\n" : "", object_of(fd)->kind,
+                 kernel_number(fd));
+        file = fmemopen(NULL, sizeof(text), "w+");
         assert_non_null(file);
         assert_true(fputs(text, file) >= 0);
         rewind(file);
@@ -296,8 +320,8 @@ unsigned kernel_count_fds(void) {
 void kernel_reset(void) {
         for (uint32_t i = 0; i < n_objects; i++)
                 free(objects[i].entries);
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && known[i].map; i++)
-                if (known[i].fd >= 0)
+        for (size_t i = 0; i < N_KNOWN; i++)
+                if (known[i].map)
                         close(known[i].fd);
         n_objects = 0;
         memset(known, 0, sizeof(known));

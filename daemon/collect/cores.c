@@ -140,42 +140,50 @@ static void make_entries(struct cores *cores, const struct process_key *keys, ui
 }
 
 /* For counters of a process whose row is not among the rows that were read: the process got its row after that. In the
- * last read of the counters they become a row of their own, with the name that the process has in table_fd. */
-static bool make_row(struct collect *collect, int table_fd, const struct process_key *key, uint32_t number) {
+ * last read of the counters they become a row of their own, with the name that the process has in table_fd. 1: there is
+ * one. 0: none. */
+static int make_row(struct collect *collect, int table_fd, const struct process_key *key, uint32_t number) {
         struct process_row *row = &collect->values[number];
 
-        if (table_fd < 0 || number >= collect->n_reserved || bpf_map_lookup_elem(table_fd, key, row) < 0)
-                return false;
+        if (table_fd < 0 || number >= collect->n_reserved)
+                return 0;
+        if (bpf_map_lookup_elem(table_fd, key, row) < 0)
+                return errno == ENOENT ? 0 : -errno;
         memset(row->counters, 0, sizeof row->counters);
         collect->keys[number] = *key;
-        return true;
+        return 1;
 }
 
-/* Returns how many of the rows that were known before have an entry in the piece. */
-static uint32_t add_piece(struct collect *collect, int table_fd, uint32_t n_piece, uint32_t *n) {
+/* Adds to ret_found how many of the rows that were known before have an entry in the piece. */
+static int add_piece(struct collect *collect, int table_fd, uint32_t n_piece, uint32_t *n, uint32_t *ret_found) {
         const struct cores *cores = &collect->cores;
-        uint32_t number, n_found = 0;
+        uint32_t number;
+        int r;
 
         for (uint32_t i = 0; i < n_piece; i++) {
                 const struct process_key *key = &cores->keys[i];
 
                 number = lookup_find(&cores->lookup, lookup_hash(key, sizeof *key), match_key, collect->keys, key);
                 if (number != LOOKUP_NONE)
-                        n_found++;
-                else if (make_row(collect, table_fd, key, *n))
+                        ++*ret_found;
+                else {
+                        r = make_row(collect, table_fd, key, *n);
+                        if (r < 0)
+                                return r;
+                        if (r == 0)
+                                continue;
                         number = (*n)++;
-                else
-                        continue;
+                }
                 add_counters(cores, &cores->values[(size_t) i * cores->n_cpus], &collect->values[number]);
         }
-        return n_found;
+        return 0;
 }
 
 int cores_add(struct collect *collect, int table_fd, uint32_t *n) {
         struct cores *cores = &collect->cores;
         uint32_t n_piece, n_found = 0, n_known = *n;
         struct table_cursor cursor = { 0 };
-        int r;
+        int r, added;
 
         if (cores->fd < 0)
                 return 0;
@@ -184,19 +192,26 @@ int cores_add(struct collect *collect, int table_fd, uint32_t *n) {
                 r = read_piece(cores, &cursor, &n_piece);
                 if (r < 0 && r != -ENOENT)
                         return r;
-                n_found += add_piece(collect, table_fd, n_piece, n);
+                added = add_piece(collect, table_fd, n_piece, n, &n_found);
+                if (added < 0)
+                        return added;
         } while (r == 0);
         if (table_fd < 0 && n_found < n_known && n_found < cores->n_entries)
                 make_entries(cores, collect->keys, n_known);
         return 0;
 }
 
-void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row) {
+bool cores_take(struct cores *cores, const struct process_key *key, struct process_row *row) {
+        bool is_known = true;
+
         if (cores->fd < 0)
-                return;
+                return true;
         if (row && bpf_map_lookup_elem(cores->fd, key, cores->values) == 0)
                 add_counters(cores, cores->values, row);
+        else if (row)
+                is_known = errno == ENOENT;
         (void) bpf_map_delete_elem(cores->fd, key);
+        return is_known;
 }
 
 uint64_t cores_bytes(const struct cores *cores, uint32_t n_used) {

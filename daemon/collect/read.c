@@ -40,10 +40,10 @@ static bool take_last(struct collect *collect, struct sample_row *row) {
         int fd = collect->table_fd;
 
         if (bpf_map_lookup_and_delete_elem(fd, &row->key, &last) == 0) {
-                cores_take(&collect->cores, &row->key, &last);
-                memcpy(row->row.counters, last.counters, sizeof(last.counters));
+                if (cores_take(&collect->cores, &row->key, &last)) /* else those of the sample are nearer */
+                        memcpy(row->row.counters, last.counters, sizeof(last.counters));
         } else if (bpf_map_delete_elem(fd, &row->key) == 0)
-                cores_take(&collect->cores, &row->key, NULL);
+                (void) cores_take(&collect->cores, &row->key, NULL);
         else
                 return false;
         row->is_last = true;

@@ -76,8 +76,9 @@ void cores_close(struct cores *cores);
  *   else: this is the last read of these counters. Such a process gets a row here, with its name from the process table
  *   table_fd. */
 int cores_add(struct collect *collect, int table_fd, uint32_t *n);
-/* Deletes the counters of a process that has exited, and adds what they were to row, unless that is NULL. */
-void cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
+/* Deletes the counters of a process that has exited, and adds what they were to row, unless that is NULL. False: they
+ * could not be read. */
+bool cores_take(struct cores *cores, const struct process_key *key, struct process_row *row);
 /* The least memory that the table takes while n_used processes have rows: some kernels tell it for one CPU. */
 uint64_t cores_bytes(const struct cores *cores, uint32_t n_used);
 

@@ -36,12 +36,16 @@ static bool is_row_missing(const struct collect *collect) {
         return collect->skeleton->bss->is_table_short && collect->n_used < collect->config.max_processes;
 }
 
-/* In load mode passive no hook sees calls, so no process is noted as active. */
-static bool is_whole_due(const struct collect *collect) {
-        bool is_first = collect->pass.n_former == 0, is_little = collect_pass_work(collect) < LITTLE_WORK;
+/* Does somebody wait for the end of a pass? */
+static bool is_pass_awaited(const struct collect *collect) {
+        return collect->is_pass_wanted || collect->n_exited > MANY_EXITED || is_row_missing(collect);
+}
 
-        return is_first || is_little || collect->is_pass_wanted || collect->n_exited > MANY_EXITED ||
-               is_row_missing(collect) || collect_mode(collect) == LOAD_PASSIVE;
+/* A flush finds nothing in load mode passive: no hook sees calls, so no process is noted as active. */
+static bool can_be_in_parts(const struct collect *collect) {
+        bool was_pass_made = collect->pass.n_former > 0;
+
+        return was_pass_made && collect_pass_work(collect) >= LITTLE_WORK && collect_mode(collect) != LOAD_PASSIVE;
 }
 
 static int gather_in_parts(struct collect *collect) {
@@ -54,7 +58,7 @@ int collect_gather(struct collect *collect) {
         int r = -ECANCELED;
 
         collect->skeleton->bss->pass_msec = collect->sample.time_ns / 1000000 | 1;
-        if (!is_whole_due(collect))
+        if (can_be_in_parts(collect) && !is_pass_awaited(collect))
                 r = gather_in_parts(collect);
         if (r < 0) {
                 collect_forget_active(collect);

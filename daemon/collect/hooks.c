@@ -85,25 +85,34 @@ unsigned collect_sets_of(enum attach_method method) {
         return sets | SET(SET_INET_RELEASE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS);
 }
 
+/* What a set is for. A member that is not named: it serves every module, and cannot be done without. */
+static const struct {
+        uint32_t modules;
+        const char *replacement; /* what becomes of counting when the kernel refuses one of its hooks, in words */
+} sets_of_hooks[N_HOOK_SETS] = {
+        [SET_TCP_LIFE] = { .modules = MODULE(MODULE_TCP), .replacement = "TCP cannot be counted" },
+        [SET_PROCESS] = { .replacement = "ends and names of processes are looked for each interval" },
+        [SET_SOCK_CREATE] = { .replacement = "drops of datagrams are unknown" },
+        [SET_SOCK_RELEASE] = { .replacement = "who closes a connection is unknown, and UDP calls cost more" },
+        [SET_INET_RELEASE] = { .replacement = "who closes a connection is unknown, and UDP calls cost more" },
+        [SET_TRACEPOINT] = { .replacement = "TCP is counted as in load mode passive, UDP and Multipath TCP are not" },
+        [SET_TCP_CALLS] = { .modules = MODULE(MODULE_TCP) },
+        [SET_MPTCP_CALLS] = { .modules = MODULE(MODULE_TCP) },
+        [SET_UDP_CALLS] = { .modules = MODULE(MODULE_UDP) },
+        [SET_UDP_COPIES] = { .modules = MODULE(MODULE_UDP) },
+        [SET_FILES] = {
+                .replacement = "each call is charged at once; what no call tells shows when the socket closes",
+        },
+        [SET_TCP_WALK] = { .replacement = "sockets that no descriptor leads to show at their end" },
+        [SET_UDP_WALK] = { .replacement = "sockets that no descriptor leads to show at their end" },
+};
+
 uint32_t collect_modules_of(enum hook_set set) {
-        switch (set) {
-        case SET_TCP_LIFE:
-        case SET_TCP_CALLS:
-        case SET_MPTCP_CALLS: return MODULE(MODULE_TCP);
-        case SET_UDP_CALLS:
-        case SET_UDP_COPIES: return MODULE(MODULE_UDP);
-        case SET_PROCESS:
-        case SET_SOCK_CREATE:
-        case SET_SOCK_RELEASE:
-        case SET_INET_RELEASE:
-        case SET_TRACEPOINT:
-        case SET_COPIES:
-        case SET_FILES:
-        case SET_TCP_WALK:
-        case SET_UDP_WALK:
-        case N_HOOK_SETS: break;
-        }
-        return EVERY_MODULE;
+        return sets_of_hooks[set].modules ?: EVERY_MODULE;
+}
+
+const char *collect_replacement_of(enum hook_set set) {
+        return sets_of_hooks[set].replacement;
 }
 
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config) {

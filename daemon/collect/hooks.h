@@ -59,6 +59,8 @@ size_t collect_hook_table(const struct hook **ret_hooks);
 unsigned collect_sets_of(enum attach_method method);
 /* The modules that a set serves, as bits. */
 uint32_t collect_modules_of(enum hook_set set);
+/* What becomes of counting when the kernel refuses a hook of this set, in words. NULL: it cannot be done without. */
+const char *collect_replacement_of(enum hook_set set);
 /* Those of a method's sets that are attached with this configuration. */
 unsigned collect_wanted_sets(enum attach_method method, const struct collect_config *config);
 #endif

@@ -43,31 +43,9 @@ static void configure(struct collect *collect) {
         }
 }
 
-/* What becomes of counting when the kernel refuses a hook of this set, in words. NULL: it cannot be done without. */
-static const char *replacement_of(enum hook_set set) {
-        switch (set) {
-        case SET_PROCESS: return "ends and names of processes are looked for each interval";
-        case SET_SOCK_CREATE: return "drops of datagrams are unknown";
-        case SET_SOCK_RELEASE:
-        case SET_INET_RELEASE: return "who closes a connection is unknown, and UDP calls cost more";
-        case SET_FILES: return "each call is charged at once; what no call tells shows when the socket closes";
-        case SET_TCP_WALK:
-        case SET_UDP_WALK: return "sockets that no descriptor leads to show at their end";
-        case SET_TCP_LIFE: return "TCP cannot be counted";
-        case SET_TRACEPOINT: return "TCP is counted as in load mode passive, UDP and Multipath TCP are not";
-        case SET_COPIES:
-        case SET_TCP_CALLS:
-        case SET_MPTCP_CALLS:
-        case SET_UDP_CALLS:
-        case SET_UDP_COPIES:
-        case N_HOOK_SETS: break;
-        }
-        return NULL;
-}
-
 /* A hook was refused. 0: counting goes on without, and the reasons say so. */
 static int do_without(struct collect *collect, const struct hook *hook, int error, char *reason, size_t size) {
-        const char *replacement = replacement_of(hook->set);
+        const char *replacement = collect_replacement_of(hook->set);
         const char *why = error == -ENODEV ? "no control group v2 tree is mounted" : strerror(-error);
 
         if (!replacement || (hook->set == SET_TRACEPOINT && !collect->may_lack_calls))

@@ -19,7 +19,7 @@
 #define MUCH_WORK 1600000
 #define NS_PER_WORK 250
 #define PASS_SHARE 300 /* passes take one part in so many of a processor's time */
-/* From the beginning of a pass to that of the next, at the most. With intervals of a second that is less than ten
+/* The longest time from the beginning of a pass to that of the next. With intervals of a second it is less than ten
  * seconds, and thirty, from one look at a socket to the next. */
 #define LONGEST_NS UINT64_C(9000000000)
 #define LONGEST_WITH_MUCH_WORK_NS UINT64_C(28000000000)
@@ -48,7 +48,7 @@ static uint64_t n_overflowed(const struct collect *collect) {
         return __atomic_load_n(&collect->skeleton->bss->health.rows_overflowed, __ATOMIC_RELAXED);
 }
 
-/* From the beginning of a pass of so much work to the next. */
+/* The time from the beginning of a pass of so much work to that of the next. */
 static uint64_t period_of(uint64_t work) {
         uint64_t longest = work > MUCH_WORK ? LONGEST_WITH_MUCH_WORK_NS : LONGEST_NS;
         uint64_t period = work * NS_PER_WORK * PASS_SHARE;

@@ -9,7 +9,7 @@
 
 struct collect;
 
-/* When a pass had come to which process; they are met in the order of their numbers. */
+/* A pass meets processes in the order of their numbers. A mark tells when it had come to which. */
 struct mark {
         uint64_t time_ns;
         uint32_t pid;
@@ -27,10 +27,10 @@ enum pass_stage {
 /* A pass over all files, which can be made in parts. Times are by CLOCK_BOOTTIME. */
 struct pass {
         enum pass_stage stage;
-        int walk;            /* the one that has paused; -1: none */
+        int walk;            /* descriptor of the walk that has paused; -1: none */
         uint32_t n_walked;   /* processes that were walked again */
-        uint32_t round;
-        uint64_t begin_ns, last_ns; /* of this pass; of the last part of one */
+        uint64_t begin_ns;   /* when this pass, or the last one, began */
+        uint64_t last_ns;    /* when a part of a pass was last made, or would have been if one was under way */
         uint64_t next_ns;    /* when the next pass is due */
         uint64_t work;       /* of the last whole pass; 0: there was none */
         uint64_t n_tracked, n_uncapped; /* sockets, when this one began */
@@ -56,7 +56,7 @@ int collect_pass_on(struct collect *collect);
 uint64_t collect_pass_work(const struct collect *collect);
 /* Gives up a pass that is under way: another will begin. */
 void collect_pass_end(struct collect *collect);
-/* All that happened until then is in the rows (CLOCK_BOOTTIME). */
+/* The time (CLOCK_BOOTTIME) until which all that happened is in the rows. */
 uint64_t collect_complete_ns(const struct collect *collect);
 
 /* gather.c. Folds ledgers into the rows, before these are read. Takes the sample's time_ns for now, and sets

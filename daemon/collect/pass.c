@@ -12,7 +12,7 @@
 
 #include "daemon/collect/collector-private.h"
 
-/* So many passes in a row must have met fewer sockets than are tracked, see correct_tracked(). */
+/* So many passes in a row must have met fewer sockets than are counted, see correct(). */
 #define EXCESS_PASSES 8
 
 /* In units of pass_work (bpf/scan.bpf.h), one of which takes about a quarter of a microsecond: 400 ms. */
@@ -24,20 +24,28 @@
 #define LONGEST_NS UINT64_C(9000000000)
 #define LONGEST_WITH_MUCH_WORK_NS UINT64_C(28000000000)
 
-/* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap.
- * Only what eight passes in a row did not meet is taken off: sockets come and go while a pass runs. Some are met
- * again, those that no descriptor led to meanwhile. */
-static void correct_tracked(struct collect *collect) {
+/* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. What
+ * eight passes in a row did not meet is taken off their counter, and no more: sockets come and go while a pass runs.
+ * Some are met again, those that no descriptor led to meanwhile. */
+static void correct(uint64_t *counter, struct excess *excess, uint64_t n_before, uint64_t n_met) {
+        int64_t n = (int64_t) (n_before - n_met);
+
+        if (excess->n_passes == 0 || n < excess->least)
+                excess->least = n;
+        if (++excess->n_passes < EXCESS_PASSES)
+                return;
+        __atomic_fetch_sub(counter, (uint64_t) excess->least, __ATOMIC_RELAXED);
+        excess->n_passes = 0;
+}
+
+static void correct_counters(struct collect *collect) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         struct pass *pass = &collect->pass;
-        int64_t excess = (int64_t) (pass->n_tracked - bss->pass_sockets);
 
-        if (pass->n_excess == 0 || excess < pass->least_excess)
-                pass->least_excess = excess;
-        if (++pass->n_excess < EXCESS_PASSES)
+        if (!(collect->attached & SET(SET_FILES)))
                 return;
-        __atomic_fetch_sub(&bss->health.sockets_tracked, (uint64_t) pass->least_excess, __ATOMIC_RELAXED);
-        pass->n_excess = 0;
+        correct(&bss->health.sockets_tracked, &pass->tracked_excess, pass->n_tracked, bss->pass_sockets);
+        correct(&bss->sockets_uncapped, &pass->uncapped_excess, pass->n_uncapped, bss->pass_uncapped);
 }
 
 static uint64_t n_tracked(const struct collect *collect) {
@@ -159,8 +167,7 @@ static void finish(struct collect *collect) {
         struct pass *pass = &collect->pass;
 
         bss->pass_number++;
-        if (collect->attached & SET(SET_FILES))
-                correct_tracked(collect);
+        correct_counters(collect);
         pass->work = bss->pass_work;
         /* After a pass that was made at once the next one, which may be made in parts, begins at once. */
         pass->next_ns = pass->last_ns > pass->begin_ns ? pass->begin_ns + period_of(pass->work) : 0;

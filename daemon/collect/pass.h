@@ -17,6 +17,12 @@ struct mark {
 
 #define MAX_MARKS 32
 
+/* Sockets that each of the last n_passes passes did not meet. */
+struct excess {
+        int64_t least;
+        uint32_t n_passes;
+};
+
 enum pass_stage {
         PASS_NONE,    /* none is under way */
         PASS_FILES,   /* the files of all processes */
@@ -36,8 +42,7 @@ struct pass {
         uint64_t n_tracked, n_uncapped; /* sockets, when this one began */
         uint64_t n_overflowed; /* rows, when this one began */
         bool is_row_wanted;  /* this pass gives processes that lost their row a new one */
-        int64_t least_excess; /* sockets that the last n_excess passes did not meet */
-        uint32_t n_excess;
+        struct excess tracked_excess, uncapped_excess;
         struct mark marks[MAX_MARKS], former[MAX_MARKS]; /* of the pass under way, and of the last one */
         uint32_t n_marks, n_former;
 };

@@ -168,6 +168,17 @@ static void sockets_are_walked_when_files_led_to_fewer(void **state) {
         assert_int_equal(world.n_sockets, 2);
 }
 
+static void sockets_that_no_pass_meets_are_taken_off(void **state) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+
+        bss->health.sockets_tracked += 5;
+        bss->sockets_uncapped += 7;
+        for (int i = 0; i < 16; i++)
+                assert_int_equal(collect_pass(collect), 0);
+        assert_int_equal(bss->health.sockets_tracked, N_PROCESSES);
+        assert_int_equal(bss->sockets_uncapped, 0);
+}
+
 static void a_pass_that_fails_does_not_count(void **state) {
         uint32_t number = collect->skeleton->bss->pass_number;
         uint64_t complete = collect_complete_ns(collect);
@@ -192,6 +203,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(a_long_interval_makes_a_whole_pass, setup, teardown),
                 cmocka_unit_test_setup_teardown(processes_to_walk_again_are_walked_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(sockets_are_walked_when_files_led_to_fewer, setup, teardown),
+                cmocka_unit_test_setup_teardown(sockets_that_no_pass_meets_are_taken_off, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_pass_that_fails_does_not_count, setup, teardown),
         };
 

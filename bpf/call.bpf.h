@@ -336,11 +336,12 @@ static __always_inline bool needs_check(__u64 word) {
 
 /* Is a call looked at, whatever is switched off? MPTCP's bytes are known from its calls alone. */
 static __always_inline bool is_wanted(const struct sock *sk, __u64 word) {
-        __u16 protocol = sk->sk_protocol;
+        __u64 protocol = sk->sk_protocol, type = sk->sk_type;
 
-        if (sk->sk_type == SOCK_STREAM && protocol == IPPROTO_TCP)
+        barrier_var(protocol); /* else the compiler cuts it to 16 bits before each comparison */
+        if (type == SOCK_STREAM && protocol == IPPROTO_TCP)
                 return word & SWITCH_TCP_CALLS;
-        if (sk->sk_type == SOCK_STREAM && protocol == IPPROTO_MPTCP)
+        if (type == SOCK_STREAM && protocol == IPPROTO_MPTCP)
                 return word & SWITCH_TCP;
         return word & SWITCH_UDP;
 }

@@ -88,7 +88,7 @@ int on_sock_release(struct bpf_sock *ctx) {
         else if (tp || kind == KIND_MPTCP)
                 release_unknown(sk, tp);
         else
-                forget_birth(sk);
+                release_unused(sk);
         return 1;
 }
 

@@ -183,8 +183,7 @@ int BPF_PROG(on_inet_release, struct socket *sock) {
                 return on_release(sk, tp, l);
         if (tp || kind == KIND_MPTCP)
                 return release_unknown(sk, tp);
-        forget_birth(sk);
-        return 0;
+        return release_unused(sk);
 }
 
 #endif

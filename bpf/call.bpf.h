@@ -250,6 +250,8 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 call->seen = l->owner;
                 call->is_owner_gone = is_owner_gone(l, &call->seen, &call->me);
                 call->birth = birth_of(sk);
+                if (!tp && !call->birth && is_young(sk)) /* of TCP it would not tell whose the SYN is */
+                        call->birth = BIRTH_SEEN;
                 bpf_spin_lock(&l->lock);
                 is_done = place_call(sk, tp, l, call, &c, why);
                 bpf_spin_unlock(&l->lock);

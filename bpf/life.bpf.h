@@ -243,6 +243,24 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         return 0;
 }
 
+/* A datagram socket without a ledger closes: nobody has sent or received by it, but it may have dropped what came. */
+static __always_inline int release_unused(struct sock *sk) {
+        __u32 drops = drops_of(sk);
+        struct process_row *row = NULL;
+        struct process_key me = {};
+
+        if (drops && kind_of(sk) == KIND_UDP && switches & SWITCH_UDP && (birth_of(sk) ?: is_young(sk))) {
+                current_key(&me);
+                if (is_closed_by_current(sk))
+                        row = current_row(&me);
+                row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+                if (row)
+                        add(&counters_of(row, &me)[SOCKTALLY_METRIC_udp_rx_drops], drops);
+        }
+        forget_birth(sk);
+        return 0;
+}
+
 /* The last descriptor of a socket is gone; runs in process context, mostly in the process that closed it.
  * tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {

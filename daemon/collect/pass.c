@@ -175,15 +175,16 @@ static void finish(struct collect *collect) {
         pass->n_former = pass->n_marks;
 }
 
-/* Up to which process the pass under way has come. */
+/* Up to which process the pass under way has folded everything. Processes that are walked again at its end were noted
+ * in the order of their numbers, so the first of them is the lowest. */
 static uint32_t position(const struct collect *collect) {
-        switch (collect->pass.stage) {
-        case PASS_FILES: return collect->skeleton->bss->last_named.tgid;
-        case PASS_AGAIN:
-        case PASS_SOCKETS: return UINT32_MAX;
-        case PASS_NONE: break;
-        }
-        return 0;
+        const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+
+        if (collect->pass.stage == PASS_NONE || bss->n_again > MAX_ACTIVE)
+                return 0;
+        if (bss->n_again > 0)
+                return bss->again[0];
+        return collect->pass.stage == PASS_FILES ? bss->last_named.tgid : UINT32_MAX;
 }
 
 static void note_mark(struct collect *collect, uint64_t now) {
@@ -228,12 +229,13 @@ int collect_pass(struct collect *collect) {
         return go_on(collect, now, UINT64_MAX);
 }
 
-/* How much work is done in this interval, so that the pass ends in time. What came since the last pass is estimated. */
+/* How much work is done in this interval, so that the pass ends in time. There may be more than was estimated: at the
+ * end of its time the pass is brought to its end at once. */
 static uint64_t part_of(const struct collect *collect, uint64_t work, uint64_t now) {
         const struct pass *pass = &collect->pass;
         uint64_t period = period_of(work), part = work * ((now - pass->last_ns) / 1000) / (period / 1000);
 
-        return part + part / 8 + (now - pass->begin_ns > period ? part : 0);
+        return now - pass->begin_ns >= period ? UINT64_MAX / 2 : part + part / 8;
 }
 
 uint64_t collect_pass_work(const struct collect *collect) {

@@ -42,6 +42,7 @@ const struct scenario scenarios[] = {
         { "UDP segmentation: one call sends many datagrams", udp_segments, 0 },
         { "UDP segmentation and coalescing: one call on each side", udp_segments, 1 },
         { "datagrams that found the receive buffer full are drops, not bytes", udp_flood, 0 },
+        { "drops of a socket that nobody reads from count when it closes", udp_flood, 1 },
         { "a broadcast datagram is sent once and received by each", udp_broadcast, 0 },
         { "a UDP socket that changes its peer", udp_other_peers, 0 },
         { "64 threads on one TCP connection", many_threads_one_tcp, 0 },

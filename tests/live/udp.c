@@ -381,14 +381,16 @@ static void receive_flood(struct player *player) {
         set_option(player, fd, SOL_SOCKET, SO_RCVBUF, 20000);
         event_raise(player->scene, BOUND);
         event_wait(player->scene, SENT, 1);
-        while (got(player, fd, recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0)
+        while (!player->scene->argument && got(player, fd, recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0)
                 continue;
         player->moved[SOCKTALLY_METRIC_udp_rx_drops] = drops_of(player, fd);
         if (player->moved[SOCKTALLY_METRIC_udp_rx_drops] == 0)
                 scene_fail(player->scene, "nothing was dropped");
 }
 
-void udp_flood(struct scene *scene, int unused) {
+/* is_unread: the receiver makes no call, and its socket closes. */
+void udp_flood(struct scene *scene, int is_unread) {
+        scene->argument = is_unread;
         player_start(scene, "lv-flood-recv", receive_flood);
         player_start(scene, "lv-flood-send", send_flood);
 }

@@ -175,16 +175,25 @@ static void finish(struct collect *collect) {
         pass->n_former = pass->n_marks;
 }
 
-/* Up to which process the pass under way has folded everything. Processes that are walked again at its end were noted
- * in the order of their numbers, so the first of them is the lowest. */
-static uint32_t position(const struct collect *collect) {
+/* The process that the pass under way has come to. */
+static uint32_t place(const struct collect *collect) {
+        switch (collect->pass.stage) {
+        case PASS_FILES: return collect->skeleton->bss->last_named.tgid;
+        case PASS_AGAIN:
+        case PASS_SOCKETS: return UINT32_MAX;
+        case PASS_NONE: break;
+        }
+        return 0;
+}
+
+/* The process below which the pass under way has folded all. Those to walk again were noted in the order of their
+ * numbers, so the first is the lowest. */
+static uint32_t folded_place(const struct collect *collect) {
         const struct socktally_bpf__bss *bss = collect->skeleton->bss;
 
         if (collect->pass.stage == PASS_NONE || bss->n_again > MAX_ACTIVE)
                 return 0;
-        if (bss->n_again > 0)
-                return bss->again[0];
-        return collect->pass.stage == PASS_FILES ? bss->last_named.tgid : UINT32_MAX;
+        return bss->n_again > 0 ? bss->again[0] : place(collect);
 }
 
 static void note_mark(struct collect *collect, uint64_t now) {
@@ -193,7 +202,7 @@ static void note_mark(struct collect *collect, uint64_t now) {
         uint64_t due = pass->n_marks == 0 ? 0 : pass->marks[pass->n_marks - 1].time_ns + distance;
 
         if (now >= due && pass->n_marks < MAX_MARKS)
-                pass->marks[pass->n_marks++] = (struct mark) { .time_ns = now, .pid = position(collect) };
+                pass->marks[pass->n_marks++] = (struct mark) { .time_ns = now, .pid = place(collect) };
 }
 
 /* Makes the pass, as far as the limit of work. Returns 1 if it is not over then, 0 if it is. */
@@ -263,7 +272,7 @@ int collect_pass_on(struct collect *collect) {
 uint64_t collect_complete_ns(const struct collect *collect) {
         const struct pass *pass = &collect->pass;
         uint64_t complete = pass->former[0].time_ns;
-        uint32_t reached = collect->skeleton->rodata->cfg_pidns_inode ? 0 : position(collect);
+        uint32_t reached = collect->skeleton->rodata->cfg_pidns_inode ? 0 : folded_place(collect);
 
         for (uint32_t i = 1; i < pass->n_former && pass->former[i].pid < reached; i++)
                 complete = pass->former[i].time_ns;

@@ -37,7 +37,7 @@ struct player {
         uint64_t moved[SOCKTALLY_N_METRICS]; /* what this process did, by its own return values */
         uint64_t unsure;                     /* bit per metric: only the kernel knows, as with splice's calls */
         uint64_t open;                       /* established connections whose only descriptors are this process's */
-        uint32_t is_done;
+        uint32_t is_done, is_over; /* is_over: it has exited, and a comparison after that found it as it should be */
 };
 
 typedef void (*player_role)(struct player *player);

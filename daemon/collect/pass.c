@@ -27,7 +27,7 @@
 /* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. What
  * eight passes in a row did not meet is taken off their counter, and no more: sockets come and go while a pass runs.
  * Some are met again, those that no descriptor led to meanwhile. */
-static void correct(uint64_t *counter, struct excess *excess, uint64_t n_before, uint64_t n_met) {
+static void correct(__u64 *counter, struct excess *excess, uint64_t n_before, uint64_t n_met) {
         int64_t n = (int64_t) (n_before - n_met);
 
         if (excess->n_passes == 0 || n < excess->least)

@@ -212,24 +212,31 @@ static __always_inline bool is_closed_by_current(const struct sock *sk) {
         return is_closing_call(((struct pt_regs *) bpf_task_pt_regs(current))->orig_ax);
 }
 
+/* The row that is charged for a socket without a ledger which is closed. me: gets the process that closes it. */
+static __always_inline struct process_row *row_of_closer(const struct sock *sk, struct process_key *me) {
+        struct process_row *row = NULL;
+
+        current_key(me);
+        if (is_closed_by_current(sk))
+                row = current_row(me);
+        return row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+}
+
 /* A socket without a ledger is closed. No call was seen on it: there was none, calls are not looked at, or it was
  * only read by splice(). The process that closes it is charged. It was a connection if rcv_nxt is not 0, which it
  * becomes with the peer's first segment. If it may be older than the daemon, only its end counts, and not its bytes.
  * tp: NULL for MPTCP, whose bytes no counter of the socket tells. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         __u32 birth = birth_of(sk) ?: is_young(sk), state = sk->__sk_common.skc_state;
-        struct process_row *row = NULL;
         struct process_key me = {};
+        struct process_row *row;
         __u64 *counters;
 
         if (!(switches & SWITCH_TCP) || state == TCP_LISTEN)
                 return 0;
         if (tp ? !tp->rcv_nxt || BPF_CORE_READ_BITFIELD(tp, is_mptcp) : !is_connected(state))
                 return 0;
-        current_key(&me);
-        if (is_closed_by_current(sk))
-                row = current_row(&me);
-        row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+        row = row_of_closer(sk, &me);
         if (!row)
                 return 0;
         counters = counters_of(row, &me);
@@ -246,14 +253,11 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
 /* A datagram socket without a ledger closes: nobody has sent or received by it, but it may have dropped what came. */
 static __always_inline int release_unused(struct sock *sk) {
         __u32 drops = drops_of(sk);
-        struct process_row *row = NULL;
         struct process_key me = {};
+        struct process_row *row;
 
         if (drops && kind_of(sk) == KIND_UDP && switches & SWITCH_UDP && (birth_of(sk) ?: is_young(sk))) {
-                current_key(&me);
-                if (is_closed_by_current(sk))
-                        row = current_row(&me);
-                row = row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+                row = row_of_closer(sk, &me);
                 if (row)
                         add(&counters_of(row, &me)[SOCKTALLY_METRIC_udp_rx_drops], drops);
         }

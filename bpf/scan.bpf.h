@@ -278,10 +278,10 @@ static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struc
 }
 
 /* A walk that writes something ends the collector's read(), and goes on with the next file when it reads again. */
-static __always_inline void count_work(const struct bpf_iter_meta *meta, __u32 work) {
+static __always_inline void count_file(const struct bpf_iter_meta *meta) {
         __u8 nothing = 0;
 
-        pass_work += work;
+        pass_work++;
         if (pass_work < pass_pause)
                 return;
         pass_pause = -1ULL;
@@ -301,7 +301,7 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         if (!task || !file)
                 return 0;
         if (!is_flush)
-                count_work(ctx->meta, 1);
+                count_file(ctx->meta);
         if (walk <= WALK_PASS)
                 meet_process(task);
         socket = bpf_sock_from_file(file);

@@ -50,7 +50,7 @@ static void choose_interval(struct interval *interval) {
 static struct layout_facts make_facts(const struct interval *interval, const struct sample *sample) {
         return (struct layout_facts) {
                 .time_ns = sample->time_ns,
-                .complete_ns = sample->pass_time_ns,
+                .complete_ns = sample->complete_ns,
                 .realtime_ns = clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_BOOTTIME) - sample->time_ns),
                 .interval_ns = interval->interval_usec * 1000,
                 .sockets_tracked = sample->health.sockets_tracked,

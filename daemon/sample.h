@@ -19,7 +19,7 @@ struct sample_row {
 
 struct sample {
         uint64_t time_ns;       /* CLOCK_BOOTTIME before the fold: all that happened until then is included */
-        uint64_t pass_time_ns;  /* the same of the last sample that folded all; equal: this one did */
+        uint64_t complete_ns;   /* until then all is included, not finished calls alone; time_ns at most */
         uint64_t known;         /* bit per enum socktally_metric: this is being counted now */
         const struct sample_row *rows;
         size_t n_rows;

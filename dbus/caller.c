@@ -282,8 +282,7 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
         return 0;
 }
 
-/* Do as many requests wait for credentials as may, of this sender or of all? Those that wait for polkit do not count.
- * */
+/* Do as many requests wait for credentials as may, of this sender or of all? Those at polkit do not count. */
 static bool has_too_many_requests(const struct bus *bus, const char *sender) {
         size_t n = 0, n_of_sender = 0;
 

@@ -27,7 +27,7 @@ struct layout_facts {
         uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* of the last interval */
         uint32_t missed_is_exact; /* 0: at most so many */
         uint32_t reserved0;
-        uint64_t complete_ns; /* time_ns of the last sample that had all, not finished calls alone */
+        uint64_t complete_ns; /* all that happened until then is in here, not finished calls alone */
         uint64_t reserved[2];
 };
 

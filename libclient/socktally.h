@@ -87,7 +87,7 @@ struct socktally_info {
         uint64_t missed_tx_calls, missed_rx_calls; /* calls that no row has, as the kernel skipped them: in all, */
         uint64_t interval_missed_tx_calls, interval_missed_rx_calls; /* and in the interval before; 0: it is exact */
         uint32_t missed_is_exact;    /* 0: at most so many were missed */
-        uint64_t complete_ns;        /* time_ns of the last publication with all, not finished calls alone */
+        uint64_t complete_ns;        /* what happened until then is in this publication, see below */
 };
 
 /* A column of a table, found by name once and used for every row until the reader says CHANGED. The strings live until

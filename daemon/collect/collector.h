@@ -56,7 +56,7 @@ int collect_change_fd(const struct collect *collect);
 void collect_end_change(struct collect *collect);
 
 /* Folds the live sockets into the rows and reads them all. With very many sockets it folds what finished calls have
- * moved, and all once in ten seconds, or thirty. The sample belongs to the collector. */
+ * moved, and the others by turns (complete_ns of the sample). The sample belongs to the collector. */
 int collect_read(struct collect *collect, const struct sample **ret_sample);
 
 /* The next read folds all. */

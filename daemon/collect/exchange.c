@@ -22,8 +22,8 @@
 #define BATCH_ROWS 256
 
 /* Puts a process into a table, with counters of 0, unless it is there. -EAGAIN: the row was just being made and has no
- * name yet. Such a process is one of those that the new table lacks. A pass gives them a row (is_row_wanted in pass.c).
- * */
+ * name yet. Such a process is one of those that the new table lacks, and gets a row by a pass (is_row_wanted in
+ * pass.c). */
 static int put_row(int fd, const struct process_key *key, const struct process_row *row) {
         struct process_row empty = *row;
 

@@ -65,7 +65,7 @@ int collect_gather(struct collect *collect) {
                 r = collect_pass(collect);
                 collect->is_pass_wanted = r < 0;
         }
-        collect->sample.pass_time_ns = collect_complete_ns(collect);
+        collect->sample.complete_ns = collect_complete_ns(collect);
         return r;
 }
 

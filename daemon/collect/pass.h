@@ -65,7 +65,7 @@ void collect_pass_end(struct collect *collect);
 uint64_t collect_complete_ns(const struct collect *collect);
 
 /* gather.c. Folds ledgers into the rows, before these are read. Takes the sample's time_ns for now, and sets
- * pass_time_ns. */
+ * complete_ns. */
 int collect_gather(struct collect *collect);
 /* Folds every ledger now, outside a pass. Sockets that are met without a ledger get one, and are folded, too. */
 int collect_fold(struct collect *collect);

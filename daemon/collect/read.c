@@ -176,7 +176,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         sample->known = 0;
         *ret_sample = sample;
         if (!collect->skeleton) {
-                sample->time_ns = sample->pass_time_ns = clock_ns(CLOCK_BOOTTIME);
+                sample->time_ns = sample->complete_ns = clock_ns(CLOCK_BOOTTIME);
                 sample->n_rows = 0;
                 return 0;
         }

@@ -43,7 +43,7 @@ static int begin_walk(int link) {
         return walk < 0 ? -errno : walk;
 }
 
-/* A read returns when all is walked, when the program pauses (count_work() in bpf/scan.bpf.h), which is the byte that
+/* A read returns when all is walked, when the program pauses (count_file() in bpf/scan.bpf.h), which is the byte that
  * is read, or after a million objects with EAGAIN. */
 int collect_walk_on(int walk) {
         char nothing;

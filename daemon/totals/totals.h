@@ -21,8 +21,7 @@ struct missed;
 typedef bool totals_identify(void *userdata, const struct process_key *key, uint32_t pid,
                              struct identity *ret_identity);
 
-/* Begins at 0. Returns another number than before when kernel rows that were asked for may have another identity now.
- * */
+/* Begins at 0. Another number than before: kernel rows that were asked for may have another identity now. */
 typedef uint32_t totals_generation(void *userdata);
 
 /* False once that process is known to be gone. pid 0: not known here. */

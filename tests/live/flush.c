@@ -57,7 +57,7 @@ static const struct sample *read_all(struct collect *collect) {
 
         collect_want_pass(collect);
         need(collect_read(collect, &sample), "collect_read");
-        if (sample->pass_time_ns != sample->time_ns)
+        if (sample->complete_ns != sample->time_ns)
                 bail_out("a pass was asked for, and none was made");
         return sample;
 }
@@ -71,7 +71,7 @@ static const struct sample *read_flushed(struct collect *collect) {
         collect->pass.work = MUCH_WORK;
         collect->pass.next_ns = UINT64_MAX;
         need(collect_read(collect, &sample), "collect_read");
-        if (sample->pass_time_ns == sample->time_ns)
+        if (sample->complete_ns == sample->time_ns)
                 bail_out("a pass was made");
         return sample;
 }
@@ -95,7 +95,7 @@ static unsigned read_until_complete(struct collect *collect, const struct sample
         do {
                 *ret_sample = read_in_parts(collect);
                 n++;
-        } while ((*ret_sample)->pass_time_ns < now);
+        } while ((*ret_sample)->complete_ns < now);
         return n;
 }
 

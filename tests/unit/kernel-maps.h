@@ -29,8 +29,6 @@ uint32_t kernel_inner(int outer);
 uint32_t kernel_number(int fd);
 /* Counts down; true: the call must fail, with errno set. For calls that a test defines itself. */
 bool kernel_fails(void);
-/* Descriptors that this process has open. */
-unsigned kernel_count_fds(void);
 /* Forgets all objects, and closes the descriptors that bpf_map__fd() tells. */
 void kernel_reset(void);
 

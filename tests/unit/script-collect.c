@@ -119,7 +119,7 @@ static int read_sample(struct collect *collect, const struct sample **ret_sample
                 return error;
         clock_gettime(CLOCK_BOOTTIME, &now);
         collect->sample.time_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-        collect->sample.pass_time_ns = collect->sample.time_ns;
+        collect->sample.complete_ns = collect->sample.time_ns;
         collect->sample.known = script->config.modules & MODULE(MODULE_TCP) && !script->reason;
         for (int dir = 0; dir < 2; dir++)
                 collect->sample.missed[dir] = atomic_load(&script->missed[dir]);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "daemon/collect/collector-private.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/kernel-maps.h"
 
 #define CAPACITY 16
@@ -159,7 +160,7 @@ static bool exchange(uint32_t size, unsigned variant, unsigned fail_at) {
 
         start(variant);
         before = collect;
-        n_fds = kernel_count_fds();
+        n_fds = count_descriptors();
         kernel.fail_at = fail_at;
         r = collect_set_max_processes(&collect, size, NULL, 0);
         was_reached = kernel.fail_at == 0;
@@ -173,7 +174,7 @@ static bool exchange(uint32_t size, unsigned variant, unsigned fail_at) {
         assert_true(fail_at > 0 && collect.table_fd == before.table_fd && collect.cores.fd == before.cores.fd &&
                     collect.cores.n_entries == before.cores.n_entries && !skeleton->bss->is_table_short);
         assert_int_equal(collect.n_former, 0);
-        assert_int_equal(kernel_count_fds(), n_fds);
+        assert_int_equal(count_descriptors(), n_fds);
         return true;
 }
 
@@ -196,12 +197,12 @@ static void whatever_call_fails_nothing_is_lost(void **state) {
 static void several_exchanges_before_a_read_lose_nothing_and_end_at_a_bound(void **state) {
         for (unsigned v = 0, n_fds; v < POLICY; v++) {
                 start(v);
-                n_fds = kernel_count_fds();
+                n_fds = count_descriptors();
                 for (uint32_t i = 0; i < FORMER_MAX; i++)
                         assert_int_equal(collect_set_max_processes(&collect, CAPACITY + 1 + i % 3, NULL, 0), 0);
                 assert_int_equal(collect_set_max_processes(&collect, CAPACITY, NULL, 0), -EAGAIN);
                 expect_all_is_told();
-                assert_int_equal(kernel_count_fds(), n_fds + 1); /* the object keeps its own table */
+                assert_int_equal(count_descriptors(), n_fds + 1); /* the object keeps its own table */
                 end();
         }
 }

@@ -2,7 +2,6 @@
 /*
  * How a reader gets its segment from a daemon, good or bad, and keeps one through restarts.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -18,6 +17,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/clock.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/fake-daemon.h"
 
 #define PATIENCE_SECONDS 120 /* far more than anything here takes */
@@ -27,19 +27,8 @@ struct state {
         struct fixture *f;
         struct fake_daemon daemon;
         bool has_daemon;
-        int n_descriptors;
+        unsigned n_descriptors;
 };
-
-static int count_descriptors(void) {
-        DIR *dir = opendir("/proc/self/fd");
-        int n = 0;
-
-        assert_non_null(dir);
-        while (readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
-}
 
 static int setup(void **state) {
         struct state *s = calloc(1, sizeof(*s));

@@ -3,7 +3,6 @@
  * The daemon's end of the readers' socket with peers that are slow, silent, greedy or hostile, and with no descriptor
  * left.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -19,6 +18,7 @@
 #include <cmocka.h>
 
 #include "libclient/socktally.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/peer.h"
 #include "tests/unit/readers-stage.h"
 
@@ -135,17 +135,6 @@ static void a_reader_too_slow_for_a_new_segment_has_to_come_again(void **state) 
                 close(attached);
         close(fd);
         close(granted(stage, SOCKTALLY_VIEW_FULL, PUBLISH_FULL));
-}
-
-static unsigned count_descriptors(void) {
-        DIR *directory = opendir("/proc/self/fd");
-        unsigned n = 0;
-
-        assert_non_null(directory);
-        while (readdir(directory))
-                n++;
-        closedir(directory);
-        return n;
 }
 
 static void descriptors_that_a_peer_sends_along_are_dropped(void **state) {

@@ -17,6 +17,7 @@
 
 #include "daemon/collect/collector-private.h"
 #include "daemon/collect/store.h"
+#include "tests/unit/descriptors.h"
 #include "tests/unit/kernel-maps.h"
 
 #define N_PROGRAMS 4 /* with a link each, but for the last */
@@ -91,12 +92,12 @@ static void expect_same(const struct kept *a, const struct kept *b) {
 }
 
 static void expect_refusal(const struct kept *kept, const struct collect_config *wanted, int error) {
-        unsigned n_fds = kernel_count_fds();
+        unsigned n_fds = count_descriptors();
         struct collect *adopted;
         int r = adopt(&adopted, wanted, kept);
 
         assert_true(error ? r == error : r < 0);
-        assert_int_equal(kernel_count_fds(), n_fds);
+        assert_int_equal(count_descriptors(), n_fds);
 }
 
 static void what_was_kept_is_adopted_equal(void **state) {
@@ -109,7 +110,7 @@ static void what_was_kept_is_adopted_equal(void **state) {
 
                 assert_true(keep(old, &before) > 0);
                 assert_int_equal(pwrite(bpf_map__fd(old->skeleton->maps.bss), &pass_number, 4, (off_t) offset), 4);
-                n_fds = kernel_count_fds();
+                n_fds = count_descriptors();
                 assert_int_equal(adopt(&adopted, &config, &before), 0);
                 assert_int_equal(keep(adopted, &after), before.n);
                 expect_same(&before, &after);
@@ -120,7 +121,7 @@ static void what_was_kept_is_adopted_equal(void **state) {
                 assert_int_equal(pread(bpf_map__fd(old->skeleton->maps.bss), &pass_number, 4, (off_t) offset), 4);
                 assert_int_equal(pass_number, 4712);
                 collect_stop(adopted);
-                assert_int_equal(kernel_count_fds(), n_fds);
+                assert_int_equal(count_descriptors(), n_fds);
                 collect_stop(old);
                 kernel_reset();
         }
@@ -133,7 +134,7 @@ static void whatever_call_fails_what_was_kept_can_be_adopted_later(void **state)
         unsigned fail_at, n_fds;
 
         assert_true(keep(old, &before) > 0);
-        n_fds = kernel_count_fds();
+        n_fds = count_descriptors();
         kernel.error = ENOMEM;
         for (fail_at = 1; was_reached; fail_at++) {
                 kernel.fail_at = fail_at;
@@ -142,7 +143,7 @@ static void whatever_call_fails_what_was_kept_can_be_adopted_later(void **state)
                         collect_stop(adopted);
                 }
                 was_reached = kernel.fail_at == 0;
-                assert_int_equal(kernel_count_fds(), n_fds);
+                assert_int_equal(count_descriptors(), n_fds);
         }
         assert_in_range(fail_at, 10, 1000);
         for (fail_at = 1, was_reached = true; was_reached; fail_at++) {

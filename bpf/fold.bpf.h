@@ -129,6 +129,8 @@ static __always_inline void take_tcp(struct sock *sk, struct tcp_sock *tp, struc
         __u32 total;
 
         catch_up(sk, tp, l, sk->__sk_common.skc_state);
+        if (why->is_end && !has_other_keys(tp, l)) /* the kernel may have skipped the hook that settles */
+                correct_keys(l, tp);
         if (!(l->flags & LEDGER_CLOSED) || (why->is_end && l->flags & LEDGER_AMENDED))
                 take_tcp_bytes(sk, tp, l, c, why);
         if (!(l->flags & LEDGER_READY))

@@ -210,16 +210,22 @@ static __always_inline void begin_again(const struct sock *sk, const struct tcp_
         l->key_seen_msec = 0;
 }
 
-/* Is this another connection than the one that the keys are of? A key stays while a connection lasts. Without the
- * socket's lock one of them may look changed for a moment, but not both: a packet does not move the counters of both
- * directions at the same time. While a past is not verified the answer is no, as a mistake would charge all of it. */
-static __always_inline bool has_begun_again(const struct tcp_sock *tp, const struct ledger *l) {
+/* Are the keys those of another connection? A key stays while a connection lasts. Without the socket's lock one of them
+ * may look changed for a moment, but not both: a packet does not move the counters of both directions at the same
+ * time. */
+static __always_inline bool has_other_keys(const struct tcp_sock *tp, const struct ledger *l) {
         __u32 writer = key_of_writer(tp), reader = key_of_reader(tp);
 
-        if (l->flags & LEDGER_CLOSED || (l->flags & (LEDGER_INHERITED | LEDGER_SURE)) == LEDGER_INHERITED)
-                return false;
         return writer != l->seq_key[TX] && reader != l->seq_key[RX] && writer == key_of_writer(tp) &&
                reader == key_of_reader(tp);
+}
+
+/* Is this another connection than the ledger's? While a past is not verified the answer is no, as a mistake would
+ * charge all of it. */
+static __always_inline bool has_begun_again(const struct tcp_sock *tp, const struct ledger *l) {
+        if (l->flags & LEDGER_CLOSED || (l->flags & (LEDGER_INHERITED | LEDGER_SURE)) == LEDGER_INHERITED)
+                return false;
+        return has_other_keys(tp, l);
 }
 
 /* Takes the keys of a connection that the hook at TCP_ESTABLISHED has no ledger for yet. The hook runs before the

@@ -103,6 +103,14 @@ check_names() { # TOP
         sources "$1" | grep -E '/[^/]*(util|common|helper|misc|manager)[^/]*\.[ch]$' || true
 }
 
+# A file that no fragment of the Makefile names is missing in what make dist packs. (A .c file is found by its program.)
+check_makefile() { # TOP
+        local name
+        sources "$1" | { grep -E '\.(h|sh|pml|md)$' || true; } | while read -r name; do
+                grep -rqwF --include='*.am' -- "$name" "$1" || echo "$name: in no Makefile fragment"
+        done
+}
+
 # Written in pieces, so that this file passes its own check.
 check_machine() { # TOP
         local name
@@ -194,6 +202,7 @@ verdict check_file_size "scripts of tests stay short, too" tests/a.sh "$many_lin
 verdict check_function_size "functions stay short" daemon/a.c "$long_function"
 verdict check_form "lines are at most 120 wide, indented with spaces" daemon/a.c "$wide"
 verdict check_names "files are named after a thing" daemon/string-util.c 'int a;'
+verdict check_makefile "every file is named in the Makefile" daemon/a.h 'int a;'
 verdict check_machine "no file knows the machine it was written on" data/a.conf "path = /wo""rk/main"
 verdict check_notes "no file has notes to self" daemon/a.c '/* TO''DO: later */'
 verdict check_map "the tour of the house is complete and true" daemon/unknown.c 'int a;'

@@ -40,7 +40,7 @@ static __always_inline void add_call(struct ledger *l, __u32 dir, int ret, __u64
 }
 
 static __always_inline bool has_calls(const struct ledger *l) {
-        return l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX];
+        return l->bytes[TX] | l->bytes[RX] | l->calls[TX] | l->calls[RX] | l->errors[TX] | l->errors[RX];
 }
 
 /* One counter of those that add_call() adds to, which begins at 0 again. */

@@ -16,7 +16,7 @@ static __always_inline int sent_length(struct sock *sk, int ret, __u32 copy) {
         word = switches; /* once: a change between two looks would be two answers */
         if ((copy > 1 || needs_check(word)) && !is_counted(sk, TX, word, copy))
                 return 0;
-        return on_call(sk, ret, TX, ret, CALLER_ANY);
+        return on_call(sk, ret, TX, ret, SEES_ANY);
 }
 
 static __always_inline int received_length(struct sock *sk, int ret, int flags, bool reads_user, __u32 copy) {
@@ -36,7 +36,7 @@ static __always_inline int received_length(struct sock *sk, int ret, int flags, 
                 if (flags & MSG_OOB && sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP)
                         n = 0; /* the urgent byte counts when the stream passes it */
         }
-        return on_call(sk, ret, RX, n, CALLER_ANY);
+        return on_call(sk, ret, RX, n, SEES_ANY);
 }
 
 /* Each receive has two programs. name_locked is for kernels that are locked down for confidentiality, where programs

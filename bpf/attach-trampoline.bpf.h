@@ -13,7 +13,7 @@
 enum place { ALONE, FIRST, SECOND, ORIGINAL };
 
 /* Hooks are attached a moment before they count, and detached a moment after. */
-static __always_inline bool is_on(enum caller caller, __u32 dir, enum place place) {
+static __always_inline bool is_on(enum hook_view view, __u32 dir, enum place place) {
         __u64 word = switches; /* once: a change between two looks would be two answers */
 
         if (place != ALONE) {
@@ -23,68 +23,68 @@ static __always_inline bool is_on(enum caller caller, __u32 dir, enum place plac
         }
         if (!(word & SWITCH_PARTIAL))
                 return true;
-        return word & (caller == CALLER_TCP     ? SWITCH_TCP_CALLS
-                       : caller == CALLER_MPTCP ? SWITCH_TCP
+        return word & (view == SEES_TCP     ? SWITCH_TCP_CALLS
+                       : view == SEES_MPTCP ? SWITCH_TCP
                                                 : SWITCH_UDP);
 }
 
-static __always_inline int sent(struct sock *sk, int ret, enum caller caller, enum place place) {
-        return is_on(caller, TX, place) ? on_call(sk, ret, TX, ret, caller) : 0;
+static __always_inline int sent(struct sock *sk, int ret, enum hook_view view, enum place place) {
+        return is_on(view, TX, place) ? on_call(sk, ret, TX, ret, view) : 0;
 }
 
-static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum caller caller,
+static __always_inline int received(struct sock *sk, __u64 size, int flags, int ret, enum hook_view view,
                                     enum place place) {
         __u32 n = ret;
 
-        if (!is_on(caller, RX, place) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+        if (!is_on(view, RX, place) || flags & (MSG_PEEK | MSG_ERRQUEUE))
                 return 0;
         if (n > size)
                 n = size; /* MSG_TRUNC returns the datagram's length, not what was copied */
-        if (flags & MSG_OOB && caller == CALLER_TCP)
+        if (flags & MSG_OOB && view == SEES_TCP)
                 n = 0; /* the urgent byte counts when the stream passes it */
-        return on_call(sk, ret, RX, n, caller);
+        return on_call(sk, ret, RX, n, view);
 }
 
-#define SEND_AT(name, function, caller, place)                                                                         \
+#define SEND_AT(name, function, view, place)                                                                           \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(name, struct sock *sk, struct msghdr *msg, unsigned long size, int ret) {                         \
-                return sent(sk, ret, caller, place);                                                                   \
+                return sent(sk, ret, view, place);                                                                     \
         }
-#define SEND(function, caller) SEND_AT(on_##function, function, caller, ALONE)
+#define SEND(function, view) SEND_AT(on_##function, function, view, ALONE)
 
 /* The arguments changed in Linux 5.19 and in 7.2; the collector loads what fits. */
-#define RECEIVE(function, caller, place)                                                                               \
+#define RECEIVE(function, view, place)                                                                                 \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function, struct sock *sk, struct msghdr *msg, unsigned long size, int flags, int ret) {     \
-                return received(sk, size, flags, ret, caller, place);                                                  \
+                return received(sk, size, flags, ret, view, place);                                                    \
         }                                                                                                              \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function##_before_7_2, struct sock *sk, struct msghdr *msg, unsigned long size, int flags,   \
                      int *addr_size, int ret) {                                                                        \
-                return received(sk, size, flags, ret, caller, place);                                                  \
+                return received(sk, size, flags, ret, view, place);                                                    \
         }                                                                                                              \
         SEC("fexit/" #function)                                                                                        \
         int BPF_PROG(on_##function##_before_5_19, struct sock *sk, struct msghdr *msg, unsigned long size,             \
                      int no_block, int flags, int *addr_size, int ret) {                                               \
-                return received(sk, size, flags, ret, caller, place);                                                  \
+                return received(sk, size, flags, ret, view, place);                                                    \
         }
 
-SEND(tcp_sendmsg, CALLER_TCP)
-SEND(mptcp_sendmsg, CALLER_MPTCP)
-SEND_AT(on_udpv6_sendmsg, udpv6_sendmsg, CALLER_OTHERS, ORIGINAL)
-SEND_AT(on_udpv6_sendmsg_1, udpv6_sendmsg, CALLER_OTHERS, FIRST)
-SEND_AT(on_udpv6_sendmsg_2, udpv6_sendmsg, CALLER_OTHERS, SECOND)
-SEND(raw_sendmsg, CALLER_OTHERS)
-SEND(rawv6_sendmsg, CALLER_OTHERS)
-SEND(ping_v4_sendmsg, CALLER_OTHERS)
-SEND(ping_v6_sendmsg, CALLER_OTHERS)
-RECEIVE(tcp_recvmsg, CALLER_TCP, ALONE)
-RECEIVE(mptcp_recvmsg, CALLER_MPTCP, ALONE)
-RECEIVE(udp_recvmsg, CALLER_OTHERS, ORIGINAL)
-RECEIVE(udpv6_recvmsg, CALLER_OTHERS, ORIGINAL)
-RECEIVE(raw_recvmsg, CALLER_OTHERS, ALONE)
-RECEIVE(rawv6_recvmsg, CALLER_OTHERS, ALONE)
-RECEIVE(ping_recvmsg, CALLER_OTHERS, ALONE)
+SEND(tcp_sendmsg, SEES_TCP)
+SEND(mptcp_sendmsg, SEES_MPTCP)
+SEND_AT(on_udpv6_sendmsg, udpv6_sendmsg, SEES_OTHERS, ORIGINAL)
+SEND_AT(on_udpv6_sendmsg_1, udpv6_sendmsg, SEES_OTHERS, FIRST)
+SEND_AT(on_udpv6_sendmsg_2, udpv6_sendmsg, SEES_OTHERS, SECOND)
+SEND(raw_sendmsg, SEES_OTHERS)
+SEND(rawv6_sendmsg, SEES_OTHERS)
+SEND(ping_v4_sendmsg, SEES_OTHERS)
+SEND(ping_v6_sendmsg, SEES_OTHERS)
+RECEIVE(tcp_recvmsg, SEES_TCP, ALONE)
+RECEIVE(mptcp_recvmsg, SEES_MPTCP, ALONE)
+RECEIVE(udp_recvmsg, SEES_OTHERS, ORIGINAL)
+RECEIVE(udpv6_recvmsg, SEES_OTHERS, ORIGINAL)
+RECEIVE(raw_recvmsg, SEES_OTHERS, ALONE)
+RECEIVE(rawv6_recvmsg, SEES_OTHERS, ALONE)
+RECEIVE(ping_recvmsg, SEES_OTHERS, ALONE)
 
 /* Up to Linux 6.4 udp_sendpage() calls udp_sendmsg() with nothing to send, to prepare a datagram. The page is counted
  * by on_ip_append_page(). */
@@ -94,9 +94,9 @@ static __always_inline bool is_preparation(const struct msghdr *msg, __u64 size)
 
 /* For a v4-mapped peer an IPv6 socket comes here from udpv6_sendmsg(), and is counted there. */
 static __always_inline int sent_udp(struct sock *sk, const struct msghdr *msg, __u64 size, int ret, enum place place) {
-        if (!is_on(CALLER_OTHERS, TX, place) || sk->__sk_common.skc_family != AF_INET || is_preparation(msg, size))
+        if (!is_on(SEES_OTHERS, TX, place) || sk->__sk_common.skc_family != AF_INET || is_preparation(msg, size))
                 return 0;
-        return on_call(sk, ret, TX, ret, CALLER_OTHERS);
+        return on_call(sk, ret, TX, ret, SEES_OTHERS);
 }
 
 #define SEND_UDP(name, place)                                                                                          \
@@ -135,7 +135,7 @@ static __always_inline int received_copy(__u64 *ctx, enum place place) {
                 flags = ARGUMENT(ctx, 4);
                 ret = ARGUMENT(ctx, 6);
         }
-        return received(sk, size, flags, ret, CALLER_OTHERS, place);
+        return received(sk, size, flags, ret, SEES_OTHERS, place);
 }
 
 #define RECEIVE_COPY(name, function, place)                                                                            \
@@ -152,7 +152,7 @@ RECEIVE_COPY(on_udpv6_recvmsg_2, udpv6_recvmsg, SECOND)
 /* Up to Linux 6.4 sendfile() and splice() come here. Protocols without a sendpage of their own use their sendmsg. */
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned long size, int flags, int ret) {
-        return sent(sk, ret, CALLER_TCP, ALONE);
+        return sent(sk, ret, SEES_TCP, ALONE);
 }
 
 /* udp_sendpage() calls this. Where the device cannot gather, this fails with EOPNOTSUPP, and udp_sendpage() goes on to
@@ -160,7 +160,7 @@ int BPF_PROG(on_tcp_sendpage, struct sock *sk, void *page, int offset, unsigned 
 SEC("fexit/ip_append_page")
 int BPF_PROG(on_ip_append_page, struct sock *sk, void *flow, void *page, int offset, unsigned long size, int flags,
              int ret) {
-        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size, CALLER_OTHERS, ALONE);
+        return ret == -EOPNOTSUPP ? 0 : sent(sk, ret ?: (int) size, SEES_OTHERS, ALONE);
 }
 
 SEC("fentry/inet_release")

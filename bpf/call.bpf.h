@@ -7,8 +7,8 @@
  * takes the slow path, under the ledger's lock.
  *
  * Ownership only ever moves where no call of the old owner can still be adding: from nobody to the first process that
- * moves data, and away from a process that has exited or holds the socket no more (has_let_go()). A second living
- * process makes the socket shared instead.
+ * moves data, and away from a process that has exited, or that holds the socket no more (has_let_go(), and
+ * is_only_holder() in scan.bpf.h). A second living process makes the socket shared instead.
  */
 #include "bpf/birth.bpf.h"
 #include "bpf/copies.bpf.h"
@@ -63,7 +63,9 @@ static __always_inline struct ledger *ledger_of_old(struct sock *sk) {
         l = make_ledger(sk);
         if (!l)
                 return find_ledger(sk);
-        l->flags = LEDGER_UNCAPPED;
+        bpf_spin_lock(&l->lock); /* a call may have found it by now */
+        l->flags |= LEDGER_UNCAPPED;
+        bpf_spin_unlock(&l->lock);
         __sync_fetch_and_add(&sockets_uncapped, 1);
         return l;
 }
@@ -218,7 +220,7 @@ static __always_inline void overflow_call(struct call *call) {
         charge_call(call);
 }
 
-/* Does the owner not hold the socket any more? More than GRACE_PASSES passes have not found it among its open files. */
+/* Does the owner not hold the socket any more? GRACE_PASSES whole passes that began since have not met it there. */
 static __always_inline bool has_let_go(const struct ledger *l) {
         return cfg_scan_is_whole && pass_number - l->owner_pass > GRACE_PASSES;
 }
@@ -255,8 +257,7 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                 bpf_spin_lock(&l->lock);
                 is_done = place_call(sk, tp, l, call, &c, why);
                 bpf_spin_unlock(&l->lock);
-                if (!is_nothing(&c))
-                        give(owner_row(&c.owner, c.flags), &c);
+                give_to_owner(&c);
                 if (is_done) {
                         note_active(&call->me);
                         return;
@@ -295,7 +296,7 @@ static __always_inline int place(struct sock *sk, struct ledger *l, struct call 
         return 0;
 }
 
-/* Apart, as the verifier would walk each combination of one with the other. */
+/* Two functions, as the verifier would walk each combination of TCP's branches with the others'. */
 static __noinline int place_tcp_call(struct sock *sk, struct ledger *l, struct call *call) {
         call->kind = KIND_TCP;
         return place(sk, l, call, true);
@@ -312,16 +313,16 @@ static __noinline int note_owner(const struct ledger *l) {
         return note_active(&owner);
 }
 
-/* What a hook knows of the sockets that pass it. */
-enum caller { CALLER_ANY, CALLER_TCP, CALLER_MPTCP, CALLER_OTHERS };
+/* Which sockets a hook sees. */
+enum hook_view { SEES_ANY, SEES_TCP, SEES_MPTCP, SEES_OTHERS };
 
 /* All chains of kernel pointers come first: each state of the verifier that reaches one costs it a walk through the
  * whole BTF, and further down there are thousands of states. */
-static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum caller caller) {
+static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum hook_view view) {
         call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
-        call->drops = caller == CALLER_TCP ? 0 : drops_of(sk);
+        call->drops = view == SEES_TCP ? 0 : drops_of(sk);
         call->has_row = make_callers_row(call);
-        if (caller == CALLER_TCP || (caller == CALLER_ANY && kind_of(sk) == KIND_TCP))
+        if (view == SEES_TCP || (view == SEES_ANY && kind_of(sk) == KIND_TCP))
                 return place_tcp_call(sk, l, call);
         return place_other_call(sk, l, call);
 }
@@ -364,7 +365,7 @@ static __always_inline bool is_counted(const struct sock *sk, __u32 dir, __u64 w
 
 /* A call is what moved data, reached the end, or failed; not what found nothing to do or is made again. n: bytes
  * moved, if it did not fail, which can be less than ret says (truncated datagrams). */
-static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, enum caller caller) {
+static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n, enum hook_view view) {
         struct task_struct *task;
         struct ledger *l;
 
@@ -392,7 +393,7 @@ static __always_inline int on_call(struct sock *sk, int ret, __u32 dir, __u32 n,
                 current_key(&call.me);
                 if (is_later_piece(unproven(task), dir))
                         call.is_part |= 1;
-                return slow_call(sk, l, &call, caller);
+                return slow_call(sk, l, &call, view);
         }
         return 0;
 }

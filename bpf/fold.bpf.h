@@ -41,6 +41,7 @@ struct occasion {
         bool is_young;      /* the socket is younger than the daemon: what was taken for its past is none */
         struct process_key closer; /* the process that closed the socket; zeros: not known */
         bool is_heir;              /* the closer becomes the owner: nobody moved data, and no owner has a row */
+        bool is_rowless;           /* there is no room for a row of the closer */
 };
 
 static __always_inline __u32 drops_of(const struct sock *sk) {
@@ -97,8 +98,9 @@ static __always_inline void take_tcp_bytes(struct sock *sk, struct tcp_sock *tp,
                 c->bytes[RX] = drain(&l->bytes[RX]);
                 return;
         }
-        /* The calls first: what they moved is in total then. The other way round a call that returns in between would
-         * seem to be charged too early, and once that was taken off, no later flush would see a call to explain it. */
+        /* The calls first, total after: total then has all that they moved. The other way round a call that returns
+         * between the two makes unexplained negative. That is taken off the owner now, and the next flush sees no call
+         * that would give it back. */
         c->bytes[TX] = drain(&l->bytes[TX]);
         total = l->flags & LEDGER_SETTLED ? l->settled[TX] : tcp_written(sk, tp, l, 0);
         unexplained = total - l->base[TX] - c->bytes[TX];
@@ -237,8 +239,8 @@ static __always_inline bool is_kind_off(__u32 kind) {
         return switches & SWITCH_PARTIAL && !(switches & (is_tcp ? SWITCH_TCP : SWITCH_UDP));
 }
 
-/* Can another process than the owner have closed the socket? Yes, if it made calls on the socket, or if one of the
- * last GRACE_PASSES passes, or the one that runs, has met the socket among its files. The current task alone proves
+/* Can another process than the owner have closed the socket? Yes, if it made calls on the socket, or if the pass that
+ * runs, or one of the GRACE_PASSES + 1 before it, has met the socket among its files. The current task alone proves
  * nothing: a process that walks open files holds each for a moment, and may drop the last reference. */
 static __always_inline bool is_used_by_others(const struct ledger *l) {
         return l->state == LEDGER_SHARED || pass_number - l->foreign_pass <= GRACE_PASSES + 1;
@@ -264,11 +266,17 @@ static __always_inline bool has_past(const struct ledger *l) {
         return l->past[TX] | l->past[RX];
 }
 
+/* Charges the owner, unless the module is off. */
+static __always_inline void give_to_owner(const struct charge *c) {
+        if (!is_kind_off(c->kind) && !is_nothing(c))
+                give(owner_row(&c->owner, c->flags), c);
+}
+
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
         struct charge c = {};
-        bool is_elsewhere = false;
+        bool is_closers_end = false;
 
         bpf_spin_lock(&l->lock);
         recall_kernel(sk, l);
@@ -283,18 +291,17 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                                               is_connected(sk->__sk_common.skc_state)))
                         l->flags |= LEDGER_CONNECTED;
                 if ((l->flags & (LEDGER_CONNECTED | LEDGER_CLOSED)) == LEDGER_CONNECTED) {
-                        is_elsewhere = why->closer.tgid && !is_same_key(&why->closer, &l->owner) &&
-                                       is_used_by_others(l);
-                        c.closes += !is_elsewhere;
+                        is_closers_end = why->closer.tgid && !is_same_key(&why->closer, &l->owner) &&
+                                         is_used_by_others(l);
+                        c.closes += !is_closers_end;
                 }
                 l->flags |= LEDGER_CLOSED;
         }
         bpf_spin_unlock(&l->lock);
-        if (is_kind_off(c.kind))
-                return false;
-        if (!is_nothing(&c))
-                give(owner_row(&c.owner, c.flags), &c);
-        return is_elsewhere;
+        if (why->is_rowless)
+                c.flags |= LEDGER_ROWLESS;
+        give_to_owner(&c);
+        return is_closers_end && !is_kind_off(c.kind);
 }
 
 #endif

@@ -24,8 +24,7 @@
  * for active. */
 #define MAX_ACTIVE 1024
 
-/* What a look at a socket costs beside that at its file, which is 1: about a quarter of a microsecond, measured on
- * Linux 6.18. */
+/* What a look at a socket costs beside that at its file, in units of the latter: about 0.25 us each (Linux 6.18). */
 #define WORK_SOCKET 5
 
 /* What a walk over open files is for. */
@@ -54,7 +53,7 @@ struct process_row {
         __u32 parent;                        /* tgid of the parent at first sight */
         __u32 pid;                           /* PID as the daemon's own PID namespace shows it; 0: not visible there */
         __u32 exited;                        /* 1 once the last thread is gone */
-        __u32 seen_pass;                     /* last fold pass that met a socket of this process */
+        __u32 seen_pass;                     /* last pass that met a socket of this process */
         __u32 is_process;                    /* 0: one of the special rows */
         __u32 noted_round;                   /* health.rounds when the process was last noted as active */
         __u32 pad;

@@ -70,7 +70,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
                 return 0;
         }
         current_key(&me);
-        if (!l->owner.tgid || is_same_process(&l->owner, &me)) /* a walk makes an owner without a row */
+        if (!l->owner.tgid || is_same_process(&l->owner, &me)) /* an owner that a walk has noted may have no row yet */
                 current_row(&me);
         bpf_spin_lock(&l->lock);
         if (!l->owner.tgid)
@@ -78,8 +78,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         if (l->state != LEDGER_NEW)
                 reopen(sk, tp, l, &c);
         bpf_spin_unlock(&l->lock);
-        if (!is_nothing(&c))
-                give(owner_row(&c.owner, c.flags), &c);
+        give_to_owner(&c);
         return 0;
 }
 
@@ -214,12 +213,10 @@ static __always_inline bool is_closed_by_current(const struct sock *sk) {
 
 /* The row that is charged for a socket without a ledger which is closed. me: gets the process that closes it. */
 static __always_inline struct process_row *row_of_closer(const struct sock *sk, struct process_key *me) {
-        struct process_row *row = NULL;
-
         current_key(me);
-        if (is_closed_by_current(sk))
-                row = current_row(me);
-        return row ?: special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+        if (!is_closed_by_current(sk))
+                return row_of_none();
+        return current_row(me) ?: special(SPECIAL_OVERFLOW);
 }
 
 /* A socket without a ledger is closed. No call was seen on it: there was none, calls are not looked at, or it was
@@ -281,7 +278,7 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
         if (why.closer.tgid && l->state == LEDGER_UNCLAIMED) {
                 why.is_heir = !owner.tgid || !find_row(&owner);
                 if (why.is_heir)
-                        current_row(&why.closer);
+                        why.is_rowless = !current_row(&why.closer);
         }
         if (fold(sk, tp, l, &why)) {
                 row = current_row(&why.closer) ?: special(SPECIAL_OVERFLOW);

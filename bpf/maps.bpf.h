@@ -9,7 +9,8 @@
  * Who may write what in a ledger:
  *   bytes, calls, errors   atomic adds by the owner's calls, atomic exchange with 0 by a fold;
  *   fast_tgid              stored under the lock, read without it by every call;
- *   folded_round           by the walks, which run one at a time;
+ *   folded_round, met_round  by the walks, which run one at a time;
+ *   owner_pass, foreign_pass  by the walks without the lock, else under it;
  *   everything else        under the lock.
  */
 #include "bpf/ledger.h"
@@ -32,7 +33,7 @@ enum ledger_flag {
          * recall_kernel() and place_call(), as MPTCP makes accepted sockets in the kernel's name first. */
         LEDGER_KERNEL = 1 << 0,
         /* connect() opened the connection, so our SYN takes a sequence number. Set by open_tcp(), open_for_current(),
-         * socket_established() and reopen(). */
+         * socket_established(), reopen() and begin_again(). */
         LEDGER_ACTIVE = 1 << 1,
         /* bytes_acked has grown by one for that SYN. tcp_written() takes it off. */
         LEDGER_SYN_COUNTED = 1 << 2,
@@ -57,6 +58,8 @@ enum ledger_flag {
         /* A connection ended before the present one, and its end is not charged yet. Set by begin_again(), charged by
          * take_tcp(). */
         LEDGER_ENDED = 1 << 11,
+        /* Never in a ledger, only in a charge: there is no room for a row of the owner. */
+        LEDGER_ROWLESS = 1 << 12,
 };
 
 struct ledger {
@@ -79,7 +82,8 @@ struct ledger {
         __u32 owner_pass;   /* last pass over the open files that found the socket with its owner ... */
         __u32 foreign_pass; /* ... and with another process */
         struct bpf_spin_lock lock;
-        __u32 folded_round; /* pass_round when a pass last folded it, which can meet a socket more than once */
+        __u32 met_round;    /* pass_round when a pass last met it ... */
+        __u32 folded_round; /* ... and folded it: a pass can meet a socket more than once */
         __u32 key_seen_traffic; /* traffic() when a walk first read the present seq_key; see confirm_keys() ... */
         __u32 key_seen_msec;    /* ... and pass_msec of that walk; 0: no walk has read it yet */
 };
@@ -165,7 +169,7 @@ __u64 first_young_inode = -1ULL;
 /* Of a socket without a ledger calls were charged: however young one is, it may have a past now. */
 bool is_youth_no_proof = false;
 
-/* Set by the collector when not every process that should has a row: whose is missing goes to the overflow row. */
+/* Set by the collector when processes lack a row that they had: what they move goes to the overflow row. */
 volatile bool is_table_short = false;
 
 /* Set by the collector for a scan after which every process that holds a socket of its own shall have a row again. */
@@ -183,19 +187,21 @@ __u32 walk = WALK_FIND;
 /* Processes whose files must be walked again in this pass. More than there is room for: all. */
 __u32 again[MAX_ACTIVE] = {};
 __u32 n_again = 0;
-/* Processes with something in a ledger that held nothing since the last fold: a ring, written at n_active. The
+/* Processes that added the first call since the last fold to one of their ledgers: a ring, written at n_active. The
  * collector takes them out and leaves 0. */
 __u32 active[MAX_ACTIVE] = {};
 __u32 n_active = 0;
 
 /* The pass that runs, or comes next: the collector adds one when all walks have reached their end. */
 __u32 pass_number = 0;
-/* Written by the collector when a pass begins. */
+/* Set to their first values when a pass begins. The walks add to pass_sockets, pass_uncapped and pass_work. The
+ * collector sets pass_pause for each part, and pass_msec, the time of the sample, in each interval. */
 __u32 pass_round = 0;     /* ledgers with this folded_round were folded in this pass */
 __u64 pass_sockets = 0;   /* those met that count against the cap */
 __u64 pass_uncapped = 0;  /* those met that do not */
 __u64 pass_work = 0;      /* what the pass had to look at; in units of what one open file costs */
 __u64 pass_pause = -1ULL; /* at this much pass_work the walk over open files pauses; the collector goes on later */
+__u32 pass_place = 0;     /* number of the task whose files were met last; they come in the order of these numbers */
 __u32 pass_msec = 0;
 __u32 scanner = 0; /* tgid of the process that walks the open files: it may drop a socket's last reference */
 /* Whose row was marked last, and whose name was looked at last; the iterators run one at a time. */

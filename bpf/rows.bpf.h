@@ -118,12 +118,14 @@ static __always_inline struct process_row *make_row(const struct process_key *ke
         struct process_row *row = NULL;
         __u32 zero = 0;
         void *rows;
+        long r;
 
         rows = bpf_map_lookup_elem(&table, &zero);
         if (!rows)
                 return NULL;
         /* What fails other than for a full table (a lock that was not to be had in time) is tried once more. */
-        if (bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST) != -E2BIG)
+        r = bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
+        if (r < 0 && r != -E2BIG)
                 bpf_map_update_elem(rows, key, (const void *) &empty_row, BPF_NOEXIST);
         row = bpf_map_lookup_elem(rows, key);
         if (row)
@@ -133,8 +135,9 @@ static __always_inline struct process_row *make_row(const struct process_key *ke
         return row;
 }
 
-/* Global functions are verified once, and not again for each state in which they are called: what follows many kernel
- * pointers, each of which costs the verifier a walk through the whole BTF, is in them. */
+/* A global function is verified once, and not again for each state in which it is called. So what follows many kernel
+ * pointers is in such functions: each pointer costs the verifier a walk through the whole BTF. They return 0, as they
+ * must return a number. */
 __attribute__((noinline)) int current_key(struct process_key *key) {
         if (key)
                 *key = key_of(bpf_get_current_task_btf());
@@ -176,16 +179,22 @@ static __noinline struct process_row *row_of(const struct process_key *key, stru
         return row;
 }
 
+/* The row for what a process without a row moved. Its row went after its end, or the table was exchanged and has no
+ * room for it. */
+static __always_inline struct process_row *row_of_none(void) {
+        return special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+}
+
 /* The row that a ledger's owner is charged in; the owner itself may be long gone. */
 static __always_inline struct process_row *owner_row(const struct process_key *owner, __u32 flags) {
         struct process_row *row;
 
         if (flags & LEDGER_KERNEL)
                 return special(SPECIAL_KERNEL);
-        row = owner->tgid ? find_row(owner) : NULL; /* nobody, who connected and closed it, is unknown */
-        if (row)
-                return row;
-        return special(is_table_short ? SPECIAL_OVERFLOW : SPECIAL_EXITED);
+        if (flags & LEDGER_ROWLESS)
+                return special(SPECIAL_OVERFLOW);
+        row = owner->tgid ? find_row(owner) : NULL; /* 0: who connected and closed the socket is not known */
+        return row ?: row_of_none();
 }
 
 static __always_inline bool is_failure(int ret) {

@@ -37,9 +37,9 @@ static __always_inline bool is_only_holder(struct task_struct *met, const struct
  * is not charged for calls of this process. If the owner does not hold a TCP socket any more, as this process is the
  * only one that does, or as no pass of late has met it with the owner (has_let_go()), the owner is charged for what is
  * there, and this process becomes the owner. */
-static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
-                                       const struct process_key *key, struct task_struct *task,
-                                       const struct file *file) {
+static __always_inline void note_holder(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
+                                        const struct process_key *key, struct task_struct *task,
+                                        const struct file *file) {
         struct occasion why = { .may_be_shared = switches & SWITCH_TCP_CALLS };
         bool is_alone = tp && is_only_holder(task, file);
         struct process_key owner = l->owner;
@@ -47,27 +47,25 @@ static __always_inline int mark_holder(struct sock *sk, struct tcp_sock *tp, str
 
         l->foreign_pass = pass_number;
         if (!tp || !(is_alone || has_let_go(l)) || !row_of(key, task))
-                return 0;
+                return;
         bpf_spin_lock(&l->lock);
         if (is_same_process(&owner, &l->owner)) {
                 take(sk, tp, l, &c, &why);
                 l->owner = *key;
                 l->owner_pass = pass_number;
-                if (is_alone) /* no process but the owner has been met of late */
+                if (is_alone) /* for is_owners_alone(); by is_used_by_others() the old owner may have closed it yet */
                         l->foreign_pass = pass_number - GRACE_PASSES;
                 if (l->state == LEDGER_OWNED)
                         l->fast_tgid = key->tgid;
         }
         bpf_spin_unlock(&l->lock);
-        if (!is_nothing(&c))
-                give(owner_row(&c.owner, c.flags), &c);
-        return 0;
+        give_to_owner(&c);
 }
 
 /* Has the socket moved nothing until now? A socket that was there before the daemon and moved nothing has no past:
  * all that it will move counts, so the first scan notes that instead of making a ledger. Later walks ask for that
  * note. */
-static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u32 drops) {
+static __always_inline bool needs_no_ledger_yet(struct sock *sk, struct tcp_sock *tp, __u32 drops) {
         bool is_fresh = tp ? !(tp->bytes_acked | tp->bytes_received | (tp->write_seq - tp->snd_una)) : !drops;
         bool is_active = tp && sk->__sk_common.skc_state == TCP_SYN_SENT;
 
@@ -78,7 +76,7 @@ static __always_inline bool is_unused(struct sock *sk, struct tcp_sock *tp, __u3
 
 /* The ledger of a socket that a walk has met without one. NULL: the socket needs none yet. */
 static __always_inline struct ledger *find_or_make(struct sock *sk, struct tcp_sock *tp, __u32 kind, __u32 drops) {
-        if (is_unused(sk, tp, drops))
+        if (needs_no_ledger_yet(sk, tp, drops))
                 return NULL;
         /* Without a ledger it has not moved anything since we started, but may have dropped what came. */
         if (!tp && !drops)
@@ -97,13 +95,13 @@ static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct t
 
 /* A process holds a socket that has no owner: the process becomes the owner. A socket without a ledger gets one first,
  * unless find_or_make() says that it needs none yet. The owner's row is made later, when there is something to add. */
-static __always_inline int make_owner(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                 const struct process_key *key, const struct file *file) {
+static __always_inline void make_owner(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
+                                       const struct process_key *key, const struct file *file) {
         __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file);
 
         l = l ?: find_or_make(sk, tp, kind, drops);
         if (!l)
-                return 0;
+                return;
         bpf_spin_lock(&l->lock);
         open_ledger(sk, tp, l, kind, birth, drops);
         recall_kernel(sk, l);
@@ -112,7 +110,6 @@ static __always_inline int make_owner(struct sock *sk, struct tcp_sock *tp, stru
                 l->owner_pass = pass_number;
         }
         bpf_spin_unlock(&l->lock);
-        return 0;
 }
 
 /* Names and users as they are now: no hook sees prctl() and setuid(). Once for each process in a pass, as its files
@@ -121,6 +118,7 @@ static __always_inline void meet_process(struct task_struct *task) {
         struct process_key key = key_of(task);
         struct process_row *row;
 
+        pass_place = task->pid;
         if (is_same_key(&key, &last_named))
                 return;
         scanner = bpf_get_current_pid_tgid() >> 32;
@@ -132,23 +130,24 @@ static __always_inline void meet_process(struct task_struct *task) {
 }
 
 /* The task holds a socket that has no owner, or another process for its owner. */
-static __noinline int meet(struct sock *sk, struct ledger *l, struct task_struct *task, const struct file *file) {
+static __noinline void meet(struct sock *sk, struct ledger *l, struct task_struct *task, const struct file *file) {
         struct process_key key = key_of(task);
         struct tcp_sock *tp = NULL;
         __u32 kind = kind_of(sk);
         __u8 state;
 
         if (kind == KIND_NONE)
-                return 0;
+                return;
         if (kind == KIND_TCP) {
                 state = sk->__sk_common.skc_state;
                 tp = bpf_skc_to_tcp_sock(sk);
                 if (!tp || state == TCP_LISTEN || (state == TCP_CLOSE && !l) || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
-                        return 0;
+                        return;
         }
         if (l && (l->state > LEDGER_UNCLAIMED || l->owner.tgid))
-                return mark_holder(sk, tp, l, &key, task, file);
-        return make_owner(sk, tp, l, kind, &key, file);
+                note_holder(sk, tp, l, &key, task, file);
+        else
+                make_owner(sk, tp, l, kind, &key, file);
 }
 
 /* Notes that the task's process holds the socket. Returns the socket's ledger; NULL: it needs none yet. */
@@ -185,7 +184,7 @@ static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock
                (!(l->flags & LEDGER_SETTLED) || l->settled[TX] == l->base[TX]);
 }
 
-/* Is there a row to charge? If the owner has none, it is made here, in the owner's own turn (task: whose file it is).
+/* Is there a row to charge? If the owner has none, and the walk is at the owner's files (task), it is made here.
  * Sockets of one process tend to lie together: its row is looked up once for all of them. */
 static __always_inline bool has_row(const struct ledger *l, struct task_struct *task, bool may_make) {
         struct process_key owner = l->owner, me;
@@ -223,8 +222,8 @@ static __always_inline bool has_sure_keys(const struct sock *sk, const struct tc
         return is_sure;
 }
 
-/* The same for the owner, whose task was met in this walk. No other process was met with the socket in this pass or the
- * last one. */
+/* Is the task's process the owner, and can nobody else make a call on the socket? It is the only holder, and no other
+ * process was met with the socket in this pass or the last one. */
 static __always_inline bool is_owners_alone(const struct ledger *l, struct task_struct *task, const struct file *file) {
         struct process_key key = key_of(task);
 
@@ -239,42 +238,51 @@ static __always_inline void note_again(struct task_struct *task) {
         again[n_again++ & (MAX_ACTIVE - 1)] = tgid;
 }
 
+/* Counts a ledger as one that the pass has met, once. */
+static __always_inline void note_met(struct ledger *l) {
+        if (l->met_round == pass_round)
+                return;
+        l->met_round = pass_round;
+        *(l->flags & LEDGER_UNCAPPED ? &pass_uncapped : &pass_sockets) += 1;
+}
+
 /* Folds a socket that is held, once in a pass: it is met with each descriptor that leads to it. A flush folds what
  * holds calls, and with the next descriptor it holds none. task: whose file leads to the socket; NULL: the walk is one
  * over sockets, and holds the socket's lock. */
-static __always_inline int fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
-                                     struct task_struct *task, struct file *file) {
-        bool is_row_there, has_news, is_nobodys = is_kind_off(l->kind);
+static __always_inline void fold_once(struct sock *sk, struct tcp_sock *tp, struct ledger *l,
+                                      struct task_struct *task, struct file *file) {
+        bool is_row_there, has_news, must_meet_others, is_off = is_kind_off(l->kind);
         bool has_sharing = tp && switches & SWITCH_TCP_CALLS;
         struct occasion why = { .drops = drops_of(sk) };
 
-        if (walk != WALK_FLUSH && l->folded_round == pass_round)
-                return 0;
+        if (walk != WALK_FLUSH) {
+                note_met(l);
+                if (l->folded_round == pass_round)
+                        return;
+        }
         why.is_young = tp && has_past(l) && is_young_file(file);
         has_news = !is_idle(sk, tp, l, why.drops) || why.is_young;
-        is_row_there = is_nobodys || has_row(l, task, has_news);
+        is_row_there = is_off || has_row(l, task, has_news);
         /* The owner gets a row when this pass meets its files, or another process becomes the owner. */
         if (has_news && !is_row_there && l->state == LEDGER_UNCLAIMED && !(l->flags & LEDGER_KERNEL))
-                return 0;
-        if (has_news && has_sharing && walk == WALK_PASS && task && !is_owners_alone(l, task, file)) {
+                return;
+        must_meet_others = has_sharing && walk == WALK_PASS && task && !is_owners_alone(l, task, file);
+        if (has_news && must_meet_others) {
                 note_again(task);
-                return 0;
+                return;
         }
-        if (walk != WALK_FLUSH) {
+        if (walk != WALK_FLUSH)
                 l->folded_round = pass_round;
-                *(l->flags & LEDGER_UNCAPPED ? &pass_uncapped : &pass_sockets) += 1;
-        }
         if (!has_news)
-                return 0;
-        if (tp && !has_sure_keys(sk, tp, l, !task) && !is_nobodys) {
+                return;
+        if (tp && !has_sure_keys(sk, tp, l, !task) && !is_off) {
                 if (has_calls(l)) /* no call will note the owner: the ledger is not empty */
                         note_owner(l);
-                return 0;
+                return;
         }
         /* Only where calls are seen can one explain later what is not explained now. */
         why.may_be_shared = has_sharing && (walk == WALK_FLUSH || l->foreign_pass == pass_number);
         fold(sk, tp, l, &why);
-        return 0;
 }
 
 /* A walk that writes something ends the collector's read(), and goes on with the next file when it reads again. */
@@ -315,8 +323,10 @@ int fold_files(struct bpf_iter__task_file *ctx) {
         if (walk <= WALK_PASS) {
                 l = find_holder(sk, l, task, file);
         } else if (!l || l->state == LEDGER_NEW) {
-                /* It came after the first walk. While we hold it its process can close it, and would not be known. */
-                return meet(sk, l, task, file);
+                /* It came after the first walk, so it has no owner. While we hold the file its process can close it.
+                 * The release would then run in our task, which is not the closer. So the owner is noted now. */
+                meet(sk, l, task, file);
+                return 0;
         }
         if (walk == WALK_FIND || !l || l->state == LEDGER_NEW)
                 return 0;
@@ -325,7 +335,8 @@ int fold_files(struct bpf_iter__task_file *ctx) {
                 if (!tp)
                         return 0;
         }
-        return fold_once(sk, tp, l, task, file);
+        fold_once(sk, tp, l, task, file);
+        return 0;
 }
 
 SEC("iter/tcp")
@@ -354,7 +365,9 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
                 open_ledger(sk, tp, l, KIND_TCP, birth, 0);
                 bpf_spin_unlock(&l->lock);
         }
-        return l && l->state != LEDGER_NEW ? fold_once(sk, tp, l, NULL, NULL) : 0;
+        if (l && l->state != LEDGER_NEW)
+                fold_once(sk, tp, l, NULL, NULL);
+        return 0;
 }
 
 SEC("iter/udp")
@@ -365,7 +378,9 @@ int fold_udp(struct bpf_iter__udp *ctx) {
         if (!sk)
                 return 0;
         l = find_ledger(sk);
-        return l && l->state != LEDGER_NEW ? fold_once(sk, NULL, l, NULL, NULL) : 0;
+        if (l && l->state != LEDGER_NEW)
+                fold_once(sk, NULL, l, NULL, NULL);
+        return 0;
 }
 
 #endif

@@ -63,7 +63,7 @@ static __always_inline bool is_zeroed(const struct sock *sk, const struct tcp_so
         return sk->__sk_common.skc_state == TCP_CLOSE && !(tp->bytes_acked | tp->bytes_sent | tp->bytes_received);
 }
 
-/* The same for what was written. is_active: the SYN was ours. */
+/* What was written, as tcp_read_in_all() tells what was read. is_active: the SYN was ours. */
 static __always_inline __u64 tcp_written_in_all(const struct sock *sk, const struct tcp_sock *tp, bool is_active) {
         __u64 n = tp->bytes_acked + (__u32) (tp->write_seq - tp->snd_una);
 
@@ -113,8 +113,8 @@ static __always_inline void set_key(struct ledger *l, __u32 dir, __u32 key) {
                 l->flags |= LEDGER_AMENDED;
 }
 
-/* 0: nobody holds the socket, neither a process nor the side that works on packets. */
-static __always_inline __u32 holders(const struct sock *sk) {
+/* Not 0: the socket's lock is taken, by a process or by the side that works on packets, or it cannot be seen here. */
+static __always_inline __u32 is_locked(const struct sock *sk) {
         if (bpf_core_field_exists(((struct sock___rt *) 0)->sk_lock.slock.lock.owner)) /* PREEMPT_RT */
                 return *(volatile int *) &sk->sk_lock.owned |
                        !!*(void *volatile *) &((struct sock___rt *) sk)->sk_lock.slock.lock.owner;
@@ -128,7 +128,8 @@ static __always_inline __u32 holders(const struct sock *sk) {
  * or is held for long. */
 #define PATIENCE_MSEC 1000
 
-/* Has an earlier walk read the same keys, and either traffic went on since or PATIENCE_MSEC passed? */
+/* If this walk has read the same keys as an earlier one: do the two prove each other, by traffic since or by
+ * PATIENCE_MSEC? */
 static __always_inline bool is_proven_by_time(const struct ledger *l, __u32 traffic_now) {
         return l->key_seen_msec &&
                (l->key_seen_traffic != traffic_now || pass_msec - l->key_seen_msec >= PATIENCE_MSEC);
@@ -141,7 +142,7 @@ static __always_inline bool is_proven_by_time(const struct ledger *l, __u32 traf
  * and tcp_written() would be 100 too large. When a hypervisor stops the CPU, that moment can last for seconds.
  *
  * One of three proofs is enough that the two counters of a key belong together:
- *   - nobody held the socket during the look, and the keys read the same twice (!is_moving);
+ *   - nobody held the socket's lock during the look, and the keys read the same twice (!is_moving);
  *   - an earlier walk read the same keys, and traffic went on since: whoever was between the two stores then has done
  *     the second one;
  *   - the keys have been the same for PATIENCE_MSEC. This is for a socket on which nothing moves, on a kernel whose
@@ -154,12 +155,12 @@ static __always_inline bool confirm_keys(const struct sock *sk, struct ledger *l
 
         if ((l->flags & (LEDGER_READY | LEDGER_SURE)) != LEDGER_READY)
                 return true;
-        is_moving = holders(sk);
+        is_moving = is_locked(sk);
         before = traffic(tp);
         writer = key_of_writer(tp);
         reader = key_of_reader(tp);
         is_moving |= (writer ^ key_of_writer(tp)) | (reader ^ key_of_reader(tp));
-        is_moving |= holders(sk);
+        is_moving |= is_locked(sk);
         has_changed = (writer ^ l->seq_key[TX]) | (reader ^ l->seq_key[RX]);
         if (!is_moving || (!has_changed && is_proven_by_time(l, before)))
                 l->flags |= LEDGER_SURE;

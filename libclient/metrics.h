@@ -17,7 +17,7 @@
         X(4, tcp_rx_calls, COUNTER, "calls", tcp, ENTRY, "calls that receive on a TCP socket")                         \
         X(5, tcp_tx_errors, COUNTER, "calls", tcp, RETURN, "sending calls on TCP sockets that failed")                 \
         X(6, tcp_rx_errors, COUNTER, "calls", tcp, RETURN, "receiving calls on TCP sockets that failed")               \
-        X(7, tcp_closes, COUNTER, "connections", tcp, PASSIVE, "established TCP connections closed by their owner")    \
+        X(7, tcp_closes, COUNTER, "connections", tcp, PASSIVE, "established TCP connections that the process closed")  \
         X(8, tcp_retransmits, COUNTER, "segments", tcp, PASSIVE, "TCP segments sent again")                            \
         X(9, tcp_connects_v4, COUNTER, "connections", connect, PASSIVE, "outbound TCP connections over IPv4")          \
         X(10, tcp_connects_v6, COUNTER, "connections", connect, PASSIVE, "outbound TCP connections over IPv6")         \

@@ -75,8 +75,8 @@ int collect_walk_begin(const struct collect *collect, const char *program);
 int collect_walk_on(int walk);
 /* The same over the files of one process, by a link that is made and closed here. */
 int collect_walk_process(const struct collect *collect, const char *program, uint32_t pid);
-/* So many processes that all files are walked instead of theirs, as they are before the kernel had walks over one
- * process (Linux 6.1), and inside a PID namespace, where the numbers of processes are others. */
+/* Are these so many processes that all files are walked instead of theirs? Inside a PID namespace always, as processes
+ * have other numbers there. (Before Linux 6.1 collect_walk_process() fails, and all files are walked, too.) */
 bool collect_are_many(const struct collect *collect, uint32_t n);
 /* Tells the programs an inode number that no socket has which is older than this moment. */
 void collect_note_inodes(struct collect *collect);

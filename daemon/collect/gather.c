@@ -31,7 +31,7 @@ int collect_fold(struct collect *collect) {
         return r < 0 ? r : fold_all(collect);
 }
 
-/* There is room for processes that lost their row, which a pass gives them. */
+/* Are there processes without a row for which there is room now? Only a pass gives them one. */
 static bool is_row_missing(const struct collect *collect) {
         return collect->skeleton->bss->is_table_short && collect->n_used < collect->config.max_processes;
 }
@@ -55,7 +55,7 @@ static int gather_in_parts(struct collect *collect) {
 }
 
 int collect_gather(struct collect *collect) {
-        int r = -ECANCELED;
+        int r = -ECANCELED; /* no part was tried */
 
         collect->skeleton->bss->pass_msec = collect->sample.time_ns / 1000000 | 1;
         if (can_be_in_parts(collect) && !is_pass_awaited(collect))

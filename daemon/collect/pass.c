@@ -2,9 +2,9 @@
 /*
  * A pass walks all open files, and the sockets of our own network namespace that no descriptor leads to: it finds out
  * who holds which socket, and folds each ledger (bpf/scan.bpf.h). That costs up to a microsecond for each open socket,
- * whether it moves data or not, so with many sockets a pass is made in parts, one in each interval, which together take
- * no more than 1/300 of a processor, or as much as one pass in nine seconds needs. Between two parts anything may
- * happen: what a part proves is proven by the file that it holds, not by what other parts have met.
+ * whether it moves data or not. So with many sockets a pass is made in parts, one in each interval. The parts take
+ * 1/300 of a processor, or more if a pass could not begin every nine seconds else (every 28 with more than MUCH_WORK).
+ * Between two parts descriptors may change hands.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,16 +25,24 @@
 #define LONGEST_WITH_MUCH_WORK_NS UINT64_C(28000000000)
 
 /* Sockets whose end no hook saw (outside the part of the cgroup tree that we can attach to) must not fill the cap. What
- * eight passes in a row did not meet is taken off their counter, and no more: sockets come and go while a pass runs.
- * Some are met again, those that no descriptor led to meanwhile. */
+ * each of eight passes in a row did not meet is taken off their counter. What each of them met beyond the counter is
+ * added: sockets that were taken off while no descriptor led to them. Both numbers are the smallest of the eight, as
+ * sockets come and go while a pass runs. */
 static void correct(__u64 *counter, struct excess *excess, uint64_t n_before, uint64_t n_met) {
         int64_t n = (int64_t) (n_before - n_met);
 
-        if (excess->n_passes == 0 || n < excess->least)
+        if (excess->n_passes == 0)
+                excess->least = excess->most = n;
+        if (n < excess->least)
                 excess->least = n;
+        if (n > excess->most)
+                excess->most = n;
         if (++excess->n_passes < EXCESS_PASSES)
                 return;
-        __atomic_fetch_sub(counter, (uint64_t) excess->least, __ATOMIC_RELAXED);
+        if (excess->least > 0)
+                __atomic_fetch_sub(counter, (uint64_t) excess->least, __ATOMIC_RELAXED);
+        else if (excess->most < 0)
+                __atomic_fetch_sub(counter, (uint64_t) excess->most, __ATOMIC_RELAXED);
         excess->n_passes = 0;
 }
 
@@ -82,18 +90,18 @@ static void begin(struct collect *collect, uint64_t now) {
                 bss->pass_number = 1;
         bss->pass_sockets = bss->pass_uncapped = bss->pass_work = 0;
         bss->last_seen = bss->last_named = (struct process_key) { 0 };
-        bss->n_again = 0;
+        bss->n_again = bss->pass_place = 0;
         bss->pass_round = ++bss->health.rounds;
         pass->stage = PASS_FILES;
         pass->begin_ns = now;
         pass->n_tracked = n_tracked(collect);
         pass->n_uncapped = __atomic_load_n(&bss->sockets_uncapped, __ATOMIC_RELAXED);
         pass->n_overflowed = n_overflowed(collect);
-        pass->n_walked = pass->n_marks = 0;
+        pass->n_walked = pass->n_waypoints = 0;
         pass->is_row_wanted = bss->is_table_short && collect->n_used < collect->config.max_processes;
 }
 
-/* Walks over all files until the program pauses (1) or has met all (0). */
+/* Walks over all files. Returns 1 if the program has paused, 0 if it has met all. */
 static int walk_all(struct collect *collect, enum walk walk) {
         struct pass *pass = &collect->pass;
         int r;
@@ -126,6 +134,7 @@ static int walk_files(struct collect *collect, uint64_t limit) {
         return r;
 }
 
+/* Folds what may be shared: in the files of the noted processes, or in all files if they are too many. */
 static int walk_again(struct collect *collect, uint64_t limit) {
         struct socktally_bpf__bss *bss = collect->skeleton->bss;
         struct pass *pass = &collect->pass;
@@ -171,14 +180,14 @@ static void finish(struct collect *collect) {
         pass->work = bss->pass_work;
         /* After a pass that was made at once the next one, which may be made in parts, begins at once. */
         pass->next_ns = pass->last_ns > pass->begin_ns ? pass->begin_ns + period_of(pass->work) : 0;
-        memcpy(pass->former, pass->marks, sizeof(pass->former));
-        pass->n_former = pass->n_marks;
+        memcpy(pass->former, pass->waypoints, sizeof(pass->former));
+        pass->n_former = pass->n_waypoints;
 }
 
-/* The process that the pass under way has come to. */
+/* The number of the process, or thread with files of its own, that the pass under way has come to. */
 static uint32_t place(const struct collect *collect) {
         switch (collect->pass.stage) {
-        case PASS_FILES: return collect->skeleton->bss->last_named.tgid;
+        case PASS_FILES: return collect->skeleton->bss->pass_place;
         case PASS_AGAIN:
         case PASS_SOCKETS: return UINT32_MAX;
         case PASS_NONE: break;
@@ -186,23 +195,29 @@ static uint32_t place(const struct collect *collect) {
         return 0;
 }
 
-/* The process below which the pass under way has folded all. Those to walk again were noted in the order of their
- * numbers, so the first is the lowest. */
+/* The number below which the pass under way has folded the files of all processes; 0: not known. Those to walk again
+ * are folded last. */
 static uint32_t folded_place(const struct collect *collect) {
         const struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint32_t folded = place(collect);
 
         if (collect->pass.stage == PASS_NONE || bss->n_again > MAX_ACTIVE)
                 return 0;
-        return bss->n_again > 0 ? bss->again[0] : place(collect);
+        for (uint32_t i = 0; i < bss->n_again; i++)
+                if (bss->again[i] < folded)
+                        folded = bss->again[i];
+        return folded;
 }
 
-static void note_mark(struct collect *collect, uint64_t now) {
+/* Notes where this part begins. Waypoints are so far apart that half of them are left for a pass that takes longer than
+ * it should. */
+static void note_waypoint(struct collect *collect, uint64_t now) {
         struct pass *pass = &collect->pass;
-        uint64_t distance = period_of(pass->work) / (MAX_MARKS / 2);
-        uint64_t due = pass->n_marks == 0 ? 0 : pass->marks[pass->n_marks - 1].time_ns + distance;
+        uint64_t distance = period_of(pass->work) / (MAX_WAYPOINTS / 2);
+        uint64_t due = pass->n_waypoints == 0 ? 0 : pass->waypoints[pass->n_waypoints - 1].time_ns + distance;
 
-        if (now >= due && pass->n_marks < MAX_MARKS)
-                pass->marks[pass->n_marks++] = (struct mark) { .time_ns = now, .pid = place(collect) };
+        if (now >= due && pass->n_waypoints < MAX_WAYPOINTS)
+                pass->waypoints[pass->n_waypoints++] = (struct waypoint) { .time_ns = now, .pid = place(collect) };
 }
 
 /* Makes the pass, as far as the limit of work. Returns 1 if it is not over then, 0 if it is. */
@@ -215,7 +230,7 @@ static int go_on(struct collect *collect, uint64_t now, uint64_t limit) {
         struct pass *pass = &collect->pass;
         int r = 0;
 
-        note_mark(collect, now);
+        note_waypoint(collect, now);
         collect->skeleton->data->pass_pause = limit;
         while (r == 0 && pass->stage != PASS_NONE) {
                 r = steps[pass->stage](collect, limit);
@@ -268,7 +283,7 @@ int collect_pass_on(struct collect *collect) {
 }
 
 /* What the pass under way has not met yet was met by the last one, when it had come as far or later. Not so inside a
- * PID namespace, where the numbers of processes are others. */
+ * PID namespace, where the numbers of processes are others. What was complete once stays so. */
 uint64_t collect_complete_ns(const struct collect *collect) {
         const struct pass *pass = &collect->pass;
         uint64_t complete = pass->former[0].time_ns;
@@ -276,5 +291,5 @@ uint64_t collect_complete_ns(const struct collect *collect) {
 
         for (uint32_t i = 1; i < pass->n_former && pass->former[i].pid < reached; i++)
                 complete = pass->former[i].time_ns;
-        return complete;
+        return complete > collect->sample.complete_ns ? complete : collect->sample.complete_ns;
 }

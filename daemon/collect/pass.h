@@ -9,17 +9,18 @@
 
 struct collect;
 
-/* A pass meets processes in the order of their numbers. A mark tells when it had come to which. */
-struct mark {
+/* A pass meets processes in the order of their numbers (a thread with files of its own counts as one). A waypoint tells
+ * when it had come to which. */
+struct waypoint {
         uint64_t time_ns;
         uint32_t pid;
 };
 
-#define MAX_MARKS 32
+#define MAX_WAYPOINTS 32
 
-/* Sockets that each of the last n_passes passes did not meet. */
+/* How many sockets the last n_passes passes did not meet; below 0: how many they met beyond those that are counted. */
 struct excess {
-        int64_t least;
+        int64_t least, most;
         uint32_t n_passes;
 };
 
@@ -36,15 +37,16 @@ struct pass {
         int walk;            /* descriptor of the walk that has paused; -1: none */
         uint32_t n_walked;   /* processes that were walked again */
         uint64_t begin_ns;   /* when this pass, or the last one, began */
-        uint64_t last_ns;    /* when a part of a pass was last made, or would have been if one was under way */
+        uint64_t last_ns;    /* the last interval that made a pass, made a part of one, or found none to make */
         uint64_t next_ns;    /* when the next pass is due */
         uint64_t work;       /* of the last whole pass; 0: there was none */
         uint64_t n_tracked, n_uncapped; /* sockets, when this one began */
         uint64_t n_overflowed; /* rows, when this one began */
         bool is_row_wanted;  /* this pass gives processes that lost their row a new one */
         struct excess tracked_excess, uncapped_excess;
-        struct mark marks[MAX_MARKS], former[MAX_MARKS]; /* of the pass under way, and of the last one */
-        uint32_t n_marks, n_former;
+        struct waypoint waypoints[MAX_WAYPOINTS]; /* of the pass under way ... */
+        struct waypoint former[MAX_WAYPOINTS];    /* ... and of the last one */
+        uint32_t n_waypoints, n_former;
 };
 
 /* flush.c. Walks the files of processes that finished a call since the last flush, and folds what the calls added. */

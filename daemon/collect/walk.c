@@ -85,6 +85,8 @@ int collect_walk_files(const struct collect *collect, enum walk walk) {
 }
 
 bool collect_are_many(const struct collect *collect, uint32_t n) {
+        if (n == 0)
+                return false;
         return n > collect->n_used / 4 || n > MAX_ACTIVE || collect->skeleton->rodata->cfg_pidns_inode;
 }
 

@@ -37,6 +37,27 @@ static void raw_talker(struct player *player) {
         }
 }
 
+#define STREAM_BYTES 65536
+#define STREAM_ROUNDS 16
+
+/* A connection to itself, in load mode passive: nothing but its end tells what it moved. */
+static void tcp_talker(struct player *player) {
+        int listener, client, server;
+        uint64_t port;
+
+        event_wait(player->scene, WATCHED, 1);
+        scene_own_network(player->scene);
+        listener = tcp_listener(player, FLAVOUR_V4, &port);
+        client = tcp_dial(player, FLAVOUR_V4, port);
+        server = tcp_answer(player, listener);
+        for (unsigned i = 0; i < STREAM_ROUNDS; i++) {
+                send_all(player, client, STREAM_BYTES);
+                recv_exactly(player, server, STREAM_BYTES);
+        }
+        tcp_hang_up(player, client);
+        tcp_hang_up(player, server);
+}
+
 static uint64_t boottime_ns(void) {
         struct timespec now;
 
@@ -73,8 +94,21 @@ static void check_overflow(struct scene *scene, const struct watch *watch) {
                            (unsigned long long) rx, (unsigned long long) missed[0], (unsigned long long) missed[1]);
 }
 
-void limits_overflow(struct scene *scene, int of_sockets) {
-        const char *const options[] = { of_sockets ? "--max-sockets=64" : "--max-processes=16", NULL };
+/* A process that lives and finds no room for its row has overflowed, and has not exited. Others on the machine may have
+ * exited; not one of them has moved as much. */
+static void check_not_exited(struct scene *scene, const struct watch *watch) {
+        struct sighting overflow, exited;
+
+        watch_special(watch, SOCKTALLY_ROW_OVERFLOW, &overflow);
+        watch_special(watch, SOCKTALLY_ROW_EXITED, &exited);
+        if (overflow.counters[SOCKTALLY_METRIC_tcp_tx_bytes] < STREAM_BYTES * STREAM_ROUNDS)
+                scene_fail(scene, "nothing overflowed");
+        if (exited.counters[SOCKTALLY_METRIC_tcp_tx_bytes] >= STREAM_BYTES * STREAM_ROUNDS)
+                scene_fail(scene, "what a living process moved is in the row for exited ones");
+}
+
+static void play_limits(struct scene *scene, const char *const options[], player_role role,
+                        void (*check)(struct scene *scene, const struct watch *watch)) {
         struct service service = SERVICE_NULL;
         struct watch *watch;
         char problem[400];
@@ -85,15 +119,27 @@ void limits_overflow(struct scene *scene, int of_sockets) {
         if (service_start(&service, &scene->bill, options, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
         for (unsigned int i = 0; i < N_PLAYERS; i++)
-                player_start_numbered(scene, "lv-over", i, raw_talker);
+                player_start_numbered(scene, "lv-over", i, role);
         event_raise(scene, WATCHED);
         scene_wait_done(scene);
         if (watch_open(&watch, service.directory) < 0)
                 scene_fail(scene, "cannot read from the daemon: %s", strerror(errno));
         if (watch_until(watch, boottime_ns()) < 0)
                 scene_fail(scene, "%s", watch_problem(watch));
-        check_overflow(scene, watch);
+        check(scene, watch);
         watch_close(watch);
         if (service_stop(&service, problem, sizeof(problem)) < 0)
                 scene_fail(scene, "%s", problem);
+}
+
+void limits_overflow(struct scene *scene, int of_sockets) {
+        const char *const options[] = { of_sockets ? "--max-sockets=64" : "--max-processes=16", NULL };
+
+        play_limits(scene, options, raw_talker, check_overflow);
+}
+
+void limits_rowless(struct scene *scene, int argument) {
+        static const char *const options[] = { "--max-processes=16", "--load-mode=passive", NULL };
+
+        play_limits(scene, options, tcp_talker, check_not_exited);
 }

@@ -61,18 +61,23 @@ int self_socket(int type, int protocol) {
         return fd;
 }
 
-void tcp_pair(int ret_fds[2]) {
+int tcp_connect(int fd) {
         struct sockaddr_in address = loopback;
         socklen_t size = sizeof address;
-        int listener = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+        int listener = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"), accepted;
 
         need(bind(listener, (struct sockaddr *) &address, size), "bind");
         need(listen(listener, 1), "listen");
         need(getsockname(listener, (struct sockaddr *) &address, &size), "getsockname");
-        ret_fds[0] = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-        need(connect(ret_fds[0], (struct sockaddr *) &address, size), "connect");
-        ret_fds[1] = need(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
+        need(connect(fd, (struct sockaddr *) &address, size), "connect");
+        accepted = need(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
         close(listener);
+        return accepted;
+}
+
+void tcp_pair(int ret_fds[2]) {
+        ret_fds[0] = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+        ret_fds[1] = tcp_connect(ret_fds[0]);
 }
 
 void move_stream(uint64_t *moved, const int fds[2], size_t size) {

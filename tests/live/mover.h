@@ -20,6 +20,8 @@ int need(int result, const char *what);
 void own_network(void);
 /* A socket that sends to itself. */
 int self_socket(int type, int protocol);
+/* Connects a TCP socket. Returns the other end. */
+int tcp_connect(int fd);
 /* Both ends of a connection. */
 void tcp_pair(int ret_fds[2]);
 

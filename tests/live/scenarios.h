@@ -89,6 +89,6 @@ scenario_function ring_talk, ring_inside;
 scenario_function rival_churn;
 
 /* limits.c */
-scenario_function limits_overflow;
+scenario_function limits_overflow, limits_rowless;
 
 #endif

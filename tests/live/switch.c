@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A module goes off and comes on again while a process uses its sockets. What they moved while it was off is nobody's,
- * and what follows counts to the byte: on sockets that were there all the time, that were opened meanwhile, used or
- * unused, and that no process held when the module came on. One that began and ended meanwhile was never there, and one
- * that ends later only ends.
+ * and what follows counts to the byte: on sockets that were there all the time, that had another connection meanwhile,
+ * that were opened meanwhile, used or unused, and that no process held when the module came on. One that began and
+ * ended meanwhile was never there, and one that ends later only ends.
  *
  *     switch [LOAD-MODE]
  *
@@ -25,7 +25,7 @@
 #include "daemon/collect/collector.h"
 #include "tests/live/mover.h"
 
-enum { ALWAYS_THERE, OPENED_USED, OPENED_UNUSED, ON_ITS_WAY, N_LINES };
+enum { ALWAYS_THERE, CONNECTED_ANEW, OPENED_USED, OPENED_UNUSED, ON_ITS_WAY, N_LINES };
 
 /* Between process and collector, which take turns. */
 struct stage {
@@ -46,6 +46,17 @@ static void open_line(const struct stage *stage, int fds[2]) {
                 tcp_pair(fds);
         else
                 fds[0] = fds[1] = self_socket(SOCK_DGRAM, 0);
+}
+
+/* Over TCP the first socket disconnects and connects again, to another one. */
+static void connect_anew(const struct stage *stage, int fds[2]) {
+        struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+        if (!stage->is_tcp)
+                return;
+        need(connect(fds[0], &nowhere, sizeof nowhere), "connect(AF_UNSPEC)");
+        close(fds[1]);
+        fds[1] = tcp_connect(fds[0]);
 }
 
 static void close_line(const struct stage *stage, uint64_t *moved, const int fds[2]) {
@@ -97,8 +108,10 @@ static _Noreturn void work(struct stage *stage) {
         close_range(3, ~0U, 0); /* the collector's links are its own, so that they can end */
         own_network();
         need(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, channel), "socketpair");
-        open_line(stage, lines[ALWAYS_THERE]);
-        move_line(stage, stage->moved, lines[ALWAYS_THERE], 1000);
+        for (int i = ALWAYS_THERE; i <= CONNECTED_ANEW; i++) {
+                open_line(stage, lines[i]);
+                move_line(stage, stage->moved, lines[i], 1000);
+        }
         turn(stage); /* and the module goes off */
         open_line(stage, brief);
         move_line(stage, nobodys, brief, 300);
@@ -108,6 +121,9 @@ static _Noreturn void work(struct stage *stage) {
         open_line(stage, ended);
         move_line(stage, nobodys, ended, 700);
         move_line(stage, nobodys, lines[ALWAYS_THERE], 400);
+        move_line(stage, nobodys, lines[CONNECTED_ANEW], 250);
+        connect_anew(stage, lines[CONNECTED_ANEW]);
+        move_line(stage, nobodys, lines[CONNECTED_ANEW], 60);
         move_line(stage, nobodys, lines[OPENED_USED], 500);
         move_line(stage, nobodys, lines[ON_ITS_WAY], 600);
         carry(channel[0], lines[ON_ITS_WAY], true);

@@ -151,6 +151,7 @@ const struct scenario scenarios[] = {
         { "short connections beside a second daemon", rival_churn, 0 },
         { "a full process table: rows and overflow hold every byte", limits_overflow, 0 },
         { "too many sockets: rows and overflow hold every byte", limits_overflow, 1 },
+        { "a full process table: who lives has overflowed, and has not exited", limits_rowless, 0 },
 };
 
 const size_t n_scenarios = sizeof(scenarios) / sizeof(*scenarios);

@@ -44,11 +44,11 @@ int collect_walk_on(int walk) {
         if (world.refuse)
                 return world.refuse;
         while (world.next < N_PROCESSES) {
-                bss->last_named.tgid = world.next + 1;
+                bss->pass_place = world.next + 1;
                 bss->pass_work += FILES;
                 bss->pass_sockets++;
                 world.n_met++;
-                if (bss->last_named.tgid == world.shared && world.n_begun % 2 == 0)
+                if (bss->pass_place == world.shared && world.n_begun % 2 == 0)
                         bss->again[bss->n_again++] = world.shared;
                 else
                         world.met_ns[world.next] = collect->sample.time_ns;
@@ -195,6 +195,44 @@ static void sockets_that_no_pass_meets_are_taken_off(void **state) {
         assert_int_equal(bss->sockets_uncapped, 0);
 }
 
+/* Sockets that come while a pass runs are met and were not counted when it began. */
+static void a_burst_of_new_sockets_changes_no_counter(void **state) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+
+        bss->health.sockets_tracked = N_PROCESSES / 2;
+        assert_int_equal(collect_pass(collect), 0);
+        bss->health.sockets_tracked = N_PROCESSES;
+        for (int i = 0; i < 16; i++) {
+                assert_int_equal(collect_pass(collect), 0);
+                assert_int_equal(bss->health.sockets_tracked, N_PROCESSES);
+        }
+}
+
+static void sockets_that_every_pass_meets_count_again(void **state) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+
+        bss->health.sockets_tracked = N_PROCESSES - 3;
+        for (int i = 0; i < 16; i++)
+                assert_int_equal(collect_pass(collect), 0);
+        assert_int_equal(bss->health.sockets_tracked, N_PROCESSES);
+}
+
+/* A thread with files of its own comes at its own number, which is larger than that of its process. */
+static void a_process_that_is_noted_late_is_not_complete_before(void **state) {
+        struct socktally_bpf__bss *bss = collect->skeleton->bss;
+        uint64_t complete;
+
+        while (world.n_begun < 3 || bss->pass_place < N_PROCESSES / 2) /* the third is the second in parts */
+                assert_int_equal(interval(SECOND / 5), 0);
+        complete = collect->sample.complete_ns = collect_complete_ns(collect);
+        bss->again[0] = N_PROCESSES / 2;
+        bss->again[1] = 1;
+        bss->n_again = 2;
+        assert_int_equal(collect_complete_ns(collect), complete); /* not later, and what was complete stays so */
+        collect->sample.complete_ns = 0;
+        assert_true(collect_complete_ns(collect) < complete);
+}
+
 static void a_pass_that_fails_does_not_count(void **state) {
         uint32_t number = collect->skeleton->bss->pass_number;
         uint64_t complete = collect_complete_ns(collect);
@@ -221,6 +259,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(processes_to_walk_again_are_walked_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(sockets_are_walked_when_files_led_to_fewer, setup, teardown),
                 cmocka_unit_test_setup_teardown(sockets_that_no_pass_meets_are_taken_off, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_burst_of_new_sockets_changes_no_counter, setup, teardown),
+                cmocka_unit_test_setup_teardown(sockets_that_every_pass_meets_count_again, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_process_that_is_noted_late_is_not_complete_before, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_pass_that_fails_does_not_count, setup, teardown),
         };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A process chooses its own name, so names are bytes from a stranger. What is published must be safe to print: bounded,
- * valid UTF-8, no control characters. Everything else passes unchanged.
+ * valid UTF-8, no control characters, none that turns the direction of the text. Everything else passes unchanged.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,13 +21,19 @@ static unsigned sequence_length(unsigned char first) {
         return 0;
 }
 
+/* Marks, embeddings, overrides and isolates of direction: they would show a name, and what stands behind it, in
+ * another order than it has. */
+static bool turns_direction(uint32_t c) {
+        return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 /* The limits are those of RFC 3629: no overlong form, no surrogate, nothing past U+10FFFF. */
 static bool is_allowed(uint32_t c, unsigned length) {
         static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 
         if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
                 return false;
-        return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0x2028 && c != 0x2029;
+        return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0x2028 && c != 0x2029 && !turns_direction(c);
 }
 
 /* Bytes of the character at the start of src if it may pass, else 0. */

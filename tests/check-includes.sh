@@ -12,7 +12,7 @@ rules() {
 bpf/*               bpf/*.h libclient/metrics.h <bpf/bpf_*.h> <linux/bpf.h>
 libclient/*         libclient/*.h
 daemon/collect/*    daemon/collect/*.h daemon/clock.h daemon/lookup.h daemon/module.h daemon/sample.h libclient/metrics.h
-daemon/identity/*   daemon/identity/*.h daemon/clock.h daemon/lookup.h daemon/sample.h
+daemon/identity/*   daemon/identity/*.h daemon/clock.h daemon/lookup.h daemon/sample.h daemon/text.h
 daemon/totals/*     daemon/totals/*.h daemon/clock.h daemon/identity/identity.h daemon/identity/unit.h daemon/lookup.h
 daemon/totals/*     daemon/sample.h daemon/text.h libclient/metrics.h
 daemon/publish/*    daemon/publish/*.h daemon/clock.h daemon/totals/*.h
@@ -39,6 +39,7 @@ daemon/totals/*     libclient/layout.h libclient/socktally.h
 dbus/*              dbus/*.h daemon/clock.h daemon/control/operations.h daemon/log.h <systemd/*>
 daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
+tools/identify*     daemon/identity/*.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *
 END

@@ -16,7 +16,7 @@ static const char *row_name(char *buffer, const struct entry *entry, const char 
         return buffer;
 }
 
-static const char *number_text(char *buffer, struct amount amount, enum unit unit, bool is_exact) {
+static const char *number_text(char *buffer, struct amount amount, enum quantity unit, bool is_exact) {
         if (!amount.is_known)
                 (void)snprintf(buffer, CELL_SIZE, CELL_UNKNOWN);
         else if (is_exact)

@@ -3,6 +3,7 @@
  * The rows of the grammar say what may come; modules, tables and values in force come from the daemon, which is asked
  * only if it runs. Whoever presses the tab key wants no message and no wait, so nothing here complains.
  */
+#include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,30 @@ static void offer_values(const struct unfinished *line) {
         control_done(&control);
 }
 
+/* With their names, which they choose themselves. */
+static void offer_processes(const struct unfinished *line) {
+        DIR *proc = opendir("/proc");
+        const struct dirent *entry;
+
+        while (proc && (entry = readdir(proc))) {
+                char path[PATH_MAX], name[64] = "", clean[256];
+                FILE *file;
+
+                if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+                        continue;
+                (void)snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+                file = fopen(path, "re");
+                if (file && fgets(name, sizeof(name), file)) {
+                        name[strcspn(name, "\n")] = '\0';
+                        offer(line, entry->d_name, untrusted_printable(clean, sizeof(clean), name));
+                }
+                if (file)
+                        (void)fclose(file);
+        }
+        if (proc)
+                (void)closedir(proc);
+}
+
 /* From the file that everyone may read: asking for a view would start a daemon. */
 static void offer_units(const struct unfinished *line) {
         const char *directory = secure_getenv("SOCKTALLY_RUNTIME_DIRECTORY");
@@ -164,6 +189,9 @@ static void offer_word(const struct unfinished *line, enum word word, const char
                 break;
         case WORD_MODULE:
                 offer_modules(line);
+                break;
+        case WORD_PROCESS:
+                offer_processes(line);
                 break;
         case WORD_UNIT:
                 offer_units(line);

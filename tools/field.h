@@ -19,7 +19,7 @@ struct field {
         const char *name;  /* as --sort and --columns take it */
         const char *title;
         enum field_kind kind;
-        enum unit unit;
+        enum quantity unit;
         bool is_gauge;     /* a current value: it has no rate */
         uint64_t metrics;  /* SHOWS_NUMBER: bit per enum socktally_metric, the field is their sum */
 };

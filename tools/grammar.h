@@ -19,6 +19,7 @@ enum command {
         COMMAND_ENABLE,
         COMMAND_DISABLE,
         COMMAND_SET,
+        COMMAND_IDENTIFY,
         COMMAND_DOCTOR,
         COMMAND_SEGMENT_DUMP,
         COMMAND_SEGMENT_VERIFY,
@@ -57,6 +58,7 @@ enum word {
         WORD_FILE,
         WORD_DIRECTORY,
         WORD_MODULE,
+        WORD_PROCESS, /* a PID */
         WORD_UNIT, /* of systemd, of which something was counted */
         WORD_KEY,
         WORD_VALUE, /* of the key before it; may be several words */

@@ -10,6 +10,7 @@
 #include "tools/change.h"
 #include "tools/completion.h"
 #include "tools/doctor.h"
+#include "tools/identify.h"
 #include "tools/list.h"
 #include "tools/options.h"
 #include "tools/overview.h"
@@ -28,6 +29,7 @@ static enum exit_status (*const runs[N_COMMANDS])(const struct options *options)
         [COMMAND_ENABLE] = change_run,
         [COMMAND_DISABLE] = change_run,
         [COMMAND_SET] = change_run,
+        [COMMAND_IDENTIFY] = identify_run,
         [COMMAND_DOCTOR] = doctor_run,
         [COMMAND_SEGMENT_DUMP] = segment_view_dump,
         [COMMAND_SEGMENT_VERIFY] = segment_view_verify,

@@ -203,6 +203,7 @@ static enum exit_status refuse_second_word(const char *first, const char *second
 static enum exit_status refuse_absence(const struct grammar_command *row, size_t n) {
         static const char *const missing[] = {
                 [WORD_FILE] = "the file is missing, such as /run/socktally/public",
+                [WORD_PROCESS] = "the PID or the path of a cgroup is missing, such as 1 or /system.slice/ssh.service",
                 [WORD_MODULE] = "the module is missing; 'socktally modules' lists them",
                 [WORD_KEY] = "the setting is missing; 'socktally settings' lists them",
                 [WORD_VALUE] = "the value is missing, as in 'socktally set Interval 2s'",

@@ -180,7 +180,7 @@ static void print_since(const struct status *status) {
                      units_duration(age, running));
 }
 
-static const char *number(char *buffer, struct amount amount, enum unit unit, bool is_exact) {
+static const char *number(char *buffer, struct amount amount, enum quantity unit, bool is_exact) {
         if (!amount.is_known)
                 return "-";
         return is_exact ? units_exact(buffer, amount.value) : units_readable(buffer, amount.value, unit);

@@ -35,7 +35,7 @@ static bool format_scaled(char *buffer, uint64_t value, uint64_t divisor, uint64
         return true;
 }
 
-const char *units_readable(char *buffer, uint64_t value, enum unit unit) {
+const char *units_readable(char *buffer, uint64_t value, enum quantity unit) {
         const uint64_t base = unit == UNIT_BYTES ? 1024 : 1000;
         const char *suffix = unit == UNIT_BYTES ? "KMGTPE" : "kMGTPE";
         uint64_t divisor = base;

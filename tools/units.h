@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum unit { UNIT_BYTES, UNIT_COUNT, UNIT_MICROSECONDS };
+enum quantity { UNIT_BYTES, UNIT_COUNT, UNIT_MICROSECONDS };
 
 #define UNITS_SIZE 32 /* room for every result, exact ones included */
 
 /* Each fills buffer, which has UNITS_SIZE bytes, and returns it. */
-const char *units_readable(char *buffer, uint64_t value, enum unit unit);
+const char *units_readable(char *buffer, uint64_t value, enum quantity unit);
 const char *units_exact(char *buffer, uint64_t value);
 /* "340 ms", "12.5 s", "3 min 20 s", "2 h 5 min", "6 d 3 h". */
 const char *units_duration(char *buffer, uint64_t nanoseconds);

@@ -98,7 +98,24 @@ int procfs_cgroup(const struct procfs *procfs, uint32_t pid, uint64_t start_time
         char text[4096];
 
         if (pid == 0 || read_file(procfs, pid, "cgroup", text, sizeof text) < 0 ||
-            same_process(procfs, pid, start_time) <= 0)
+            (start_time > 0 && same_process(procfs, pid, start_time) <= 0))
                 return -ESRCH;
         return find_hierarchy(text, controllers, ret_path, size) ? 0 : -ENOENT;
+}
+
+#define FLAG_KERNEL_THREAD 0x200000 /* PF_KTHREAD of linux/sched.h */
+
+int procfs_name(const struct procfs *procfs, uint32_t pid, char ret_name[static PROCFS_NAME_SIZE]) {
+        char stat[1024];
+        const char *begin, *end;
+        unsigned flags;
+
+        if (read_file(procfs, pid, "stat", stat, sizeof stat) < 0)
+                return -ESRCH;
+        begin = strchr(stat, '(');
+        end = strrchr(stat, ')');
+        if (!begin || !end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+                return -ESRCH;
+        snprintf(ret_name, PROCFS_NAME_SIZE, "%.*s", (int) (end - begin - 1), begin + 1);
+        return !!(flags & FLAG_KERNEL_THREAD);
 }

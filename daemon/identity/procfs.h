@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PROCFS_NAME_SIZE 16 /* with the NUL */
+
 struct procfs {
         int fd;                 /* of the directory; -1: not open */
         uint64_t ticks_per_sec; /* of the start time in /proc/PID/stat */
@@ -19,8 +21,11 @@ void procfs_close(struct procfs *procfs);
 /* False if no such process is there; pid 0 is never known to be gone. */
 bool procfs_is_alive(const struct procfs *procfs, uint32_t pid, uint64_t start_time);
 /* The process's cgroup in the hierarchy with these controllers, see cgroups(7): "" is version 2, "name=systemd" is
- * systemd's own of version 1. -ESRCH: it is not there (any more); -ENOENT: there is no such hierarchy. */
+ * systemd's own of version 1. start_time 0: of whichever process has the PID now. -ESRCH: it is not there (any more);
+ * -ENOENT: there is no such hierarchy. */
 int procfs_cgroup(const struct procfs *procfs, uint32_t pid, uint64_t start_time, const char *controllers,
                   char *ret_path, size_t size);
+/* The name of its main thread, as that has set it. 1: it is a thread of the kernel; 0: it is none. -ESRCH. */
+int procfs_name(const struct procfs *procfs, uint32_t pid, char ret_name[static PROCFS_NAME_SIZE]);
 
 #endif

@@ -10,42 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/identity/component.h"
 #include "daemon/identity/identity.h"
 #include "daemon/identity/unit.h"
-
-/* A component of the path, with systemd's escape removed. */
-struct component {
-        const char *text;
-        size_t length;
-};
-
-/* Takes the next component off the path; false at its end. */
-static bool component_next(const char **path, struct component *ret_component) {
-        const char *p = *path + strspn(*path, "/");
-        size_t length = strcspn(p, "/");
-
-        if (length == 0)
-                return false;
-        *path = p + length;
-        if (p[0] == '_' && length > 1) {
-                p++;
-                length--;
-        }
-        *ret_component = (struct component) { p, length };
-        return true;
-}
-
-static bool has_suffix(struct component c, const char *suffix) {
-        size_t n = strlen(suffix);
-
-        return c.length > n && memcmp(c.text + c.length - n, suffix, n) == 0;
-}
-
-static bool has_prefix(struct component c, const char *prefix) {
-        size_t n = strlen(prefix);
-
-        return c.length > n && memcmp(c.text, prefix, n) == 0;
-}
 
 /* See systemd.unit(5): characters, length, a known type, and a template only with its instance. */
 static bool is_unit(struct component c) {
@@ -62,26 +29,22 @@ static bool is_unit(struct component c) {
         if (at && at + 1 == dot)
                 return false;
         for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-                if (has_suffix(c, types[i]))
+                if (component_has_suffix(c, types[i]))
                         return true;
         return false;
 }
 
 static bool is_slice(struct component c) {
-        return has_suffix(c, ".slice") && is_unit(c);
+        return component_has_suffix(c, ".slice") && is_unit(c);
 }
 
 /* A decimal uid between prefix and suffix, "user@1000.service". */
 static bool uid_between(struct component c, const char *prefix, const char *suffix, uint32_t *ret_uid) {
         uint64_t uid = 0;
-        size_t end;
 
-        if (!has_prefix(c, prefix) || !has_suffix(c, suffix) || c.length <= strlen(prefix) + strlen(suffix))
+        if (!component_take_prefix(&c, prefix) || !component_take_suffix(&c, suffix) || !component_is_number(c))
                 return false;
-        end = c.length - strlen(suffix);
-        for (size_t i = strlen(prefix); i < end; i++) {
-                if (c.text[i] < '0' || c.text[i] > '9')
-                        return false;
+        for (size_t i = 0; i < c.length; i++) {
                 uid = uid * 10 + (uint64_t) (c.text[i] - '0');
                 if (uid >= UINT32_MAX)
                         return false;
@@ -90,36 +53,43 @@ static bool uid_between(struct component c, const char *prefix, const char *suff
         return true;
 }
 
-/* The first component that is no slice. A slice that names a user sets ret_uid on the way. */
-static bool skip_slices(const char **path, struct component *ret_component, uint32_t *ret_uid) {
-        do {
-                if (!component_next(path, ret_component))
-                        return false;
-                uid_between(*ret_component, "user-", ".slice", ret_uid);
-        } while (is_slice(*ret_component));
-        return is_unit(*ret_component);
+static void set_name(char name[static UNIT_NAME_SIZE], struct component c) {
+        memset(name, 0, UNIT_NAME_SIZE);
+        memcpy(name, c.text, c.length);
 }
 
-static void unit_set(struct unit *unit, struct component name, uint32_t uid) {
-        memset(unit, 0, sizeof *unit);
-        memcpy(unit->name, name.text, name.length);
-        unit->uid = uid;
+/* Takes slices off the path, and the first component that is none: the unit. A slice that names a user sets ret_uid,
+ * also when there is no unit. */
+static bool take_unit(const char **path, struct unit *ret_unit, struct component *ret_component, uint32_t *ret_uid) {
+        *ret_unit = (struct unit) { .uid = UNIT_SYSTEM, .owner = UNIT_SYSTEM };
+        while (component_next(path, ret_component))
+                if (is_slice(*ret_component)) {
+                        uid_between(*ret_component, "user-", ".slice", ret_uid);
+                        set_name(ret_unit->slice, *ret_component);
+                } else if (is_unit(*ret_component)) {
+                        set_name(ret_unit->name, *ret_component);
+                        return true;
+                } else
+                        return false;
+        return false;
 }
 
 void unit_from_path(const char *path, struct unit *ret_unit) {
-        struct component system, user;
         uint32_t uid = UNIT_SYSTEM, ignored;
+        struct component c;
+        struct unit user;
 
-        memset(ret_unit, 0, sizeof *ret_unit);
-        ret_unit->uid = UNIT_SYSTEM;
-        if (!skip_slices(&path, &system, &uid))
+        if (!take_unit(&path, ret_unit, &c, &uid))
                 return;
-        unit_set(ret_unit, system, UNIT_SYSTEM);
-        if (!uid_between(system, "user@", ".service", &uid) &&
-            !(has_prefix(system, "session-") && has_suffix(system, ".scope")))
+        if (uid_between(c, "user@", ".service", &uid))
+                ret_unit->owner = uid;
+        else if (!component_has_prefix(c, "session-") || !component_has_suffix(c, ".scope"))
                 return;
-        if (uid != UNIT_SYSTEM && skip_slices(&path, &user, &ignored))
-                unit_set(ret_unit, user, uid);
+        if (uid == UNIT_SYSTEM || !take_unit(&path, &user, &c, &ignored))
+                return;
+        user.owner = ret_unit->owner;
+        *ret_unit = user;
+        ret_unit->uid = uid;
 }
 
 bool unit_matches(const char *path) {

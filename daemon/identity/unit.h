@@ -10,7 +10,10 @@
 
 struct unit {
         char name[UNIT_NAME_SIZE]; /* as systemctl prints it; empty: no unit */
+        char slice[UNIT_NAME_SIZE]; /* the innermost slice that the unit is in; empty: none */
         uint32_t uid;              /* whose user manager runs it; UNIT_SYSTEM: the system's */
+        uint32_t owner; /* whose user manager's cgroups it is in, or what is below it; UNIT_SYSTEM: nobody's. That user
+                         * can make cgroups of any name there. */
 };
 
 struct identity;

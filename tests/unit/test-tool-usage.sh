@@ -75,6 +75,10 @@ refused 'segment without an action says what is allowed' dump verify -- segment
 refused 'an unknown action of segment is named' "'burn'" dump verify -- segment burn
 refused 'segment dump without a file is refused' file -- segment dump
 refused 'segment verify with two files is refused' "'b'" -- segment verify a b
+refused 'identify without an argument is refused' PID cgroup -- identify
+refused 'what is neither a PID nor a path is refused' "'self'" PID -- identify self
+refused 'a PID of 0 is refused' "'0'" -- identify 0
+refused 'a path that is too long is refused' 4095 -- identify "/$(printf 'x%.0s' {1..5000})"
 
 "$command" </dev/null >"$directory/out" 2>"$directory/err"
 status=$?
@@ -93,6 +97,15 @@ report $? '--version prints the version'
 
 awk 'length > 80 { exit 1 }' <("$command" --help)
 report $? 'the usage fits into 80 columns'
+
+# Names need no daemon. The rules have a test of their own, test-app.c.
+"$command" identify --json /sys/fs/cgroup/system.slice/ssh.service | grep -q '"app":"ssh.service"'
+report $? 'identify names a path, with the mount in front or without'
+[ "$("$command" identify --json $$ /a | wc -l)" = 2 ]
+report $? 'identify prints one JSON object per line for several'
+"$command" identify /a 2147483647 >"$directory/out" 2>"$directory/err"
+[ $? = 1 ] && grep -q 'no process 2147483647' "$directory/err" && grep -q Cgroup "$directory/out"
+report $? 'identify exits with 1 if there is no such process, and tells of the others'
 
 # Every option of the usage is in the manual, and every counter with its unit and its help as metrics.h has them.
 status=0

@@ -44,7 +44,8 @@ enum socktally_row_kind {
         SOCKTALLY_ROW_EXITED = 3,   /* sum of the processes whose own rows are gone */
         SOCKTALLY_ROW_SERVICE = 4,  /* a systemd unit */
         SOCKTALLY_ROW_NO_UNIT = 5,  /* processes outside every unit */
-        SOCKTALLY_ROW_HOST = 6
+        SOCKTALLY_ROW_HOST = 6,
+        SOCKTALLY_ROW_ENDED = 7     /* sum of the units that ended, and whose rows others needed */
 };
 
 /* Three answers that are never mixed up. */

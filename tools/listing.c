@@ -27,7 +27,7 @@ const char *row_kind_name(uint64_t kind) {
                 [SOCKTALLY_ROW_PROCESS] = "process", [SOCKTALLY_ROW_KERNEL] = "kernel",
                 [SOCKTALLY_ROW_OVERFLOW] = "overflow", [SOCKTALLY_ROW_EXITED] = "exited",
                 [SOCKTALLY_ROW_SERVICE] = "service", [SOCKTALLY_ROW_NO_UNIT] = "no-unit",
-                [SOCKTALLY_ROW_HOST] = "host",
+                [SOCKTALLY_ROW_HOST] = "host",       [SOCKTALLY_ROW_ENDED] = "ended",
         };
 
         return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;

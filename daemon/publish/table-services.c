@@ -36,13 +36,13 @@ static void add_service(struct layout_service_row *sum, const struct layout_serv
                 sum->changed = row->changed;
 }
 
-/* Rows of users' units that were merged into the overflow row have been part of the no-unit row in this view. Their
- * share must stay there, as no counter goes backwards. */
-static void move_users_share(struct layout_service_row *rows, const uint64_t *share) {
+/* Rows of users' units that were merged into a special row have been part of the no-unit row in this view. Their share
+ * must stay there, as no counter goes backwards. */
+static void move_users_share(struct layout_service_row *rows, uint32_t from, const uint64_t *share) {
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 if (!counter_is_gauge(m)) {
                         rows[SERVICE_NO_UNIT].counters[m] += share[m];
-                        rows[SERVICE_OVERFLOW].counters[m] -= share[m];
+                        rows[from].counters[m] -= share[m];
                 }
 }
 
@@ -58,8 +58,10 @@ static void fill_table(struct segment_fill *fill, const struct totals_result *re
                 else
                         fill->services[n++] = *row;
         }
-        if (n > 0 && view == PUBLISH_PUBLIC)
-                move_users_share(fill->services, result->users_merged);
+        if (n > 0 && view == PUBLISH_PUBLIC) {
+                move_users_share(fill->services, SERVICE_ENDED, result->users_ended);
+                move_users_share(fill->services, SERVICE_OVERFLOW, result->users_overflowed);
+        }
         fill->count[LAYOUT_TABLE_SERVICES] = n;
 }
 

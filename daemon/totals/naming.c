@@ -21,8 +21,8 @@ void totals_set_share(struct totals *a, const struct cursor *cursor, bool is_in)
 void totals_set_process_service(struct totals *a, struct process *process, uint32_t service) {
         if (process->service == service)
                 return;
-        a->services.rows[process->service].processes--;
-        a->services.rows[service].processes++;
+        services_leave(&a->services, process->service);
+        services_enter(&a->services, service);
         process->service = service;
 }
 

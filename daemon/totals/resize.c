@@ -50,7 +50,7 @@ static void process_hide(struct totals *a, uint32_t number) {
         counters_add(overflow->counters, process->counters);
         overflow->changed = a->sequence;
         memset(process->counters, 0, sizeof process->counters);
-        a->services.rows[process->service].processes--;
+        services_leave(&a->services, process->service);
         processes_hide(&a->processes, number);
         a->rows_overflowed++;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Rows are kept in the form in which they are published: publishing them is one copy. The table grows with use; at its
- * bound, further units take the places of those that are over, or share the overflow row, so the sum stays whole.
+ * bound, further units take the places of those that have ended, or share the overflow row, so the sum stays whole.
  */
 #include <assert.h>
 #include <errno.h>
@@ -41,16 +41,16 @@ static uint32_t hash_unit(const char *name, uint32_t uid) {
 static int grow(struct services *services) {
         uint32_t n = services->n_allocated ? services->n_allocated * 2 : 64;
         struct layout_service_row *rows;
-        uint32_t *n_refs;
+        struct service_use *uses;
 
         if (services->n_rows < services->n_allocated)
                 return 0;
         if (n > services->max)
                 n = services->max;
-        n_refs = reallocarray(services->n_refs, n, sizeof *n_refs);
-        if (!n_refs)
+        uses = reallocarray(services->uses, n, sizeof *uses);
+        if (!uses)
                 return -ENOMEM;
-        services->n_refs = n_refs;
+        services->uses = uses;
         rows = reallocarray(services->rows, n, sizeof *rows);
         if (!rows)
                 return -ENOMEM;
@@ -59,9 +59,46 @@ static int grow(struct services *services) {
         return 0;
 }
 
+static uint32_t *link_before(struct services *services, uint32_t number) {
+        return number == LOOKUP_NONE ? &services->first_ended : &services->uses[number].next;
+}
+
+static uint32_t *link_behind(struct services *services, uint32_t number) {
+        return number == LOOKUP_NONE ? &services->last_ended : &services->uses[number].previous;
+}
+
+static void queue(struct services *services, uint32_t number) {
+        struct service_use *use = &services->uses[number];
+
+        use->previous = services->last_ended;
+        use->next = LOOKUP_NONE;
+        *link_before(services, use->previous) = number;
+        services->last_ended = number;
+        use->is_queued = true;
+}
+
+static void unqueue(struct services *services, uint32_t number) {
+        struct service_use *use = &services->uses[number];
+
+        *link_before(services, use->previous) = use->next;
+        *link_behind(services, use->next) = use->previous;
+        use->is_queued = false;
+}
+
+static void queue_if_ended(struct services *services, uint32_t number) {
+        struct service_use *use = &services->uses[number];
+        bool has_ended = number >= N_SERVICE_SPECIALS && use->n_refs == 0 && services->rows[number].processes == 0;
+
+        if (has_ended && !use->is_queued)
+                queue(services, number);
+        else if (!has_ended && use->is_queued)
+                unqueue(services, number);
+}
+
 static void row_init(struct services *services, uint32_t number, uint32_t kind, uint32_t uid, uint64_t now_ns) {
         services->rows[number] = (struct layout_service_row) { .kind = kind, .uid = uid, .start_time = now_ns };
-        services->n_refs[number] = 0;
+        services->uses[number] = (struct service_use) { .n_refs = 0 };
+        queue_if_ended(services, number);
 }
 
 static uint32_t append(struct services *services) {
@@ -78,10 +115,15 @@ int services_init(struct services *services, uint32_t max) {
                 [SERVICE_OVERFLOW] = SOCKTALLY_ROW_OVERFLOW,
                 [SERVICE_EXITED] = SOCKTALLY_ROW_EXITED,
                 [SERVICE_NO_UNIT] = SOCKTALLY_ROW_NO_UNIT,
+                [SERVICE_ENDED] = SOCKTALLY_ROW_ENDED,
         };
         int r;
 
-        *services = (struct services) { .max = max < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : max };
+        *services = (struct services) {
+                .max = max < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : max,
+                .first_ended = LOOKUP_NONE,
+                .last_ended = LOOKUP_NONE,
+        };
         r = grow(services);
         if (r < 0)
                 return r;
@@ -93,9 +135,12 @@ int services_init(struct services *services, uint32_t max) {
 int services_index(struct services *services) {
         int r;
 
-        services->n_refs = calloc(services->n_allocated, sizeof *services->n_refs);
-        if (!services->n_refs)
+        services->first_ended = services->last_ended = LOOKUP_NONE;
+        services->uses = calloc(services->n_allocated, sizeof *services->uses);
+        if (!services->uses)
                 return -ENOMEM;
+        for (uint32_t i = 0; i < services->n_rows; i++)
+                queue_if_ended(services, i);
         r = lookup_reserve_all(&services->by_unit, services->n_rows);
         if (r == 0)
                 r = lookup_reserve_all(&services->by_closed, services->n_closed);
@@ -108,47 +153,48 @@ int services_index(struct services *services) {
 
 void services_done(struct services *services) {
         free(services->rows);
-        free(services->n_refs);
+        free(services->uses);
         free(services->closed);
         lookup_done(&services->by_unit);
         lookup_done(&services->by_closed);
         *services = (struct services) { 0 };
 }
 
-/* What a row had goes to the overflow row, and its unit is not found any more. */
-static void merge(struct services *services, uint32_t number, uint64_t sequence) {
-        struct layout_service_row *row = &services->rows[number], *overflow = &services->rows[SERVICE_OVERFLOW];
+/* What a row had goes to a special row, and its unit is not found any more. users: how much of the special row is of
+ * users' units. */
+static void merge(struct services *services, uint32_t number, uint32_t into, uint64_t *users, uint64_t sequence) {
+        struct layout_service_row *row = &services->rows[number], *sum = &services->rows[into];
 
-        counters_add(overflow->counters, row->counters);
-        overflow->processes += row->processes;
-        overflow->changed = sequence;
+        if (services->uses[number].is_queued)
+                unqueue(services, number);
+        if (row->uid != UNIT_SYSTEM)
+                counters_add(users, row->counters);
+        counters_add(sum->counters, row->counters);
+        sum->processes += row->processes;
+        sum->changed = sequence;
         lookup_remove(&services->by_unit, hash_unit(row->service, row->uid), number);
 }
 
-/* The place of a unit that is over, or LOOKUP_NONE. They take turns, so that the search is short. */
+/* The place of the unit that ended longest ago, or LOOKUP_NONE. */
 static uint32_t replace(struct services *services, uint64_t sequence) {
-        for (uint32_t i = N_SERVICE_SPECIALS; i < services->n_rows; i++) {
-                uint32_t number = N_SERVICE_SPECIALS + services->next++ % (services->n_rows - N_SERVICE_SPECIALS);
-                const struct layout_service_row *row = &services->rows[number];
+        uint32_t number = services->first_ended;
 
-                if (row->processes > 0 || services->n_refs[number] > 0)
-                        continue;
-                if (row->uid != UNIT_SYSTEM)
-                        counters_add(services->users_merged, row->counters);
-                merge(services, number, sequence);
-                return number;
-        }
-        return LOOKUP_NONE;
+        if (number != LOOKUP_NONE)
+                merge(services, number, SERVICE_ENDED, services->users_ended, sequence);
+        return number;
 }
 
 /* A row for a unit that has none, or LOOKUP_NONE. */
 static uint32_t make_row(struct services *services, uint64_t sequence) {
-        int r = lookup_reserve(&services->by_unit);
+        uint32_t number = LOOKUP_NONE;
 
-        if (r >= 0 && services->n_rows < services->max && grow(services) >= 0)
-                return append(services);
-        services->n_overflowed++;
-        return r < 0 ? LOOKUP_NONE : replace(services, sequence);
+        if (lookup_reserve(&services->by_unit) >= 0) {
+                if (services->n_rows < services->max && grow(services) >= 0)
+                        return append(services);
+                number = replace(services, sequence);
+        }
+        services->n_overflowed += number == LOOKUP_NONE;
+        return number;
 }
 
 uint32_t services_get(struct services *services, const struct unit *unit, uint64_t now_ns, uint64_t sequence) {
@@ -173,18 +219,30 @@ uint32_t services_get(struct services *services, const struct unit *unit, uint64
 }
 
 void services_ref(struct services *services, uint32_t number) {
-        services->n_refs[number]++;
+        services->uses[number].n_refs++;
+        queue_if_ended(services, number);
 }
 
 void services_unref(struct services *services, uint32_t number) {
-        services->n_refs[number]--;
+        services->uses[number].n_refs--;
+        queue_if_ended(services, number);
+}
+
+void services_enter(struct services *services, uint32_t number) {
+        services->rows[number].processes++;
+        queue_if_ended(services, number);
+}
+
+void services_leave(struct services *services, uint32_t number) {
+        services->rows[number].processes--;
+        queue_if_ended(services, number);
 }
 
 void services_shrink(struct services *services, uint32_t n, uint64_t sequence) {
         if (n < N_SERVICE_SPECIALS)
                 n = N_SERVICE_SPECIALS;
         while (services->n_rows > n)
-                merge(services, --services->n_rows, sequence);
+                merge(services, --services->n_rows, SERVICE_OVERFLOW, services->users_overflowed, sequence);
 }
 
 static int reserve_closed(struct services *services, uint32_t n) {

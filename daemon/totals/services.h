@@ -5,8 +5,9 @@
  * The totals of services: one row per unit and manager, which outlives its processes and only grows. Rows below
  * N_SERVICE_SPECIALS are no unit.
  *
- * When the table is full, a new unit takes the place of an idle one, which has no process and no cursor. The counters
- * of the idle one go to the overflow row. Should it come again, it begins at 0, with another start time.
+ * When the table is full, a new unit takes the place of the one that ended longest ago: no process row shows it, and no
+ * row of the kernel feeds it. What that one had goes to the row for ended units. Should it come again, it begins at 0,
+ * with another start time. A new unit shares the overflow row only while each of the others lives.
  *
  * When the table becomes smaller, rows are removed from the end. These units are closed: they are part of the overflow
  * row for good. A row that is referred to keeps its number.
@@ -25,19 +26,28 @@ enum {
         SERVICE_OVERFLOW, /* did not fit into the kernel's tables or into this one */
         SERVICE_EXITED,   /* charged by the kernel after the process's row was gone: whose is no longer known */
         SERVICE_NO_UNIT,  /* processes outside every unit */
+        SERVICE_ENDED,    /* units that have ended, and whose rows were needed for others */
         N_SERVICE_SPECIALS
+};
+
+/* Who needs a row. Rows that nobody needs stand in a queue, the one that ended first in front. */
+struct service_use {
+        uint32_t n_refs; /* cursors */
+        uint32_t previous, next;
+        bool is_queued;
 };
 
 struct services {
         struct layout_service_row *rows;
-        uint32_t *n_refs;  /* of each row */
+        struct service_use *uses; /* of each row */
         uint32_t n_rows;
         uint32_t n_allocated;
         uint32_t max; /* rows, specials included */
         uint32_t peak;
-        uint32_t next;     /* the row to look at next when one must go */
+        uint32_t first_ended, last_ended;
         uint64_t n_overflowed; /* times that something had to share the overflow row */
-        uint64_t users_merged[SOCKTALLY_N_METRICS]; /* part of the overflow row: merged rows of users' units */
+        /* What users' units had whose rows are part of these two now. */
+        uint64_t users_ended[SOCKTALLY_N_METRICS], users_overflowed[SOCKTALLY_N_METRICS];
         struct lookup by_unit;
         struct service_closed *closed; /* units that had a row once, and are part of the overflow row for good */
         uint32_t n_closed;
@@ -54,6 +64,9 @@ uint32_t services_get(struct services *services, const struct unit *unit, uint64
 /* A row that is referred to stays. */
 void services_ref(struct services *services, uint32_t number);
 void services_unref(struct services *services, uint32_t number);
+/* And so does one that a process row shows. */
+void services_enter(struct services *services, uint32_t number);
+void services_leave(struct services *services, uint32_t number);
 /* Merges the newest rows into the overflow row until at most n are left. */
 void services_shrink(struct services *services, uint32_t n, uint64_t sequence);
 /* The same, and closes these units: they get no row again, which would have less than they had. -ENOMEM with nothing

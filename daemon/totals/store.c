@@ -98,7 +98,7 @@ static int read_services(struct totals *a, const struct kept *kept, FILE *file) 
         a->services = kept->services;
         a->services.by_unit = a->services.by_closed = LOOKUP_NULL;
         a->services.closed = NULL;
-        a->services.n_refs = NULL;
+        a->services.uses = NULL;
         a->services.rows = read_slots(file, sizeof *a->services.rows, kept->services.n_rows, &a->services.n_allocated);
         if (a->services.rows)
                 a->services.closed = read_slots(file, sizeof *a->services.closed, kept->services.n_closed, &unused);

@@ -129,7 +129,7 @@ void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
                 a->cursors.slots[i].next = LOOKUP_NONE;
         }
         if (!from->is_hidden)
-                a->services.rows[from->service].processes--;
+                services_leave(&a->services, from->service);
         processes_remove(&a->processes, number);
 }
 
@@ -172,7 +172,7 @@ static uint32_t process_get(struct totals *a, const struct process_key *key, uin
         process->born = a->update;
         process->service = service;
         process->changed = a->sequence;
-        a->services.rows[service].processes++;
+        services_enter(&a->services, service);
         return number;
 }
 
@@ -483,6 +483,7 @@ void totals_get(const struct totals *a, struct totals_result *ret_result) {
                 .rows_overflowed = a->rows_overflowed,
                 .services_overflowed = a->services.n_overflowed,
                 .missed = &a->missed,
-                .users_merged = a->services.users_merged,
+                .users_ended = a->services.users_ended,
+                .users_overflowed = a->services.users_overflowed,
         };
 }

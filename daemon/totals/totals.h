@@ -58,7 +58,8 @@ struct totals_result {
         uint64_t rows_overflowed;      /* processes that got no row of their own here */
         uint64_t services_overflowed;
         const struct missed *missed;   /* calls that no row has */
-        const uint64_t *users_merged;  /* of the services' overflow row, what users' units had */
+        /* Of the services' rows for ended units and for overflow, what users' units had. */
+        const uint64_t *users_ended, *users_overflowed;
 };
 
 int totals_new(struct totals **ret_totals, const struct totals_config *config);

@@ -192,7 +192,7 @@ static void a_service_that_nothing_feeds_any_more_makes_room(void **state) {
         stage_update(stage);
         assert_null(find_service(stage, "early-1.service"));
         assert_int_equal(service_bytes(stage, "late-2.service"), 10);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 100);
+        assert_int_equal(stage->result.services[SERVICE_ENDED].counters[METRIC], 100);
 }
 
 static void a_service_that_a_row_feeds_keeps_its_place(void **state) {

@@ -385,12 +385,30 @@ static void a_new_unit_takes_the_place_of_one_that_is_over(void **state) {
         step(stage);
         check_both(stage);
         assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_SERVICE), 5);
-        assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_OVERFLOW), 10);
+        assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_ENDED), 10);
         assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_SERVICE), 5);
-        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_OVERFLOW), 0);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_ENDED), 0);
         assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10); /* as before */
         assert_int_equal(socktally_get_info(stage->full, &info), 0);
-        assert_int_equal(info.rows_overflowed, 1000 + 1);
+        assert_int_equal(info.rows_overflowed, 1000);
+}
+
+static void a_smaller_table_of_services_takes_nothing_back(void **state) {
+        struct stage *stage = *state;
+
+        stage_open(stage, 100, N_SERVICE_SPECIALS + 3);
+        scene_row(&stage->scene, 1, 1, 5);
+        scene_row(&stage->scene, 2, 1001, 10); /* of a user */
+        step(stage);
+        check_both(stage);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10);
+        assert_int_equal(totals_resize(stage->totals, 100, N_SERVICE_SPECIALS + 1, 2), 0);
+        scene_next(&stage->scene, SCENE_SECOND);
+        step(stage);
+        check_both(stage);
+        assert_int_equal(bytes_of_kind(stage->full, SOCKTALLY_ROW_OVERFLOW), 10);
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10); /* as before */
+        assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_OVERFLOW), 0);
 }
 
 /* As if publish_fit() had a fault, or had not been called. */
@@ -454,6 +472,7 @@ int main(void) {
                 CASE(without_memory_to_grow_the_small_segment_goes_on_and_adds_up),
                 CASE(without_a_directory_it_is_an_error_until_there_is_one),
                 CASE(a_new_unit_takes_the_place_of_one_that_is_over),
+                CASE(a_smaller_table_of_services_takes_nothing_back),
                 CASE(more_rows_than_there_is_room_for_are_not_written),
                 CASE(files_have_their_modes_and_go_with_the_publisher),
         };

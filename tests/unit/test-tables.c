@@ -173,23 +173,52 @@ static void a_service_that_nothing_feeds_makes_room_for_another(void **state) {
         services_ref(&services, number);
         services.rows[number].counters[0] = 20;
         assert_int_equal(services_get(&services, &c, 2, 2), SERVICE_OVERFLOW);
-        services_unref(&services, number);
-        services.rows[number].processes = 1; /* shown, although it has ended */
+        services_enter(&services, number);
+        services_unref(&services, number); /* shown, although it has ended */
         assert_int_equal(services_get(&services, &c, 3, 3), SERVICE_OVERFLOW);
-        services.rows[number].processes = 0;
+        services_leave(&services, number);
         assert_int_equal(services_get(&services, &c, 4, 4), number);
         assert_string_equal(services.rows[number].service, "c.service");
         assert_int_equal(services.rows[number].uid, LAYOUT_NO_UID);
         assert_int_equal(services.rows[number].counters[0], 0);
         assert_int_equal(services.rows[number].start_time, 4);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 20);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].changed, 4);
-        assert_int_equal(services.users_merged[0], 20);
+        assert_int_equal(services.rows[SERVICE_ENDED].counters[0], 20);
+        assert_int_equal(services.rows[SERVICE_ENDED].changed, 4);
+        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 0);
+        assert_int_equal(services.users_ended[0], 20);
         assert_int_equal(services_get(&services, &c, 5, 5), number);
         services_ref(&services, number);
         assert_int_equal(services_get(&services, &d, 6, 6), SERVICE_OVERFLOW);
         assert_int_equal(services_get(&services, &b, 6, 6), SERVICE_OVERFLOW); /* it has no row any more */
-        assert_int_equal(services.n_overflowed, 5);
+        assert_int_equal(services.n_overflowed, 4);
+        services_done(&services);
+}
+
+static void the_service_that_ended_first_makes_room_first(void **state) {
+        struct services services;
+        struct unit units[9];
+        char name[32];
+
+        assert_int_equal(services_init(&services, N_SERVICE_SPECIALS + 8), 0);
+        for (unsigned i = 0; i < 9; i++) {
+                snprintf(name, sizeof name, "s%u.service", i);
+                units[i] = unit_of(name, UNIT_SYSTEM);
+        }
+        for (unsigned i = 0; i < 8; i++)
+                services_ref(&services, services_get(&services, &units[i], 1, 1));
+        services_unref(&services, services_get(&services, &units[6], 1, 1));
+        services_unref(&services, services_get(&services, &units[2], 1, 1));
+        services_unref(&services, services_get(&services, &units[5], 1, 1));
+        services_ref(&services, services_get(&services, &units[6], 1, 1)); /* it started again ... */
+        services_unref(&services, services_get(&services, &units[6], 1, 1)); /* ... and ended last */
+        assert_int_equal(services_get(&services, &units[8], 2, 2), N_SERVICE_SPECIALS + 2);
+        services_ref(&services, N_SERVICE_SPECIALS + 2);
+        assert_int_equal(services_get(&services, &units[2], 3, 3), N_SERVICE_SPECIALS + 5);
+        services_ref(&services, N_SERVICE_SPECIALS + 5);
+        assert_int_equal(services_get(&services, &units[5], 4, 4), N_SERVICE_SPECIALS + 6);
+        services_ref(&services, N_SERVICE_SPECIALS + 6);
+        assert_int_equal(services_get(&services, &units[6], 5, 5), SERVICE_OVERFLOW);
+        assert_int_equal(services.n_overflowed, 1);
         services_done(&services);
 }
 
@@ -235,6 +264,7 @@ int main(void) {
                 cmocka_unit_test(a_service_is_its_name_and_its_manager),
                 cmocka_unit_test(services_beyond_the_bound_share_the_overflow_row),
                 cmocka_unit_test(a_service_that_nothing_feeds_makes_room_for_another),
+                cmocka_unit_test(the_service_that_ended_first_makes_room_first),
                 cmocka_unit_test(shrinking_keeps_the_sum),
                 cmocka_unit_test(counters_add_up_and_gauges_do_not),
         };

@@ -72,11 +72,19 @@ enum special_row {
         N_SPECIALS
 };
 
+enum {
+#define X(number, name) MODULE_##number,
+        SOCKTALLY_MODULES(X)
+#undef X
+        N_MODULES
+};
+
 /* What the programs do at the moment; bits of the variable "switches". */
 enum ledger_switch {
-        /* The modules, by their numbers in daemon/module.h ... */
-        SWITCH_TCP = 1 << 0,
-        SWITCH_UDP = 1 << 1,       /* and the other protocols */
+        /* The modules, SWITCH_TCP and so on; UDP has the other protocols, too ... */
+#define X(number, name) SWITCH_##number = 1 << MODULE_##number,
+        SOCKTALLY_MODULES(X)
+#undef X
         /* ... and what follows from the other settings and from what is attached. */
         SWITCH_TCP_CALLS = 1 << 16, /* load modes entry and return */
         SWITCH_ERRORS = 1 << 17,    /* load mode return */

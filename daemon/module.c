@@ -9,7 +9,7 @@
 
 static const char *const names[N_MODULES] = {
 #define X(number, name) #name,
-        MODULES(X)
+        SOCKTALLY_MODULES(X)
 #undef X
 };
 

@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SOCKTALLYD_MODULE_H
 #define SOCKTALLYD_MODULE_H
-/* What can be counted or left alone, by name. */
+/* What can be counted or left alone, by name. The list is SOCKTALLY_MODULES() in libclient/metrics.h. */
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(NUMBER, name), in the order of their numbers. The metrics of a module are those that have its name in
- * libclient/metrics.h. */
-#define MODULES(X)                                                                                                     \
-        X(TCP, tcp)                                                                                                    \
-        X(UDP, udp)
-
-enum {
-#define X(number, name) MODULE_##number,
-        MODULES(X)
-#undef X
-        N_MODULES
-};
+#include "bpf/ledger.h"
 
 /* " tcp udp" and "tcp udp". */
 #define MODULES_WORD(number, name) " " #name
-#define MODULES_WORDS MODULES(MODULES_WORD)
+#define MODULES_WORDS SOCKTALLY_MODULES(MODULES_WORD)
 #define MODULES_ALL (&MODULES_WORDS[1])
 
 /* Sets of modules are bits, the same from the bus to the programs' switches (bpf/ledger.h). */

@@ -9,7 +9,14 @@
  *   X(id, name, kind, unit, module, mode, help)
  *
  * kind: COUNTER only grows; GAUGE is a current value. mode: the least load mode in which it is known.
+ *
+ * And every module, which can be counted or left alone, as X(NUMBER, name) in the order of their numbers. Metrics of a
+ * module that is not there are not counted.
  */
+#define SOCKTALLY_MODULES(X)                                                                                           \
+        X(TCP, tcp)                                                                                                    \
+        X(UDP, udp)
+
 #define SOCKTALLY_METRICS(X)                                                                                           \
         X(1, tcp_tx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload written by the process")                       \
         X(2, tcp_rx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload read by the process")                          \

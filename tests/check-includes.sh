@@ -20,7 +20,7 @@ daemon/control/*    daemon/*.h
 daemon/clock.h      daemon/clock.h
 daemon/lo*          daemon/lo*.h
 daemon/text*        daemon/text.h
-daemon/module*      daemon/module.h
+daemon/module*      daemon/module.h bpf/ledger.h
 daemon/privilege*   daemon/privilege.h
 daemon/keep*        daemon/*.h
 daemon/runtime*     daemon/*.h

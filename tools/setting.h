@@ -9,10 +9,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "libclient/metrics.h"
 #include "tools/control.h"
 
 #define SETTING_SIZE 128
-#define SETTING_MODULES_KNOWN "tcp udp" /* where no daemon can be asked */
+/* "tcp udp": where no daemon can be asked. */
+#define SETTING_MODULE_WORD(number, name) " " #name
+#define SETTING_MODULES_KNOWN (&(SOCKTALLY_MODULES(SETTING_MODULE_WORD))[1])
 
 enum setting_kind {
         SETTING_WORD,     /* one of the choices, by way of SetX of the property */

@@ -69,7 +69,7 @@ int collect_set_module(struct collect *collect, size_t module, bool is_on, char 
                 return 0;
         }
         r = collect_fold(collect);
-        if (r == 0 && is_on)
+        if (r == 0 && is_on && (module == MODULE_TCP || module == MODULE_UDP)) /* they have ledgers */
                 r = find_unknown_sockets(collect, module == MODULE_TCP);
         if (r < 0)
                 return collect_say(ret_reason, size, r, "cannot walk the sockets", "");

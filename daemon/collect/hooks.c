@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of hooks, which sets an attach method uses, and which modules a set serves. */
+/* The table of hooks, and what is asked of the table of sets. */
 #include "daemon/collect/hooks.h"
 
 /* The calls of all protocols, by tracepoint. */
@@ -77,38 +77,27 @@ size_t collect_hook_table(const struct hook **ret_hooks) {
         return sizeof(hooks) / sizeof(hooks[0]);
 }
 
-unsigned collect_sets_of(enum attach_method method) {
-        unsigned sets = SET(SET_TCP_LIFE) | SET(SET_PROCESS) | SET(SET_SOCK_CREATE) | SETS_WALKS;
-
-        if (method == ATTACH_TRACEPOINT)
-                return sets | SET(SET_TRACEPOINT) | SET(SET_SOCK_RELEASE);
-        return sets | SET(SET_INET_RELEASE) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS);
-}
-
-/* What a set is for. A member that is not named: it serves every module, and cannot be done without. */
 static const struct {
+        enum hook_methods methods;
         uint32_t modules;
-        const char *replacement; /* what becomes of counting when the kernel refuses one of its hooks, in words */
+        const char *replacement;
 } sets_of_hooks[N_HOOK_SETS] = {
-        [SET_TCP_LIFE] = { .modules = MODULE(MODULE_TCP), .replacement = "TCP cannot be counted" },
-        [SET_PROCESS] = { .replacement = "ends and names of processes are looked for each interval" },
-        [SET_SOCK_CREATE] = { .replacement = "drops of datagrams are unknown" },
-        [SET_SOCK_RELEASE] = { .replacement = "who closes a connection is unknown, and UDP calls cost more" },
-        [SET_INET_RELEASE] = { .replacement = "who closes a connection is unknown, and UDP calls cost more" },
-        [SET_TRACEPOINT] = { .replacement = "TCP is counted as in load mode passive, UDP and Multipath TCP are not" },
-        [SET_TCP_CALLS] = { .modules = MODULE(MODULE_TCP) },
-        [SET_MPTCP_CALLS] = { .modules = MODULE(MODULE_TCP) },
-        [SET_UDP_CALLS] = { .modules = MODULE(MODULE_UDP) },
-        [SET_UDP_COPIES] = { .modules = MODULE(MODULE_UDP) },
-        [SET_FILES] = {
-                .replacement = "each call is charged at once; what no call tells shows when the socket closes",
-        },
-        [SET_TCP_WALK] = { .replacement = "sockets that no descriptor leads to show at their end" },
-        [SET_UDP_WALK] = { .replacement = "sockets that no descriptor leads to show at their end" },
+#define X(name, by, kind, serves, instead) [SET_##name] = { .methods = by, .modules = serves, .replacement = instead },
+        HOOK_SETS(X)
+#undef X
 };
 
+unsigned collect_sets_of(enum attach_method method) {
+        unsigned sets = 0;
+
+        for (enum hook_set set = 0; set < N_HOOK_SETS; set++)
+                if (sets_of_hooks[set].methods >> method & 1)
+                        sets |= SET(set);
+        return sets;
+}
+
 uint32_t collect_modules_of(enum hook_set set) {
-        return sets_of_hooks[set].modules ?: EVERY_MODULE;
+        return sets_of_hooks[set].modules;
 }
 
 const char *collect_replacement_of(enum hook_set set) {

@@ -4,30 +4,75 @@
 /* The hooks in sets, and their programs. For the collector only. */
 #include "daemon/collect/collector.h"
 
-/* Programs that are attached and detached together. */
+/*
+ * Sets of programs that are attached and detached together.
+ *
+ *   X(NAME, methods, kind, modules, replacement)
+ *
+ * methods: that use the set, as bits. modules: that it serves, as bits. replacement: what becomes of counting when the
+ * kernel refuses one of its hooks, in words; NULL: it cannot be done without.
+ */
+#define HOOK_SETS(X)                                                                                                   \
+        /* a TCP socket opens, comes up, ends */                                                                       \
+        X(TCP_LIFE, BY_BOTH, HOOKS_OF_LIFE, MODULE(MODULE_TCP), "TCP cannot be counted")                               \
+        /* a process calls exec, ends */                                                                               \
+        X(PROCESS, BY_BOTH, HOOKS_OF_LIFE, EVERY_MODULE, "ends and names of processes are looked for each interval")   \
+        /* socket(), control group's hook */                                                                           \
+        X(SOCK_CREATE, BY_BOTH, HOOKS_OF_LIFE, EVERY_MODULE, "drops of datagrams are unknown")                         \
+        /* the last close, control group's hook */                                                                     \
+        X(SOCK_RELEASE, BY_TRACEPOINT, HOOKS_OF_LIFE, EVERY_MODULE, HOOK_CLOSER_UNKNOWN)                               \
+        /* the last close, trampoline */                                                                               \
+        X(INET_RELEASE, BY_TRAMPOLINE, HOOKS_OF_LIFE, EVERY_MODULE, HOOK_CLOSER_UNKNOWN)                               \
+        /* the end of every send and receive, by tracepoint */                                                         \
+        X(TRACEPOINT, BY_TRACEPOINT, HOOKS_OF_CALLS, EVERY_MODULE,                                                     \
+          "TCP is counted as in load mode passive, UDP and Multipath TCP are not")                                     \
+        /* copies of the set before, for calls that its programs are skipped for */                                    \
+        X(COPIES, BY_NEITHER, HOOKS_OF_COPIES, EVERY_MODULE, NULL)                                                     \
+        /* the end of TCP's sends and receives, by trampoline; not in load mode passive */                             \
+        X(TCP_CALLS, BY_TRAMPOLINE, HOOKS_OF_CALLS, MODULE(MODULE_TCP), NULL)                                          \
+        /* the same of MPTCP, whose bytes nothing else tells */                                                        \
+        X(MPTCP_CALLS, BY_TRAMPOLINE, HOOKS_OF_CALLS, MODULE(MODULE_TCP), NULL)                                        \
+        /* the same of UDP, raw and ping sockets */                                                                    \
+        X(UDP_CALLS, BY_TRAMPOLINE, HOOKS_OF_CALLS, MODULE(MODULE_UDP), NULL)                                          \
+        /* copies of the set before */                                                                                 \
+        X(UDP_COPIES, BY_NEITHER, HOOKS_OF_COPIES, MODULE(MODULE_UDP), NULL)                                           \
+        /* iterators over open files and over sockets, which the collector runs itself */                              \
+        X(FILES, BY_BOTH, HOOKS_OF_WALKS, EVERY_MODULE,                                                                \
+          "each call is charged at once; what no call tells shows when the socket closes")                             \
+        X(TCP_WALK, BY_BOTH, HOOKS_OF_WALKS, EVERY_MODULE, HOOK_UNLED_LATE)                                            \
+        X(UDP_WALK, BY_BOTH, HOOKS_OF_WALKS, EVERY_MODULE, HOOK_UNLED_LATE)
+
+#define HOOK_CLOSER_UNKNOWN "who closes a connection is unknown, and UDP calls cost more"
+#define HOOK_UNLED_LATE "sockets that no descriptor leads to show at their end"
+
+enum hook_methods {
+        BY_NEITHER = 0, /* copies, which are attached when they are needed */
+        BY_TRACEPOINT = 1 << ATTACH_TRACEPOINT,
+        BY_TRAMPOLINE = 1 << ATTACH_TRAMPOLINE,
+        BY_BOTH = BY_TRACEPOINT | BY_TRAMPOLINE,
+};
+
+enum hook_kind {
+        HOOKS_OF_LIFE,
+        HOOKS_OF_CALLS, /* attached while one of their modules is on */
+        HOOKS_OF_COPIES,
+        HOOKS_OF_WALKS,
+};
+
 enum hook_set {
-        SET_TCP_LIFE,     /* a TCP socket opens, comes up, ends */
-        SET_PROCESS,      /* a process calls exec, ends */
-        SET_SOCK_CREATE,  /* socket(), control group's hook */
-        SET_SOCK_RELEASE, /* the last close, control group's hook */
-        SET_INET_RELEASE, /* the last close, trampoline */
-        SET_TRACEPOINT,   /* the end of every send and receive, by tracepoint */
-        SET_COPIES,       /* copies of SET_TRACEPOINT, for calls that its programs are skipped for */
-        SET_TCP_CALLS,    /* the end of TCP's sends and receives, by trampoline; not in load mode passive */
-        SET_MPTCP_CALLS,  /* the same of MPTCP, whose bytes nothing else tells */
-        SET_UDP_CALLS,    /* the same of UDP, raw and ping sockets */
-        SET_UDP_COPIES,   /* copies of SET_UDP_CALLS, for calls that its programs are skipped for */
-        SET_FILES,        /* iterator over open files, which the collector runs itself */
-        SET_TCP_WALK,     /* iterator over TCP sockets */
-        SET_UDP_WALK,     /* iterator over UDP sockets */
+#define X(name, ...) SET_##name,
+        HOOK_SETS(X)
+#undef X
         N_HOOK_SETS
 };
 
 #define SET(set) (1U << (set))
-#define SETS_WALKS (SET(SET_FILES) | SET(SET_TCP_WALK) | SET(SET_UDP_WALK))
-#define SETS_CALLS (SET(SET_TRACEPOINT) | SET(SET_TCP_CALLS) | SET(SET_MPTCP_CALLS) | SET(SET_UDP_CALLS))
-
-#define SETS_COPIES (SET(SET_COPIES) | SET(SET_UDP_COPIES))
+#define HOOK_CALLS(name, methods, kind, ...) | ((kind) == HOOKS_OF_CALLS ? SET(SET_##name) : 0)
+#define HOOK_COPIES(name, methods, kind, ...) | ((kind) == HOOKS_OF_COPIES ? SET(SET_##name) : 0)
+#define HOOK_WALKS(name, methods, kind, ...) | ((kind) == HOOKS_OF_WALKS ? SET(SET_##name) : 0)
+#define SETS_CALLS (0U HOOK_SETS(HOOK_CALLS))
+#define SETS_COPIES (0U HOOK_SETS(HOOK_COPIES))
+#define SETS_WALKS (0U HOOK_SETS(HOOK_WALKS))
 
 /* Several sets of programs are a uint64_t with a bit for each hook. */
 #define COLLECT_MAX_HOOKS 64

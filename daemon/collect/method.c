@@ -47,13 +47,16 @@ static void configure(struct collect *collect) {
 static int do_without(struct collect *collect, const struct hook *hook, int error, char *reason, size_t size) {
         const char *replacement = collect_replacement_of(hook->set);
         const char *why = error == -ENODEV ? "no control group v2 tree is mounted" : strerror(-error);
+        uint32_t lost; /* modules; all: each goes on in another way */
 
         if (!replacement || (hook->set == SET_TRACEPOINT && !collect->may_lack_calls))
                 return collect_say(reason, size, error, "the kernel refused", hook->program);
         collect_say_more(reason, size, "the kernel refused %s (%s): %s", hook->program, why, replacement);
-        if (hook->set == SET_TCP_LIFE || hook->set == SET_TRACEPOINT)
-                snprintf(collect->missing[hook->set == SET_TCP_LIFE ? MODULE_TCP : MODULE_UDP], COLLECT_REASON_SIZE,
-                         "the kernel refused %s: %s", hook->program, why);
+        lost = hook->set == SET_TRACEPOINT ? MODULE(MODULE_UDP) : collect_modules_of(hook->set);
+        for (size_t i = 0; i < N_MODULES && lost != EVERY_MODULE; i++)
+                if (lost & MODULE(i))
+                        snprintf(collect->missing[i], COLLECT_REASON_SIZE, "the kernel refused %s: %s", hook->program,
+                                 why);
         return 0;
 }
 

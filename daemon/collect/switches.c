@@ -5,7 +5,6 @@
  */
 #include "daemon/collect/collector-private.h"
 
-_Static_assert(MODULE(MODULE_TCP) == SWITCH_TCP && MODULE(MODULE_UDP) == SWITCH_UDP, "a module is one bit");
 _Static_assert(EVERY_MODULE < SWITCH_TCP_CALLS, "modules have the lower half");
 
 enum load_mode collect_mode(const struct collect *collect) {

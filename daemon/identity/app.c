@@ -17,21 +17,11 @@
 #include "daemon/identity/component.h"
 #include "daemon/identity/identity.h"
 
-#define UUID_LENGTH 36
-
-static struct component text(const char *string) {
-        return (struct component) { string, strlen(string) };
-}
-
 static void set(struct app *app, enum app_kind kind, const char *rule, struct component id) {
         app->kind = kind;
         app->rule = rule;
         component_unescape(id, app->id, sizeof app->id);
         memcpy(app->name, app->id, sizeof app->name);
-}
-
-static bool is_uuid(struct component c) {
-        return c.length == UUID_LENGTH && c.text[8] == '-';
 }
 
 /* ":N.M-" in front of a name on the bus. */
@@ -50,10 +40,8 @@ static void take_connection(struct component *c) {
 static bool match_bus(struct component c, struct app *app) {
         struct component number;
 
-        if (!component_take_suffix(&c, ".service") || !component_take_prefix(&c, "dbus-:"))
+        if (!component_take_suffix(&c, ".service") || !component_take_prefix(&c, "dbus-") || c.text[0] != ':')
                 return false;
-        c.text--;
-        c.length++;
         take_connection(&c);
         (void) component_split_last(&c, '@', &number);
         set(app, APP_DESKTOP, "D-Bus activation", c);
@@ -92,11 +80,11 @@ static bool match_snap(struct component c, struct app *app) {
         if ((!is_scope && !component_take_suffix(&c, ".service")) || !component_take_prefix(&c, "snap."))
                 return false;
         rest = c;
-        if (is_scope && component_split(&rest, '.', &c) && !is_uuid(rest))
+        if (is_scope && component_split(&rest, '.', &c) && !component_is_uuid(rest))
                 c = (struct component) { rest.text, rest.length + 1 + c.length };
         if (is_scope && c.length > UUID_LENGTH + 1) {
                 uuid = (struct component) { c.text + c.length - UUID_LENGTH, UUID_LENGTH };
-                if (is_uuid(uuid) && memchr("-.", uuid.text[-1], 2))
+                if (component_is_uuid(uuid) && memchr("-.", uuid.text[-1], 2))
                         c.length -= UUID_LENGTH + 1;
         }
         if (!component_split(&c, '.', &rest) || c.length == 0 || rest.length == 0)
@@ -160,7 +148,7 @@ static bool match_scope(struct component c, struct app *app) {
 static bool match_slice(const char *slice, struct component unit, struct app *app) {
         if (strcmp(slice, "app-graphical.slice") == 0 || memchr(unit.text, '@', unit.length))
                 return false;
-        return component_has_suffix(text(slice), ".slice") && match_scope(text(slice), app);
+        return component_has_suffix(component_of(slice), ".slice") && match_scope(component_of(slice), app);
 }
 
 /* vte-spawn-UUID.scope: what runs in one window of a terminal. The slice around it is named after the terminal. */
@@ -188,13 +176,13 @@ static bool match_own_terminal(struct component c, struct app *app) {
                 pid = c;
                 if (!component_split(&pid, '-', &window) || !component_is_number(pid) || !component_is_number(window))
                         return false;
-                set(app, APP_TERMINAL, "window of a terminal", text("kitty"));
+                set(app, APP_TERMINAL, "window of a terminal", component_of("kitty"));
                 return true;
         }
         if (!component_take_prefix(&c, "app-ghostty-") || !component_split_last(&c, '-', &pid) ||
             (!component_equals(c, "transient") && !component_equals(c, "surface-transient")))
                 return false;
-        set(app, APP_TERMINAL, "window of a terminal", text("ghostty"));
+        set(app, APP_TERMINAL, "window of a terminal", component_of("ghostty"));
         return true;
 }
 
@@ -229,7 +217,7 @@ static bool match_transient(struct component c, struct app *app) {
 
 /* A unit's name without its type, and of a mount its path: home-user.mount is /home/user. */
 static void name_unit(const char *id, char name[static APP_NAME_SIZE]) {
-        struct component c = text(id);
+        struct component c = component_of(id);
         char path[APP_NAME_SIZE] = "/";
 
         if (component_take_suffix(&c, ".mount") || component_take_suffix(&c, ".automount")) {
@@ -237,7 +225,7 @@ static void name_unit(const char *id, char name[static APP_NAME_SIZE]) {
                 for (char *p = path; *p; p++)
                         if (*p == '-')
                                 *p = '/';
-                component_unescape(text(strcmp(path, "//") == 0 ? "/" : path), name, APP_NAME_SIZE);
+                component_unescape(component_of(strcmp(path, "//") == 0 ? "/" : path), name, APP_NAME_SIZE);
                 return;
         }
         (void) (component_take_suffix(&c, ".service") || component_take_suffix(&c, ".scope"));
@@ -247,8 +235,8 @@ static void name_unit(const char *id, char name[static APP_NAME_SIZE]) {
 static void set_unit(const struct unit *unit, struct app *app) {
         bool is_system = unit->uid == UNIT_SYSTEM, is_session;
 
-        is_session = is_system && component_has_prefix(text(unit->name), "session-") &&
-                     component_has_suffix(text(unit->name), ".scope");
+        is_session = is_system && component_has_prefix(component_of(unit->name), "session-") &&
+                     component_has_suffix(component_of(unit->name), ".scope");
         app->kind = is_session ? APP_SESSION : is_system ? APP_UNIT : APP_USER_UNIT;
         app->rule = is_session ? "session of a login" : is_system ? "unit of the system" : "unit of a user";
         snprintf(app->id, sizeof app->id, "%s", unit->name);
@@ -258,7 +246,7 @@ static void set_unit(const struct unit *unit, struct app *app) {
 }
 
 static void match_unit(const struct unit *unit, struct app *app) {
-        struct component name = text(unit->name);
+        struct component name = component_of(unit->name);
 
         if (match_snap(name, app) || match_transient(name, app))
                 return;
@@ -310,7 +298,7 @@ static void match_cgroup(const char *path, struct app *app) {
         if (last.length > 0)
                 set(app, APP_CGROUP, "last component of the path", last);
         else
-                set(app, APP_KERNEL, "root of all cgroups", text("kernel"));
+                set(app, APP_KERNEL, "root of all cgroups", component_of("kernel"));
 }
 
 void app_from_program(const char *comm, struct identity *identity) {
@@ -319,7 +307,7 @@ void app_from_program(const char *comm, struct identity *identity) {
         memset(app, 0, sizeof *app);
         app->kind = APP_PROCESS;
         app->rule = "name of the program, in the root of all cgroups";
-        component_copy(text(comm), app->id, sizeof app->id);
+        component_copy(component_of(comm), app->id, sizeof app->id);
         memcpy(app->name, app->id, sizeof app->name);
 }
 
@@ -334,12 +322,4 @@ void app_from_identity(const char *path, struct identity *identity) {
         }
         else
                 match_cgroup(path, &identity->app);
-}
-
-bool app_matches(const char *path) {
-        return strcmp(path, "/") != 0;
-}
-
-void app_look_up(void *state, const char *path, struct identity *identity) {
-        app_from_identity(path, identity);
 }

@@ -39,8 +39,4 @@ void app_from_identity(const char *path, struct identity *identity);
 /* A process in the root of all cgroups is called after its program. */
 void app_from_program(const char *comm, struct identity *identity);
 
-/* The same as a source of names. It comes behind those of units and of containers. */
-bool app_matches(const char *path);
-void app_look_up(void *state, const char *path, struct identity *identity);
-
 #endif

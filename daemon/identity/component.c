@@ -7,6 +7,10 @@
 
 #define NAME_MAX_BYTES 4096 /* a path's limit, so no component is longer */
 
+struct component component_of(const char *text) {
+        return (struct component) { text, strlen(text) };
+}
+
 bool component_next(const char **path, struct component *ret_component) {
         const char *p = *path + strspn(*path, "/");
         size_t length = strcspn(p, "/");
@@ -86,6 +90,18 @@ bool component_is_alnum(struct component c) {
 
 bool component_is_hex(struct component c, size_t length) {
         return c.length == length && is_all(c, isxdigit);
+}
+
+bool component_is_uuid(struct component c) {
+        if (c.length != UUID_LENGTH)
+                return false;
+        for (size_t i = 0; i < UUID_LENGTH; i++) {
+                bool is_between = i == 8 || i == 13 || i == 18 || i == 23;
+
+                if (is_between ? !memchr("-_", c.text[i], 2) : !isxdigit((unsigned char) c.text[i]))
+                        return false;
+        }
+        return true;
 }
 
 void component_copy(struct component c, char *dst, size_t size) {

@@ -5,10 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define UUID_LENGTH 36
+
 struct component {
         const char *text; /* not terminated */
         size_t length;
 };
+
+struct component component_of(const char *text);
 
 /* Takes the next component off the path; false at its end. systemd's escape is removed: components that would collide
  * with a file of the cgroup file system have one '_' in front. */
@@ -28,6 +32,8 @@ bool component_equals(struct component c, const char *text);
 bool component_is_number(struct component c);
 bool component_is_alnum(struct component c); /* true for an empty one */
 bool component_is_hex(struct component c, size_t length);
+/* Eight, four, four, four and twelve hexadecimal digits; between them '-', or '_' in the name of a slice. */
+bool component_is_uuid(struct component c);
 
 /* Copies as text that is safe to print (see text_clean()), cut to size. */
 void component_copy(struct component c, char *dst, size_t size);

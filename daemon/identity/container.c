@@ -11,10 +11,8 @@
 
 #include "daemon/identity/component.h"
 #include "daemon/identity/container.h"
-#include "daemon/identity/identity.h"
 
 #define ID_DIGITS 64
-#define UUID_LENGTH 36
 #define BUILD_LETTERS 25
 
 enum id_form {
@@ -29,9 +27,8 @@ enum id_form {
 
 enum {
         IS_MACHINE = 1 << 0,
-        IS_MONITOR = 1 << 1,
-        IS_PAYLOAD = 1 << 2,
-        IS_KUBERNETES = 1 << 3,
+        IS_PAYLOAD = 1 << 1,
+        IS_KUBERNETES = 1 << 2,
 };
 
 static const struct rule {
@@ -42,17 +39,17 @@ static const struct rule {
         { "docker", "docker-", ".scope", NULL, ID_HEX, 0 },
         { "docker", "", "", "docker", ID_HEX, 0 },
         { "docker", "", "", "buildx", ID_HEX, 0 },
-        { "podman", "libpod-conmon-", ".scope", NULL, ID_HEX, IS_MONITOR },
+        { "podman", "libpod-conmon-", ".scope", NULL, ID_HEX, 0 },
         { "podman", "libpod-payload-", "", NULL, ID_HEX, IS_PAYLOAD },
         { "podman", "libpod-", ".scope", NULL, ID_HEX, 0 },
-        { "podman", "libpod-conmon-", "", NULL, ID_HEX, IS_MONITOR },
+        { "podman", "libpod-conmon-", "", NULL, ID_HEX, 0 },
         { "podman", "libpod-", "", NULL, ID_HEX, 0 },
         { "containerd", "nerdctl-", ".scope", NULL, ID_HEX, 0 },
         { "containerd", "cri-containerd-", ".scope", NULL, ID_HEX, IS_KUBERNETES },
         { "containerd", "", "", "default", ID_HEX, 0 },
-        { "cri-o", "crio-conmon-", ".scope", NULL, ID_HEX, IS_KUBERNETES | IS_MONITOR },
+        { "cri-o", "crio-conmon-", ".scope", NULL, ID_HEX, IS_KUBERNETES },
         { "cri-o", "crio-", ".scope", NULL, ID_HEX, IS_KUBERNETES },
-        { "cri-o", "crio-conmon-", "", NULL, ID_HEX, IS_KUBERNETES | IS_MONITOR },
+        { "cri-o", "crio-conmon-", "", NULL, ID_HEX, IS_KUBERNETES },
         { "cri-o", "crio-", "", NULL, ID_HEX, IS_KUBERNETES },
         { "kata", "", "", "kata_overhead", ID_HEX, 0 },
         { "kata", "kata_overhead-", ".scope", NULL, ID_HEX, 0 },
@@ -63,10 +60,10 @@ static const struct rule {
         { "nomad", "", ".scope", "nomad.slice", ID_TASK, 0 },
         { "nomad", "", ".scope", "share.slice", ID_TASK, 0 },
         { "nomad", "", ".scope", "reserve.slice", ID_TASK, 0 },
-        { "lxc", "lxc.monitor.", "", NULL, ID_NAME, IS_MONITOR },
+        { "lxc", "lxc.monitor.", "", NULL, ID_NAME, 0 },
         { "lxc", "lxc.payload.", "", NULL, ID_NAME, 0 },
         { "lxc", "", "", "lxc.payload", ID_NAME, 0 },
-        { "lxc", "", "", "lxc.monitor", ID_NAME, IS_MONITOR },
+        { "lxc", "", "", "lxc.monitor", ID_NAME, 0 },
         { "lxc", "", "", "lxc", ID_NAME, 0 },
         { "qemu", "", ".scope", "qemu.slice", ID_NUMBER, IS_MACHINE },
         { "libvirt", "machine-qemu\\x2d", ".scope", NULL, ID_NUMBERED, IS_MACHINE },
@@ -83,10 +80,6 @@ static const struct rule {
         { "nspawn", "machine-", ".scope", NULL, ID_ESCAPED, 0 },
 };
 
-static struct component text(const char *string) {
-        return (struct component) { string, strlen(string) };
-}
-
 /* What is behind a number and '-', which is escaped inside a unit's name. */
 static bool take_number(struct component *c) {
         size_t n = 0;
@@ -100,23 +93,10 @@ static bool take_number(struct component *c) {
         return component_take_prefix(c, "\\x2d") || component_take_prefix(c, "-");
 }
 
-/* Eight, four, four, four and twelve hexadecimal digits; between them '-', or '_' in the name of a slice. */
-static bool is_uuid(struct component c) {
-        if (c.length != UUID_LENGTH)
-                return false;
-        for (size_t i = 0; i < UUID_LENGTH; i++) {
-                bool is_between = i == 8 || i == 13 || i == 18 || i == 23;
-
-                if (is_between ? !memchr("-_", c.text[i], 2) : !isxdigit((unsigned char) c.text[i]))
-                        return false;
-        }
-        return true;
-}
-
 static bool take_task(struct component *c) {
         struct component name;
 
-        if (!component_split(c, '.', &name) || !is_uuid(*c) || name.length == 0)
+        if (!component_split(c, '.', &name) || !component_is_uuid(*c) || name.length == 0)
                 return false;
         *c = name;
         return true;
@@ -162,7 +142,6 @@ static void set(struct container *container, struct component runtime, struct co
         component_copy(runtime, container->runtime, sizeof container->runtime);
         component_unescape(id, container->id, sizeof container->id);
         container->is_machine = flags & IS_MACHINE;
-        container->is_monitor = flags & IS_MONITOR;
         container->is_payload = flags & IS_PAYLOAD;
         container->is_kubernetes = flags & IS_KUBERNETES || (container->is_kubernetes && container->pod[0]);
 }
@@ -189,14 +168,14 @@ static bool match_build(struct component c, struct container *container) {
         if (!component_split_last(&c, ':', &id) || !component_split_last(&c, ':', &runtime) ||
             !component_equals(runtime, "docker") || !is_id(ID_BUILD, &id))
                 return false;
-        set(container, text("buildkit"), id, 0);
+        set(container, component_of("buildkit"), id, 0);
         return true;
 }
 
 /* A runtime that is not in the table still gives itself away by an id: RUNTIME-<id>.scope, SLICE:RUNTIME:<id>, or the
  * bare id. */
 static bool match_unknown(struct component c, struct container *container) {
-        struct component id = c, before, runtime = text("");
+        struct component id = c, before, runtime = component_of("");
 
         component_take_suffix(&id, ".scope");
         if (id.length < ID_DIGITS)
@@ -215,7 +194,7 @@ static bool match_unknown(struct component c, struct container *container) {
                 (void) component_split_last(&slice, ':', &runtime);
         }
         component_take_prefix(&runtime, "cri-");
-        set(container, is_runtime(runtime) ? runtime : text(CONTAINER_RUNTIME_UNKNOWN), id, 0);
+        set(container, is_runtime(runtime) ? runtime : component_of(CONTAINER_RUNTIME_UNKNOWN), id, 0);
         return true;
 }
 
@@ -243,7 +222,7 @@ static void match_pod(struct component c, struct container *container) {
         is_podman = take_behind(&c, "libpod_pod_");
         if (!is_podman && !take_behind(&c, "pod"))
                 return;
-        if (is_podman ? !component_is_hex(c, ID_DIGITS) : !is_uuid(c) && !component_is_hex(c, 32))
+        if (is_podman ? !component_is_hex(c, ID_DIGITS) : !component_is_uuid(c) && !component_is_hex(c, 32))
                 return;
         component_copy(c, container->pod, sizeof container->pod);
         for (char *p = container->pod; *p; p++)
@@ -251,7 +230,7 @@ static void match_pod(struct component c, struct container *container) {
                         *p = '-';
         container->is_kubernetes = !is_podman;
         if (is_podman)
-                component_copy(text("podman"), container->runtime, sizeof container->runtime);
+                component_copy(component_of("podman"), container->runtime, sizeof container->runtime);
 }
 
 static void match(struct component parent, struct component c, struct container *container) {
@@ -259,7 +238,7 @@ static void match(struct component parent, struct component c, struct container 
                 struct component id = c;
 
                 if (is_match(&rules[i], parent, &id)) {
-                        set(container, text(rules[i].runtime), id, rules[i].flags);
+                        set(container, component_of(rules[i].runtime), id, rules[i].flags);
                         return;
                 }
         }
@@ -267,7 +246,7 @@ static void match(struct component parent, struct component c, struct container 
 }
 
 void container_from_path(const char *path, struct container *ret_container) {
-        struct component parent = text(""), c;
+        struct component parent = component_of(""), c;
 
         memset(ret_container, 0, sizeof *ret_container);
         while (component_next(&path, &c)) {
@@ -279,14 +258,6 @@ void container_from_path(const char *path, struct container *ret_container) {
 
 void container_name(const struct container *container, char name[static CONTAINER_ID_SIZE]) {
         memcpy(name, container->id, CONTAINER_ID_SIZE);
-        if (component_is_hex(text(name), ID_DIGITS))
+        if (component_is_hex(component_of(name), ID_DIGITS))
                 name[CONTAINER_SHORT_ID] = '\0';
-}
-
-bool container_matches(const char *path) {
-        return strcmp(path, "/") != 0;
-}
-
-void container_look_up(void *state, const char *path, struct identity *identity) {
-        container_from_path(path, &identity->container);
 }

@@ -17,18 +17,12 @@ struct container {
         bool is_kubernetes;
         bool is_machine;                      /* a virtual machine */
         bool is_payload;                      /* its unit is its name: a quadlet */
-        bool is_monitor;                      /* not the container itself, but a program that looks after it */
 };
 
-struct identity;
-
-/* path as in /proc/PID/cgroup. The innermost container counts. */
+/* path as in /proc/PID/cgroup. The innermost container counts. A program that looks after a container (conmon,
+ * lxc.monitor) belongs to it. */
 void container_from_path(const char *path, struct container *ret_container);
 /* The name to show while nobody has told a better one: the id, of a long one the first CONTAINER_SHORT_ID digits. */
 void container_name(const struct container *container, char name[static CONTAINER_ID_SIZE]);
-
-/* The same as a source of names. */
-bool container_matches(const char *path);
-void container_look_up(void *state, const char *path, struct identity *identity);
 
 #endif

@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "daemon/identity/desktop.h"
 #include "daemon/identity/identity.h"
+#include "tests/unit/tree.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define USER "/user.slice/user-1000.slice/user@1000.service"
@@ -347,34 +346,15 @@ static void names_from_strangers_are_safe_to_print(void **state) {
         CHECK(list);
 }
 
-static void put_file(const char *directory, const char *name, const char *text) {
-        char path[512];
-        FILE *file;
-
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        file = fopen(path, "w");
-        assert_non_null(file);
-        fputs(text, file);
-        fclose(file);
-}
-
-static void remove_file(const char *directory, const char *name) {
-        char path[512];
-
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        assert_int_equal(unlink(path), 0);
-}
-
 static void desktop_files_tell_names_and_which_reading_is_right(void **state) {
-        char directory[] = "/tmp/socktally-app-XXXXXX";
-        const char *const directories[] = { "/nonexistent", directory, NULL };
+        struct tree *tree = *state;
+        const char *const directories[] = { tree_path(tree, "nowhere"), tree->path, NULL };
         struct identity is;
 
-        assert_non_null(mkdtemp(directory));
-        put_file(directory, "my-app.desktop",
-                 "[Desktop Entry]\nName[de]=Mein\nName=My App\x1b\n[Desktop Action x]\nName=No\n");
-        put_file(directory, "firefox_firefox.desktop", "[Desktop Entry]\nName=Firefox\n");
-        put_file(directory, "nameless.desktop", "[Desktop Entry]\n[Other]\nName=No\n");
+        tree_file(tree, "my-app.desktop",
+                  "[Desktop Entry]\nName[de]=Mein\nName=My App\x1b\n[Desktop Action x]\nName=No\n");
+        tree_file(tree, "firefox_firefox.desktop", "[Desktop Entry]\nName=Firefox\n");
+        tree_file(tree, "nameless.desktop", "[Desktop Entry]\n[Other]\nName=No\n");
         identity_from_path(USER "/app.slice/app-my-app-1234.scope", directories, &is);
         assert_string_equal(is.app.id, "my-app");
         assert_string_equal(is.app.name, "My App?");
@@ -385,10 +365,6 @@ static void desktop_files_tell_names_and_which_reading_is_right(void **state) {
         assert_string_equal(is.app.name, "nameless");
         identity_from_path("/system.slice/my-app.service", directories, &is);
         assert_string_equal(is.app.name, "my-app");
-        remove_file(directory, "my-app.desktop");
-        remove_file(directory, "firefox_firefox.desktop");
-        remove_file(directory, "nameless.desktop");
-        assert_int_equal(rmdir(directory), 0);
 }
 
 static void who_can_give_names_is_told(void **state) {
@@ -456,7 +432,8 @@ int main(void) {
                 cmocka_unit_test(pods_of_kubernetes_are_found_with_both_drivers),
                 cmocka_unit_test(what_only_looks_like_a_container_is_none),
                 cmocka_unit_test(names_from_strangers_are_safe_to_print),
-                cmocka_unit_test(desktop_files_tell_names_and_which_reading_is_right),
+                cmocka_unit_test_setup_teardown(desktop_files_tell_names_and_which_reading_is_right, tree_setup,
+                                                tree_teardown),
                 cmocka_unit_test(who_can_give_names_is_told),
                 cmocka_unit_test(an_id_cannot_lead_out_of_the_directory),
                 cmocka_unit_test(any_path_has_a_bounded_name),

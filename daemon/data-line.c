@@ -24,11 +24,11 @@ void data_line_open_keeper(struct data_line *line, const struct keep *keep) {
                 log_line(LOG_WARNING, "No memory to keep the totals for the next start, ignoring");
 }
 
-static bool find_identity(void *userdata, const struct process_key *key, uint32_t pid,
+static bool find_identity(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
                           struct identity *ret_identity) {
         const struct data_line *line = userdata;
 
-        return identities_find(line->identities, key, pid, ret_identity);
+        return identities_find(line->identities, key, pid, comm, ret_identity);
 }
 
 static uint32_t get_generation(void *userdata) {
@@ -43,12 +43,19 @@ static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) 
         return identities_is_alive(line->identities, pid, start_time);
 }
 
+struct totals_rows data_line_rows(const struct settings *settings) {
+        struct totals_rows rows = { .processes = settings->max_processes + N_PROCESS_SPECIALS };
+
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                rows.groups[g] = settings->max_groups[g] + N_GROUP_SPECIALS;
+        return rows;
+}
+
 int data_line_make_tables(struct data_line *line, const struct settings *settings, const char *directory,
                           gid_t full_group, struct keep *keep) {
         struct totals_config totals = {
-                .max_processes = settings->max_processes + N_PROCESS_SPECIALS,
-                .max_services = settings->max_services + N_SERVICE_SPECIALS,
-                .is_without_services = !settings->has_services,
+                .max = data_line_rows(settings),
+                .is_without = { [BY_SERVICE] = !settings->has_services, [BY_APP] = !settings->has_apps },
                 .identity = find_identity,
                 .generation = get_generation,
                 .is_alive = is_process_alive,
@@ -58,8 +65,7 @@ int data_line_make_tables(struct data_line *line, const struct settings *setting
                 .directory = directory,
                 .gid = full_group,
                 .incarnation = clock_ns(CLOCK_REALTIME),
-                .max_processes = totals.max_processes,
-                .max_services = totals.max_services,
+                .max = totals.max,
         };
         int r = -ENOENT;
 

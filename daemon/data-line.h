@@ -25,6 +25,9 @@ struct data_line {
         struct keeper *keeper; /* NULL: there is nobody to keep anything for the next daemon */
 };
 
+/* How many rows each table has at most, those that are no process or group included. */
+struct totals_rows data_line_rows(const struct settings *settings);
+
 /* These are called in this order. keep: what the daemon before left. Errors were logged. */
 void data_line_open_keeper(struct data_line *line, const struct keep *keep);
 int data_line_make_tables(struct data_line *line, const struct settings *settings, const char *directory,

@@ -118,12 +118,14 @@ const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32
         return best;
 }
 
-const unsigned char *stly_lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid) {
+/* In a table that is indexed by a name and a user. */
+static const unsigned char *lookup_named(const struct snapshot *snapshot, uint32_t id, uint32_t field_id,
+                                         const char *name, uint32_t uid) {
         const struct key_value values[] = {
-                { .field_id = FIELD_SERVICE, .text = unit },
+                { .field_id = field_id, .text = name },
                 { .field_id = FIELD_UID, .number = uid },
         };
-        struct search search = search_start(snapshot, LAYOUT_TABLE_SERVICES, values, 2);
+        struct search search = search_start(snapshot, id, values, 2);
 
         return search_next(&search);
 }
@@ -177,21 +179,52 @@ int socktally_find_process(const struct socktally *reader, uint32_t pid, uint64_
                       ret_row);
 }
 
-int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid,
-                           struct socktally_row *ret_row) {
+static int find_named(const struct socktally *reader, uint32_t id, uint32_t field_id, const char *name, uint32_t uid,
+                      struct socktally_row *ret_row) {
         const unsigned char *data;
 
-        if (!reader || !unit || !ret_row)
+        if (!reader || !name || !ret_row)
                 return -EINVAL;
-        if (!reader_has_table(reader, LAYOUT_TABLE_SERVICES))
+        if (!reader_has_table(reader, id))
                 return SOCKTALLY_NOT_PERMITTED;
-        if (!reader->current || !*unit)
+        if (!reader->current || !*name)
                 return SOCKTALLY_NOT_TRACKED;
-        data = stly_lookup_service(reader->current, unit, uid);
+        data = lookup_named(reader->current, id, field_id, name, uid);
         /* The public view leaves out what runs under users' managers; whether this one does is not for everybody. */
         if (!data && uid != LAYOUT_NO_UID && reader_schema(reader)->header.view == SOCKTALLY_VIEW_PUBLIC)
                 return SOCKTALLY_NOT_PERMITTED;
-        return answer(reader, LAYOUT_TABLE_SERVICES, data, ret_row);
+        return answer(reader, id, data, ret_row);
+}
+
+int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid,
+                           struct socktally_row *ret_row) {
+        return find_named(reader, LAYOUT_TABLE_SERVICES, FIELD_SERVICE, unit, uid, ret_row);
+}
+
+int socktally_find_app(const struct socktally *reader, const char *app, uint32_t uid, struct socktally_row *ret_row) {
+        return find_named(reader, LAYOUT_TABLE_APPS, FIELD_APP, app, uid, ret_row);
+}
+
+int socktally_find_container(const struct socktally *reader, const char *container, uint32_t uid,
+                             struct socktally_row *ret_row) {
+        return find_named(reader, LAYOUT_TABLE_CONTAINERS, FIELD_CONTAINER, container, uid, ret_row);
+}
+
+int socktally_find_user(const struct socktally *reader, uint32_t uid, struct socktally_row *ret_row) {
+        const struct key_value values[] = {
+                { .field_id = FIELD_KIND, .number = SOCKTALLY_ROW_USER },
+                { .field_id = FIELD_UID, .number = uid },
+        };
+        struct search search;
+
+        if (!reader || !ret_row)
+                return -EINVAL;
+        if (!reader_has_table(reader, LAYOUT_TABLE_USERS))
+                return SOCKTALLY_NOT_PERMITTED;
+        if (!reader->current)
+                return SOCKTALLY_NOT_TRACKED;
+        search = search_start(reader->current, LAYOUT_TABLE_USERS, values, 2);
+        return answer(reader, LAYOUT_TABLE_USERS, search_next(&search), ret_row);
 }
 
 size_t socktally_count(const struct socktally *reader, enum socktally_table table) {

@@ -27,7 +27,6 @@ static inline uint64_t field_read(const unsigned char *row, struct attached_fiel
 /* The process's row, or NULL. start_time 0: any; cgroup_id other than 0: that one, if the process has several rows. */
 const unsigned char *stly_lookup_process(const struct snapshot *snapshot, uint32_t pid, uint64_t start_time,
                                          uint64_t cgroup_id);
-const unsigned char *stly_lookup_service(const struct snapshot *snapshot, const char *unit, uint32_t uid);
 /* The row of a table with the same schema that the same columns find, or NULL. False: this row has no key. */
 bool stly_lookup_like(const struct snapshot *snapshot, uint32_t id, const unsigned char *row,
                       const unsigned char **ret_row);

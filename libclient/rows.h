@@ -2,8 +2,8 @@
 #ifndef SOCKTALLY_ROWS_H
 #define SOCKTALLY_ROWS_H
 /*
- * The rows of each table, and below each structure those of its members that are columns and no metrics:
- * X(row, field id, type, member, unit, help).
+ * The rows of the host and of processes, and below each structure those of its members that are columns and no metrics:
+ * X(row, field id, type, member, unit, help). Those of groups are in group-rows.h.
  *
  * Nothing that a row has ever moves. The metrics are at its end, so that a further one makes the row longer; a further
  * column takes reserved bytes. tests/unit/test-schema.c remembers where everything is.
@@ -14,7 +14,6 @@
 
 #define LAYOUT_COMM_SIZE 16
 #define LAYOUT_UNIT_SIZE 128
-#define LAYOUT_UNIT_FULL_SIZE 256
 #define LAYOUT_APP_SIZE 96
 #define LAYOUT_CONTAINER_SIZE 80
 #define LAYOUT_NO_UID UINT32_MAX
@@ -39,26 +38,6 @@ struct layout_host_row {
         X(row, KIND, ID, kind, "", LAYOUT_KIND_HELP)                                                                   \
         X(row, PROCESSES, GAUGE, processes, "processes", "processes that have a row now")                              \
         X(row, SERVICES, GAUGE, services, "services", "services that have a row now")
-
-struct layout_service_row {
-        uint64_t start_time;
-        uint64_t changed;
-        uint32_t uid;
-        uint32_t kind;
-        uint32_t processes;
-        uint32_t reserved0;
-        char service[LAYOUT_UNIT_FULL_SIZE];
-        uint64_t reserved[3];
-        uint64_t counters[SOCKTALLY_N_METRICS];
-};
-
-#define LAYOUT_SERVICES_COLUMNS(X, row)                                                                                \
-        X(row, START_TIME, ID, start_time, "nanoseconds", "when the service was first seen, since boot")               \
-        X(row, CHANGED, GAUGE, changed, "", LAYOUT_CHANGED_HELP)                                                       \
-        X(row, UID, ID, uid, "", "user whose manager runs it; 4294967295: the system's manager")                       \
-        X(row, KIND, ID, kind, "", LAYOUT_KIND_HELP)                                                                   \
-        X(row, PROCESSES, GAUGE, processes, "processes", "processes of the service that have a row now")               \
-        X(row, SERVICE, TEXT, service, "", "name of the systemd unit")
 
 struct layout_process_row {
         uint64_t start_time;

@@ -20,9 +20,7 @@ extern "C" {
 #endif
 
 #define SOCKTALLY_PUBLIC_API __attribute__((visibility("default")))
-
 struct socktally; /* a reader */
-
 enum socktally_view {
         SOCKTALLY_VIEW_BEST = 0,   /* the widest view the daemon grants to this user */
         SOCKTALLY_VIEW_PUBLIC = 1, /* host and system services */
@@ -33,7 +31,8 @@ enum socktally_view {
 enum socktally_table {
         SOCKTALLY_TABLE_HOST = 0, /* one row: the sum of everything */
         SOCKTALLY_TABLE_SERVICES = 1,
-        SOCKTALLY_TABLE_PROCESSES = 2
+        SOCKTALLY_TABLE_PROCESSES = 2,
+        SOCKTALLY_TABLE_APPS = 3, SOCKTALLY_TABLE_CONTAINERS = 4, SOCKTALLY_TABLE_USERS = 5
 };
 
 /* What a row stands for: column "kind". */
@@ -45,7 +44,11 @@ enum socktally_row_kind {
         SOCKTALLY_ROW_SERVICE = 4,  /* a systemd unit */
         SOCKTALLY_ROW_NO_UNIT = 5,  /* processes outside every unit */
         SOCKTALLY_ROW_HOST = 6,
-        SOCKTALLY_ROW_ENDED = 7     /* sum of the units that ended, and whose rows others needed */
+        SOCKTALLY_ROW_ENDED = 7,    /* sum of units, apps, ... that ended, and whose rows others needed */
+        SOCKTALLY_ROW_APP = 8,      /* an application */
+        SOCKTALLY_ROW_CONTAINER = 9, SOCKTALLY_ROW_USER = 10,
+        SOCKTALLY_ROW_NO_APP = 11,  /* processes outside every app, every container; whose user is unknown */
+        SOCKTALLY_ROW_NO_CONTAINER = 12, SOCKTALLY_ROW_NO_USER = 13
 };
 
 /* Three answers that are never mixed up. */
@@ -55,10 +58,8 @@ enum socktally_answer {
         SOCKTALLY_NOT_PERMITTED = 2 /* known, but not in the view this reader was granted */
 };
 
-enum socktally_freshness {
-        SOCKTALLY_FRESH = 0,
-        SOCKTALLY_STALE = 1 /* the daemon is gone or stuck: the snapshot is the last good one */
-};
+/* STALE: the daemon is gone or stuck, the snapshot is the last good one. */
+enum socktally_freshness { SOCKTALLY_FRESH = 0, SOCKTALLY_STALE = 1 };
 
 enum socktally_column_type { SOCKTALLY_COUNTER = 0, SOCKTALLY_GAUGE = 1, SOCKTALLY_TEXT = 2, SOCKTALLY_ID = 3 };
 
@@ -110,7 +111,6 @@ struct socktally_row {
         const void *data;
 };
 
-/* Outcomes of socktally_refresh() and socktally_wait(). */
 enum socktally_refresh_result {
         SOCKTALLY_UNCHANGED = 0,
         SOCKTALLY_NEW = 1,    /* a new snapshot; counters continue */
@@ -156,9 +156,16 @@ SOCKTALLY_PUBLIC_API int socktally_row(const struct socktally *reader, enum sock
  * SOCKTALLY_NOT_PERMITTED. */
 SOCKTALLY_PUBLIC_API int socktally_find_process(const struct socktally *reader, uint32_t pid, uint64_t start_time,
                                                 struct socktally_row *ret_row);
-/* The service of this unit name: uid is UINT32_MAX for the system's manager, else the user whose manager runs it. */
+/* The row with this text in column service, app or container: uid is UINT32_MAX for one of the system, else whose
+ * manager runs it, or whose it is. */
 SOCKTALLY_PUBLIC_API int socktally_find_service(const struct socktally *reader, const char *unit, uint32_t uid,
                                                 struct socktally_row *ret_row);
+SOCKTALLY_PUBLIC_API int socktally_find_app(const struct socktally *reader, const char *app, uint32_t uid,
+                                            struct socktally_row *ret_row);
+SOCKTALLY_PUBLIC_API int socktally_find_container(const struct socktally *reader, const char *container, uint32_t uid,
+                                                  struct socktally_row *ret_row);
+SOCKTALLY_PUBLIC_API int socktally_find_user(const struct socktally *reader, uint32_t uid,
+                                             struct socktally_row *ret_row);
 
 /* Columns by number or name; -ENOENT when the table has none such. */
 SOCKTALLY_PUBLIC_API size_t socktally_column_count(const struct socktally *reader, enum socktally_table table);

@@ -2,11 +2,11 @@
 #ifndef SOCKTALLY_TABLES_H
 #define SOCKTALLY_TABLES_H
 /*
- * The tables of a segment. A table is its line here and the structure of its rows in rows.h with the list of its
- * columns: all that the library, the tests and the writer know of it is made from these. How the daemon fills it is a
- * file in daemon/publish/.
+ * The tables of a segment. A table is its line here and the structure of its rows in rows.h or group-rows.h with the
+ * list of its columns: all that the library, the tests and the writer know of it is made from these. How the daemon
+ * fills it is in a file of daemon/publish/.
  */
-#include "libclient/rows.h"
+#include "libclient/group-rows.h"
 
 /*
  *   X(id, name, row, metrics, keys...)
@@ -18,7 +18,10 @@
 #define LAYOUT_TABLES(X)                                                                                               \
         X(HOST, host, host, LAYOUT_ALL_METRICS, 0)                                                                     \
         X(SERVICES, services, service, LAYOUT_ALL_METRICS, FIELD_SERVICE, FIELD_UID)                                   \
-        X(PROCESSES, processes, process, LAYOUT_ALL_METRICS, FIELD_PID)
+        X(PROCESSES, processes, process, LAYOUT_ALL_METRICS, FIELD_PID)                                                \
+        X(APPS, apps, app, LAYOUT_ALL_METRICS, FIELD_APP, FIELD_UID)                                                   \
+        X(CONTAINERS, containers, container, LAYOUT_ALL_METRICS, FIELD_CONTAINER, FIELD_UID)                           \
+        X(USERS, users, user, LAYOUT_ALL_METRICS, FIELD_KIND, FIELD_UID)
 
 #define LAYOUT_ALL_METRICS ((UINT64_C(1) << SOCKTALLY_N_METRICS) - 1)
 
@@ -44,7 +47,11 @@ enum {
         FIELD_APP = 1010,
         FIELD_CONTAINER = 1011,
         FIELD_PROCESSES = 1012,
-        FIELD_SERVICES = 1013
+        FIELD_SERVICES = 1013,
+        FIELD_DISPLAY_NAME = 1014,
+        FIELD_APP_KIND = 1015,
+        FIELD_CONTAINER_RUNTIME = 1016,
+        FIELD_POD = 1017
 };
 
 #endif

@@ -2,14 +2,17 @@
 /* Rows that are no process or no unit have their kind in brackets where others have a name. A process may call itself
  * the same; it is told apart by its PID, which such a row does not have. */
 #include <stdio.h>
+#include <string.h>
 
+#include "tools/catalog.h"
 #include "tools/cell.h"
 #include "tools/untrusted.h"
 
-static const char *row_name(char *buffer, const struct entry *entry, const char *name, uint64_t usual_kind) {
+/* The field that names the row in its table. */
+static const char *row_name(char *buffer, const struct listing *listing, const struct entry *entry, const char *name) {
         const char *kind = entry->kind.is_known ? row_kind_name(entry->kind.value) : NULL;
 
-        if (entry->kind.is_known && entry->kind.value != usual_kind && kind)
+        if (listing_is_special(listing, entry) && kind)
                 (void)snprintf(buffer, CELL_SIZE, "(%s)", kind);
         else
                 (void)untrusted_printable(buffer, CELL_SIZE, name ? name : CELL_UNKNOWN);
@@ -26,17 +29,29 @@ static const char *number_text(char *buffer, struct amount amount, enum quantity
         return buffer;
 }
 
-static const char *user_text(char *buffer, const struct entry *entry, enum socktally_table table,
+static const char *user_text(char *buffer, const struct listing *listing, const struct entry *entry,
                              struct users *users) {
         if (entry->uid.is_known)
                 return untrusted_printable(buffer, CELL_SIZE, users_name(users, (uint32_t)entry->uid.value));
-        /* A unit without a user belongs to the system's manager. */
+        if (listing->table == SOCKTALLY_TABLE_USERS)
+                return row_name(buffer, listing, entry, NULL);
+        /* A unit, an app or a container of nobody's in particular is the system's. */
         (void)snprintf(buffer, CELL_SIZE, "%s",
-                       table == SOCKTALLY_TABLE_SERVICES && entry->kind.is_known &&
-                                       entry->kind.value == SOCKTALLY_ROW_SERVICE
+                       listing->table != SOCKTALLY_TABLE_PROCESSES && entry->kind.is_known &&
+                                       !listing_is_special(listing, entry)
                                ? "system"
                                : CELL_UNKNOWN);
         return buffer;
+}
+
+static const char *name_text(char *buffer, const struct listing *listing, const struct entry *entry,
+                             const struct field *field) {
+        const struct catalog *catalog = catalog_of(listing->table);
+        const char *text = listing_text(listing, entry, field);
+
+        if (catalog && strcmp(catalog->own, field->name) == 0)
+                return row_name(buffer, listing, entry, text);
+        return untrusted_printable(buffer, CELL_SIZE, text ? text : CELL_UNKNOWN);
 }
 
 const char *cell_text(char *buffer, const struct listing *listing, const struct entry *entry,
@@ -47,13 +62,9 @@ const char *cell_text(char *buffer, const struct listing *listing, const struct 
         case SHOWS_PID:
                 return number_text(buffer, entry->pid, UNIT_COUNT, true);
         case SHOWS_USER:
-                return user_text(buffer, entry, listing->table, users);
-        case SHOWS_COMM:
-                return row_name(buffer, entry, entry->comm, SOCKTALLY_ROW_PROCESS);
-        case SHOWS_SERVICE:
-                if (listing->table == SOCKTALLY_TABLE_SERVICES)
-                        return row_name(buffer, entry, entry->service, SOCKTALLY_ROW_SERVICE);
-                return untrusted_printable(buffer, CELL_SIZE, entry->service ? entry->service : CELL_UNKNOWN);
+                return user_text(buffer, listing, entry, users);
+        case SHOWS_TEXT:
+                return name_text(buffer, listing, entry, field);
         case SHOWS_PROCESSES:
                 return number_text(buffer, entry->processes, UNIT_COUNT, true);
         case SHOWS_NUMBER:

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,10 +156,19 @@ static void offer_units(const struct unfinished *line) {
         (void)socktally_refresh(reader);
         if (listing_take(&listing, reader, SOCKTALLY_TABLE_SERVICES, &order) >= 0)
                 for (size_t i = 0; i < listing.n; i++)
-                        if (listing.entries[i].service)
-                                offer(line, listing.entries[i].service, NULL);
+                        if (listing.entries[i].texts[TEXT_SERVICE])
+                                offer(line, listing.entries[i].texts[TEXT_SERVICE], NULL);
         listing_done(&listing);
         (void)socktally_close(reader);
+}
+
+static void offer_users(const struct unfinished *line) {
+        const struct passwd *user;
+
+        setpwent();
+        while ((user = getpwent()))
+                offer(line, user->pw_name, NULL);
+        endpwent();
 }
 
 static void offer_columns(const struct unfinished *line) {
@@ -195,6 +205,9 @@ static void offer_word(const struct unfinished *line, enum word word, const char
                 break;
         case WORD_UNIT:
                 offer_units(line);
+                break;
+        case WORD_USER:
+                offer_users(line);
                 break;
         case WORD_KEY:
                 offer_keys(line);

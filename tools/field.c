@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tools/catalog.h"
 #include "tools/field.h"
 
 #define BIT(metric) (UINT64_C(1) << SOCKTALLY_METRIC_##metric)
@@ -16,27 +17,32 @@
 #define IS_GAUGE 1
 
 static const struct field fields[] = {
-        { "pid", "PID", SHOWS_PID, UNIT_COUNT, false, 0 },
-        { "user", "USER", SHOWS_USER, UNIT_COUNT, false, 0 },
-        { "process", "PROCESS", SHOWS_COMM, UNIT_COUNT, false, 0 },
-        { "service", "SERVICE", SHOWS_SERVICE, UNIT_COUNT, false, 0 },
-        { "processes", "PROCS", SHOWS_PROCESSES, UNIT_COUNT, false, 0 },
-        { "traffic", "TRAFFIC", SHOWS_NUMBER, UNIT_BYTES, false, ALL_TX | ALL_RX },
-        { "tx", "TX", SHOWS_NUMBER, UNIT_BYTES, false, ALL_TX },
-        { "rx", "RX", SHOWS_NUMBER, UNIT_BYTES, false, ALL_RX },
-        { "tcp_tx", "TCP-TX", SHOWS_NUMBER, UNIT_BYTES, false, BIT(tcp_tx_bytes) },
-        { "tcp_rx", "TCP-RX", SHOWS_NUMBER, UNIT_BYTES, false, BIT(tcp_rx_bytes) },
-        { "udp_tx", "UDP-TX", SHOWS_NUMBER, UNIT_BYTES, false, BIT(udp_tx_bytes) },
-        { "udp_rx", "UDP-RX", SHOWS_NUMBER, UNIT_BYTES, false, BIT(udp_rx_bytes) },
-        { "other", "OTHER", SHOWS_NUMBER, UNIT_BYTES, false, BIT(other_tx_bytes) | BIT(other_rx_bytes) },
-        { "calls", "CALLS", SHOWS_NUMBER, UNIT_COUNT, false, ALL_CALLS },
-        { "errors", "ERRORS", SHOWS_NUMBER, UNIT_COUNT, false, ALL_ERRORS },
-        { "retransmits", "RETRANS", SHOWS_NUMBER, UNIT_COUNT, false, BIT(tcp_retransmits) },
-        { "drops", "DROPS", SHOWS_NUMBER, UNIT_COUNT, false, BIT(udp_rx_drops) },
-        { "connects", "CONN", SHOWS_NUMBER, UNIT_COUNT, false, BIT(tcp_connects_v4) | BIT(tcp_connects_v6) },
-        { "accepts", "ACCEPT", SHOWS_NUMBER, UNIT_COUNT, false, BIT(tcp_accepts_v4) | BIT(tcp_accepts_v6) },
+        { "pid", "PID", SHOWS_PID, .unit = UNIT_COUNT },
+        { "user", "USER", SHOWS_USER, .unit = UNIT_COUNT },
+        { "process", "PROCESS", SHOWS_TEXT, .text = TEXT_COMM },
+        { "app", "APP", SHOWS_TEXT, .text = TEXT_APP },
+        { "service", "SERVICE", SHOWS_TEXT, .text = TEXT_SERVICE },
+        { "container", "CONTAINER", SHOWS_TEXT, .text = TEXT_CONTAINER },
+        { "kind", "KIND", SHOWS_TEXT, .text = TEXT_APP_KIND },
+        { "runtime", "RUNTIME", SHOWS_TEXT, .text = TEXT_RUNTIME },
+        { "pod", "POD", SHOWS_TEXT, .text = TEXT_POD },
+        { "processes", "PROCS", SHOWS_PROCESSES, .unit = UNIT_COUNT },
+        { "traffic", "TRAFFIC", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_TX | ALL_RX },
+        { "tx", "TX", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_TX },
+        { "rx", "RX", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_RX },
+        { "tcp_tx", "TCP-TX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(tcp_tx_bytes) },
+        { "tcp_rx", "TCP-RX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(tcp_rx_bytes) },
+        { "udp_tx", "UDP-TX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(udp_tx_bytes) },
+        { "udp_rx", "UDP-RX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(udp_rx_bytes) },
+        { "other", "OTHER", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(other_tx_bytes) | BIT(other_rx_bytes) },
+        { "calls", "CALLS", SHOWS_NUMBER, UNIT_COUNT, .metrics = ALL_CALLS },
+        { "errors", "ERRORS", SHOWS_NUMBER, UNIT_COUNT, .metrics = ALL_ERRORS },
+        { "retransmits", "RETRANS", SHOWS_NUMBER, UNIT_COUNT, .metrics = BIT(tcp_retransmits) },
+        { "drops", "DROPS", SHOWS_NUMBER, UNIT_COUNT, .metrics = BIT(udp_rx_drops) },
+        { "connects", "CONN", SHOWS_NUMBER, UNIT_COUNT, .metrics = BIT(tcp_connects_v4) | BIT(tcp_connects_v6) },
+        { "accepts", "ACCEPT", SHOWS_NUMBER, UNIT_COUNT, .metrics = BIT(tcp_accepts_v4) | BIT(tcp_accepts_v6) },
 #define X(id, metric, kind, unit, module, mode, help)                                                                  \
-        { #metric, #metric, SHOWS_NUMBER, UNIT_OF(unit), IS_##kind, BIT(metric) },
+        { #metric, #metric, SHOWS_NUMBER, UNIT_OF(unit), .is_gauge = IS_##kind, .metrics = BIT(metric) },
         SOCKTALLY_METRICS(X)
 #undef X
 };
@@ -74,14 +80,14 @@ static void add(struct choice *choice, const struct field *field, bool is_rate) 
                 choice->shown[choice->n++] = (struct shown){ field, is_rate };
 }
 
-static void add_identity(struct choice *choice, enum socktally_table table, bool is_leading) {
-        static const char process[][8] = { "pid", "user", "process" };
-        static const char service[][10] = { "service", "user", "processes" };
+/* Fields of the catalog, which are all known. */
+static void add_names(struct choice *choice, const char *list) {
+        for (const char *p = list; *p; p += *p == ',') {
+                size_t length = strcspn(p, ",");
 
-        if (table == SOCKTALLY_TABLE_PROCESSES && !is_leading)
-                add(choice, field_find("service"), false);
-        for (size_t i = 0; is_leading && i < 3; i++)
-                add(choice, field_find(table == SOCKTALLY_TABLE_PROCESSES ? process[i] : service[i]), false);
+                add(choice, find(p, length), false);
+                p += length;
+        }
 }
 
 /* Adds the numbers of a list, as rates or as totals. A gauge has no rate and stands there once. */
@@ -114,16 +120,17 @@ static const char *expand(const char *list) {
 
 int choice_make(struct choice *ret_choice, enum socktally_table table, const char *list, bool with_rates,
                 bool with_totals, const char **ret_unknown) {
+        const struct catalog *catalog = catalog_of(table);
         const char *unknown = NULL;
         int r = 0;
 
         *ret_choice = (struct choice){ .n = 0 };
-        add_identity(ret_choice, table, true);
+        add_names(ret_choice, catalog->first);
         if (with_rates)
                 r = add_numbers(ret_choice, expand(list), true, !with_totals, &unknown);
         if (r == 0 && with_totals)
                 r = add_numbers(ret_choice, expand(list), false, true, &unknown);
-        add_identity(ret_choice, table, false);
+        add_names(ret_choice, catalog->last);
         if (ret_unknown)
                 *ret_unknown = unknown;
         return r;

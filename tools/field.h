@@ -13,7 +13,25 @@
 #include "libclient/socktally.h"
 #include "tools/units.h"
 
-enum field_kind { SHOWS_PID, SHOWS_USER, SHOWS_COMM, SHOWS_SERVICE, SHOWS_PROCESSES, SHOWS_NUMBER };
+enum field_kind { SHOWS_PID, SHOWS_USER, SHOWS_TEXT, SHOWS_PROCESSES, SHOWS_NUMBER };
+
+/* Texts that a row can have. X(NAME, column): TEXT_NAME is the text of that column. */
+#define ROW_TEXTS(X)                                                                                                   \
+        X(COMM, comm)                                                                                                  \
+        X(SERVICE, service)                                                                                            \
+        X(APP, app)                                                                                                    \
+        X(CONTAINER, container)                                                                                        \
+        X(DISPLAY_NAME, display_name)                                                                                  \
+        X(APP_KIND, app_kind)                                                                                          \
+        X(RUNTIME, container_runtime)                                                                                  \
+        X(POD, pod)
+
+enum row_text {
+#define X(name, column) TEXT_##name,
+        ROW_TEXTS(X)
+#undef X
+        N_TEXTS
+};
 
 struct field {
         const char *name;  /* as --sort and --columns take it */
@@ -22,6 +40,7 @@ struct field {
         enum quantity unit;
         bool is_gauge;     /* a current value: it has no rate */
         uint64_t metrics;  /* SHOWS_NUMBER: bit per enum socktally_metric, the field is their sum */
+        enum row_text text; /* SHOWS_TEXT */
 };
 
 struct shown {
@@ -29,7 +48,7 @@ struct shown {
         bool is_rate;
 };
 
-#define CHOICE_MAX 64
+#define CHOICE_MAX 160
 struct choice {
         struct shown shown[CHOICE_MAX];
         size_t n;

@@ -6,16 +6,21 @@
 #include "tools/grammar.h"
 
 #define C(command) (1u << COMMAND_##command)
-#define LISTS (C(PROCESSES) | C(SERVICES))
+#define LISTS (C(PROCESSES) | C(APPS) | C(SERVICES) | C(CONTAINERS) | C(USERS))
 #define READERS (C(TOP) | LISTS | C(STATUS))
 #define OVERVIEWS (C(MODULES) | C(TABLES) | C(SETTINGS))
 
 static const struct grammar_command commands[N_COMMANDS] = {
-        [COMMAND_TOP] = { "top", "[processes|services]", "table that refreshes in place; default on a terminal",
-                          { { WORD_CHOICE, "processes services" } }, 0, 1 },
-        [COMMAND_PROCESSES] = { "processes", "", "every process with its totals", {}, 0, 0 },
-        [COMMAND_SERVICES] = { "services", "[UNIT...]", "every systemd unit with its totals, or some",
+        [COMMAND_TOP] = { "top", "[TABLE]", "table that refreshes in place; default on a terminal",
+                          { { WORD_CHOICE, "processes apps services containers users" } }, 0, 1 },
+        [COMMAND_PROCESSES] = { "processes", "[NAME|PID...]", "every process with its totals, or some",
+                                { { WORD_PROCESS, NULL }, { WORD_PROCESS, NULL } }, 0, SIZE_MAX },
+        [COMMAND_APPS] = { "apps", "[NAME...]", "every application: programs, services, containers", {}, 0, SIZE_MAX },
+        [COMMAND_SERVICES] = { "services", "[UNIT...]", "every systemd unit",
                                { { WORD_UNIT, NULL }, { WORD_UNIT, NULL } }, 0, SIZE_MAX },
+        [COMMAND_CONTAINERS] = { "containers", "[NAME...]", "every container and virtual machine", {}, 0, SIZE_MAX },
+        [COMMAND_USERS] = { "users", "[USER...]", "every user", { { WORD_USER, NULL }, { WORD_USER, NULL } }, 0,
+                            SIZE_MAX },
         [COMMAND_STATUS] = { "status", "", "how the daemon is, what it counts and its cost", {}, 0, 0 },
         [COMMAND_MODULES] = { "modules", "", "what can be counted or left alone, and its cost", {}, 0, 0 },
         [COMMAND_TABLES] = { "tables", "", "rows in use, capacities, what did not fit", {}, 0, 0 },
@@ -38,6 +43,15 @@ static const struct grammar_command commands[N_COMMANDS] = {
 };
 
 static const struct grammar_option rows[] = {
+        { OPTION_PID, "pid", "PID", WORD_PROCESS, NULL, "only this process", C(TOP) | C(PROCESSES), GROUP_ROWS },
+        { OPTION_USER, "user", "USER", WORD_USER, NULL, "only what is this user's, by name or number",
+          C(TOP) | LISTS, GROUP_ROWS },
+        { OPTION_APP, "app", "NAME", WORD_NONE, NULL, "only what is of this application, * as in a shell",
+          C(TOP) | C(PROCESSES) | C(APPS), GROUP_ROWS },
+        { OPTION_SERVICE, "service", "UNIT", WORD_UNIT, NULL, "only processes of this unit",
+          C(TOP) | C(PROCESSES) | C(SERVICES), GROUP_ROWS },
+        { OPTION_CONTAINER, "container", "NAME", WORD_NONE, NULL, "only processes in this container",
+          C(TOP) | C(PROCESSES) | C(CONTAINERS), GROUP_ROWS },
         { 's', "sort", "COLUMN", WORD_COLUMN, NULL,
           "sort by traffic (default), tx, rx, tcp_tx, calls,\npid, process, service, ... or any counter",
           C(TOP) | LISTS, GROUP_FORMAT },
@@ -45,7 +59,7 @@ static const struct grammar_option rows[] = {
         { 'n', "limit", "N", WORD_NUMBER, NULL, "only the first N rows", C(TOP) | LISTS, GROUP_FORMAT },
         { OPTION_COLUMNS, "columns", "LIST", WORD_COLUMNS, NULL,
           "traffic (default), protocols, activity, all, names", C(TOP) | LISTS, GROUP_FORMAT },
-        { OPTION_RATES, "rates", NULL, WORD_NONE, NULL, "processes, services: traffic per second as well",
+        { OPTION_RATES, "rates", NULL, WORD_NONE, NULL, "traffic per second as well",
           C(TOP) | LISTS, GROUP_FORMAT },
         { 'i', "interval", "TIME", WORD_SPAN, "500ms 1s 5s 1min", "between refreshes, 0.1 s to 1 h: 2, 500ms, 1min",
           C(TOP) | LISTS, GROUP_FORMAT },

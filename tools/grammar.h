@@ -11,7 +11,10 @@
 enum command {
         COMMAND_TOP,
         COMMAND_PROCESSES,
+        COMMAND_APPS,
         COMMAND_SERVICES,
+        COMMAND_CONTAINERS,
+        COMMAND_USERS,
         COMMAND_STATUS,
         COMMAND_MODULES,
         COMMAND_TABLES,
@@ -43,6 +46,11 @@ enum {
         OPTION_SAVE,
         OPTION_RUNTIME_DIRECTORY,
         OPTION_COLOR,
+        OPTION_PID,
+        OPTION_USER,
+        OPTION_SERVICE,
+        OPTION_APP,
+        OPTION_CONTAINER,
         OPTION_VERSION,
         N_OPTION_VALUES
 };
@@ -60,6 +68,7 @@ enum word {
         WORD_MODULE,
         WORD_PROCESS, /* a PID */
         WORD_UNIT, /* of systemd, of which something was counted */
+        WORD_USER,
         WORD_KEY,
         WORD_VALUE, /* of the key before it; may be several words */
 };
@@ -75,7 +84,7 @@ struct grammar_command {
         size_t n_required, n_allowed;
 };
 
-enum option_group { GROUP_FORMAT, GROUP_CHANGE, GROUP_SOURCE, GROUP_GENERAL, N_OPTION_GROUPS };
+enum option_group { GROUP_ROWS, GROUP_FORMAT, GROUP_CHANGE, GROUP_SOURCE, GROUP_GENERAL, N_OPTION_GROUPS };
 
 struct grammar_option {
         int value;

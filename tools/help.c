@@ -53,6 +53,7 @@ static void print_options(FILE *file, enum option_group group) {
 
 void options_print_help(FILE *file) {
         static const char *const titles[N_OPTION_GROUPS] = {
+                [GROUP_ROWS] = "Which rows:\n",
                 [GROUP_FORMAT] = "Choosing and formatting:\n",
                 [GROUP_CHANGE] = "Changing:\n",
                 [GROUP_SOURCE] = "Where from:\n",
@@ -60,7 +61,8 @@ void options_print_help(FILE *file) {
         };
 
         (void)fputs("Usage: socktally [COMMAND] [OPTION...]\n"
-                    "Shows how much network traffic each process and service causes.\n"
+                    "Shows how much network traffic each process, app, service, container and\n"
+                    "user causes.\n"
                     "\n"
                     "Commands:\n",
                     file);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/catalog.h"
 #include "tools/json.h"
 #include "tools/source.h"
 
@@ -132,7 +133,7 @@ struct json_object *json_listing(const struct listing *listing, size_t limit, bo
         for (size_t i = 0; i < listing->n && i < limit; i++)
                 (void)json_object_array_add(rows, row_object(&listing->entries[i].row, has_rates));
         (void)json_object_object_add(
-                object, listing->table == SOCKTALLY_TABLE_PROCESSES ? "processes" : "services", rows);
+                object, catalog_of(listing->table)->name, rows);
         return object;
 }
 

@@ -11,41 +11,27 @@
 #include "tools/table.h"
 #include "tools/untrusted.h"
 
-/* "ssh" stands for "ssh.service", as with systemctl. */
-static bool is_named(const struct entry *entry, const struct options *options) {
-        for (size_t i = 0; entry->service && i < options->n_arguments; i++) {
-                const char *name = options->arguments[i];
-                size_t n = strlen(name);
+static bool is_filtered(const struct options *options) {
+        const struct filter *filter = &options->filter;
 
-                if (strncmp(entry->service, name, n) == 0 &&
-                    (entry->service[n] == '\0' || strcmp(entry->service + n, ".service") == 0))
-                        return true;
-        }
-        return false;
-}
-
-/* Only the units that were asked for, if any were. */
-static void keep_named(struct listing *listing, const struct options *options) {
-        size_t n = 0;
-
-        if (options->n_arguments == 0)
-                return;
-        for (size_t i = 0; i < listing->n; i++)
-                if (is_named(&listing->entries[i], options))
-                        listing->entries[n++] = listing->entries[i];
-        listing->n = n;
+        return filter->n_names > 0 || filter->has_pid || filter->has_user || filter->service || filter->app ||
+               filter->container;
 }
 
 /* Why there is no row. A table that is kept always has some, if only such as the listing leaves out. */
 static void say_empty(const struct socktally *reader, enum socktally_table table, const struct options *options) {
+        const struct catalog *catalog = catalog_of(table);
         char name[256];
 
-        if (socktally_count(reader, table) == 0)
-                warnx("the daemon keeps no services now; 'socktally set Services yes' changes that");
+        if (socktally_count(reader, table) == 0 && catalog->setting)
+                warnx("the daemon keeps no %s now; 'socktally set %s yes' changes that", catalog->name,
+                      catalog->setting);
         else if (options->n_arguments > 0)
-                warnx("services: nothing was counted for %s%s; 'socktally services' lists every unit",
+                warnx("%s: nothing was counted for %s%s; 'socktally %s' lists all", catalog->name,
                       untrusted_printable(name, sizeof(name), options->arguments[0]),
-                      options->n_arguments > 1 ? " and the others" : "");
+                      options->n_arguments > 1 ? " and the others" : "", catalog->name);
+        else if (is_filtered(options))
+                warnx("%s: nothing was counted for that; 'socktally %s' lists all", catalog->name, catalog->name);
         else if (!options->is_json && options->has_legend)
                 warnx("nothing was counted yet");
 }
@@ -59,10 +45,10 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
         enum exit_status status = STATUS_FAILED;
         int r = listing_take(&listing, reader, table, &order);
 
-        keep_named(&listing, options);
+        filter_apply(&options->filter, &listing, &users);
         if (r >= 0 && listing.n == 0)
                 say_empty(reader, table, options);
-        if (r >= 0 && listing.n == 0 && options->n_arguments > 0) {
+        if (r >= 0 && listing.n == 0 && is_filtered(options)) {
                 listing_done(&listing);
                 return STATUS_FAILED;
         }
@@ -81,8 +67,7 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
 }
 
 enum exit_status list_run(const struct options *options) {
-        const enum socktally_table table =
-                options->command == COMMAND_PROCESSES ? SOCKTALLY_TABLE_PROCESSES : SOCKTALLY_TABLE_SERVICES;
+        const enum socktally_table table = catalog_find(grammar_command(options->command)->name)->table;
         struct socktally *reader = NULL;
         enum exit_status status = source_open(&reader, options);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/catalog.h"
 #include "tools/listing.h"
 
 static const char *const metric_names[] = {
@@ -17,17 +18,26 @@ static const char *const metric_names[] = {
 #undef X
 };
 
+static const char *const text_names[N_TEXTS] = {
+#define X(name, column) [TEXT_##name] = #column,
+        ROW_TEXTS(X)
+#undef X
+};
+
 struct identity_columns {
-        struct socktally_column kind, pid, uid, processes, exited, comm, service;
-        bool has_kind, has_pid, has_uid, has_processes, has_exited, has_comm, has_service;
+        struct socktally_column kind, pid, uid, processes, exited, texts[N_TEXTS];
+        bool has_kind, has_pid, has_uid, has_processes, has_exited, has_text[N_TEXTS];
 };
 
 const char *row_kind_name(uint64_t kind) {
-        static const char names[][9] = {
+        static const char names[][13] = {
                 [SOCKTALLY_ROW_PROCESS] = "process", [SOCKTALLY_ROW_KERNEL] = "kernel",
                 [SOCKTALLY_ROW_OVERFLOW] = "overflow", [SOCKTALLY_ROW_EXITED] = "exited",
                 [SOCKTALLY_ROW_SERVICE] = "service", [SOCKTALLY_ROW_NO_UNIT] = "no-unit",
                 [SOCKTALLY_ROW_HOST] = "host",       [SOCKTALLY_ROW_ENDED] = "ended",
+                [SOCKTALLY_ROW_APP] = "app",         [SOCKTALLY_ROW_CONTAINER] = "container",
+                [SOCKTALLY_ROW_USER] = "user",       [SOCKTALLY_ROW_NO_APP] = "no-app",
+                [SOCKTALLY_ROW_NO_CONTAINER] = "no-container", [SOCKTALLY_ROW_NO_USER] = "no-user",
         };
 
         return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
@@ -47,8 +57,8 @@ static void look_up_columns(struct listing *listing, struct identity_columns *re
         ret_columns->has_uid = look_up(listing, "uid", &ret_columns->uid);
         ret_columns->has_processes = look_up(listing, "processes", &ret_columns->processes);
         ret_columns->has_exited = look_up(listing, "exited", &ret_columns->exited);
-        ret_columns->has_comm = look_up(listing, "comm", &ret_columns->comm);
-        ret_columns->has_service = look_up(listing, "service", &ret_columns->service);
+        for (size_t i = 0; i < N_TEXTS; i++)
+                ret_columns->has_text[i] = look_up(listing, text_names[i], &ret_columns->texts[i]);
 }
 
 static struct amount number(const struct socktally_row *row, const struct socktally_column *column, bool has_column) {
@@ -73,10 +83,23 @@ static void read_identity(struct entry *entry, const struct identity_columns *co
         entry->uid = number(row, &columns->uid, columns->has_uid);
         entry->processes = number(row, &columns->processes, columns->has_processes);
         entry->exited = number(row, &columns->exited, columns->has_exited);
-        entry->comm = text(row, &columns->comm, columns->has_comm);
-        entry->service = text(row, &columns->service, columns->has_service);
+        for (size_t i = 0; i < N_TEXTS; i++)
+                entry->texts[i] = text(row, &columns->texts[i], columns->has_text[i]);
         entry->pid.is_known &= entry->pid.value != 0;
         entry->uid.is_known &= entry->uid.value != UINT32_MAX;
+}
+
+const char *listing_text(const struct listing *listing, const struct entry *entry, const struct field *field) {
+        const struct catalog *catalog = catalog_of(listing->table);
+        bool is_own = catalog && strcmp(catalog->own, field->name) == 0;
+
+        return is_own && entry->texts[TEXT_DISPLAY_NAME] ? entry->texts[TEXT_DISPLAY_NAME] : entry->texts[field->text];
+}
+
+bool listing_is_special(const struct listing *listing, const struct entry *entry) {
+        const struct catalog *catalog = catalog_of(listing->table);
+
+        return catalog && entry->kind.is_known && entry->kind.value != catalog->kind;
 }
 
 static bool is_kind(const struct entry *entry, uint64_t kind) {
@@ -136,8 +159,8 @@ static void compute_order(const struct listing *listing, struct entry *entry, co
         case SHOWS_PROCESSES:
                 entry->first = entry->processes;
                 break;
-        case SHOWS_COMM:
-        case SHOWS_SERVICE:
+        case SHOWS_TEXT:
+                entry->first_text = listing_text(listing, entry, order->field);
                 entry->first = (struct amount){ .is_known = false };
                 break;
         case SHOWS_NUMBER:
@@ -168,10 +191,8 @@ static int compare(const void *left, const void *right, void *context) {
         const struct order *order = context;
         int c = 0;
 
-        if (order->field->kind == SHOWS_COMM)
-                c = compare_texts(a->comm, b->comm);
-        else if (order->field->kind == SHOWS_SERVICE)
-                c = compare_texts(a->service, b->service);
+        if (order->field->kind == SHOWS_TEXT)
+                c = compare_texts(a->first_text, b->first_text);
         else if (order->field->kind == SHOWS_PID || order->field->kind == SHOWS_USER)
                 c = a->first.is_known != b->first.is_known ? compare_amounts(b->first, a->first)
                                                            : compare_amounts(a->first, b->first);
@@ -191,8 +212,7 @@ static int compare(const void *left, const void *right, void *context) {
 static bool is_empty_special(const struct listing *listing, const struct entry *entry) {
         uint64_t value;
 
-        if (!entry->kind.is_known || is_kind(entry, SOCKTALLY_ROW_PROCESS) || is_kind(entry, SOCKTALLY_ROW_SERVICE) ||
-            is_kind(entry, SOCKTALLY_ROW_HOST))
+        if (!listing_is_special(listing, entry))
                 return false;
         for (size_t i = 0; i < SOCKTALLY_N_METRICS; i++)
                 if (listing->has_metric & UINT64_C(1) << i &&

@@ -21,8 +21,9 @@ struct amount {
 struct entry {
         struct socktally_row row;
         struct amount kind, pid, uid, processes, exited;
-        const char *comm, *service; /* NULL: none */
+        const char *texts[N_TEXTS]; /* NULL: none */
         struct amount first, second; /* what it is sorted by */
+        const char *first_text;
         bool is_complete;            /* first is a sum of which every part is known */
 };
 
@@ -50,6 +51,10 @@ int listing_take(struct listing *listing, const struct socktally *reader, enum s
  * has none, because it grows whenever a row goes into it. */
 struct amount listing_amount(const struct listing *listing, const struct entry *entry, const struct field *field,
                              bool is_rate);
+/* The text of a field, NULL if there is none: of an app or a container's own name, what people call it. */
+const char *listing_text(const struct listing *listing, const struct entry *entry, const struct field *field);
+/* Is the row none of those that the table is of, but the rest of something? */
+bool listing_is_special(const struct listing *listing, const struct entry *entry);
 /* "process", "kernel", ...; NULL for a kind that this command does not know. */
 const char *row_kind_name(uint64_t kind);
 

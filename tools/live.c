@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/catalog.h"
+#include "tools/filter.h"
 #include "tools/live.h"
 #include "tools/screen.h"
 #include "tools/source.h"
@@ -30,13 +32,16 @@ struct live {
         const struct options *options;
         WINDOW *keys; /* a pad: reading a key from it does not bring half a picture to the screen first */
         enum socktally_table table;
-        struct listing listing, host;
+        struct listing listing, processes, host; /* processes: below their apps */
+        struct lines lines;
+        struct filter filter;
+        char part[64]; /* of names that are shown; what is typed into it */
         struct choice choice;
         struct order order;
         struct users users;
         size_t set;
         size_t first;
-        bool is_paused, has_help, is_exact, is_done, is_muted;
+        bool is_paused, has_help, is_exact, is_done, is_muted, is_tree, is_typing;
         uint64_t refreshes;
         uint64_t deadline_msec;
         const char *notice;
@@ -52,9 +57,17 @@ static uint64_t now_msec(void) {
         return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static bool has_other_table(const struct live *live) {
-        return source_has_table(live->reader, live->table == SOCKTALLY_TABLE_PROCESSES ? SOCKTALLY_TABLE_SERVICES
-                                                                                       : SOCKTALLY_TABLE_PROCESSES);
+/* The table after this one that the view has, or NULL: there is no other. */
+static const struct catalog *next_table(const struct live *live) {
+        size_t n = 0, here = 0;
+
+        for (; catalog_at(n); n++)
+                if (catalog_at(n)->table == live->table)
+                        here = n;
+        for (size_t i = 1; i < n; i++)
+                if (source_has_table(live->reader, catalog_at((here + i) % n)->table))
+                        return catalog_at((here + i) % n);
+        return NULL;
 }
 
 static void choose_columns(struct live *live) {
@@ -66,24 +79,50 @@ static void choose_columns(struct live *live) {
 
 static void set_table(struct live *live, enum socktally_table table) {
         live->table = table;
+        live->is_tree &= table == SOCKTALLY_TABLE_APPS;
         live->first = 0;
         choose_columns(live);
 }
 
-static void switch_table(struct live *live) {
-        if (!has_other_table(live)) {
-                live->notice = "This view has no processes: ask as root or become a member of group socktally.";
-                return;
-        }
-        set_table(live, live->table == SOCKTALLY_TABLE_PROCESSES ? SOCKTALLY_TABLE_SERVICES
-                                                                 : SOCKTALLY_TABLE_PROCESSES);
+static void switch_table(struct live *live, const struct catalog *catalog) {
+        if (catalog && source_has_table(live->reader, catalog->table))
+                set_table(live, catalog->table);
+        else
+                live->notice = "This view has no more tables: ask as root or become a member of group socktally.";
+}
+
+static void switch_tree(struct live *live) {
+        bool is_tree = !live->is_tree;
+
+        switch_table(live, catalog_of(SOCKTALLY_TABLE_APPS));
+        live->is_tree = is_tree && live->table == SOCKTALLY_TABLE_APPS;
+}
+
+/* With a filter, apps are there that match or that have a process that does. */
+static int take_tree(struct live *live) {
+        struct listing *apps = &live->listing, *processes = &live->processes;
+        bool is_filtered = *live->part;
+        int r = listing_take(processes, live->reader, SOCKTALLY_TABLE_PROCESSES, &live->order);
+
+        if (r < 0)
+                return r;
+        filter_apply(&live->filter, processes, &live->users);
+        return lines_tree(&live->lines, apps, processes, !is_filtered);
 }
 
 static void take(struct live *live) {
+        int r;
+
         /* After a restart the daemon may grant another view. */
-        if (!source_has_table(live->reader, live->table) && has_other_table(live))
-                switch_table(live);
-        if (listing_take(&live->listing, live->reader, live->table, &live->order) < 0)
+        if (!source_has_table(live->reader, live->table) && next_table(live))
+                switch_table(live, next_table(live));
+        live->filter.part = *live->part ? live->part : NULL;
+        r = listing_take(&live->listing, live->reader, live->table, &live->order);
+        if (!live->is_tree)
+                filter_apply(&live->filter, &live->listing, &live->users);
+        if (r >= 0)
+                r = live->is_tree ? take_tree(live) : lines_list(&live->lines, &live->listing);
+        if (r < 0)
                 live->notice = "The rows cannot be listed: out of memory.";
         (void)listing_take(&live->host, live->reader, SOCKTALLY_TABLE_HOST, &live->order);
 }
@@ -115,7 +154,7 @@ static void move_sort(struct live *live, int direction) {
 
 static void scroll_to(struct live *live, size_t first) {
         size_t rows = screen_rows();
-        size_t n = live->listing.n < live->options->limit ? live->listing.n : live->options->limit;
+        size_t n = live->lines.n < live->options->limit ? live->lines.n : live->options->limit;
         size_t last = n > rows ? n - rows : 0;
 
         live->first = first > last ? last : first;
@@ -152,19 +191,60 @@ static void sort_key(struct live *live, int key) {
                 const char *field;
         } keys[] = {
                 { 't', "traffic" }, { 'u', "tx" }, { 'd', "rx" }, { 'i', "pid" }, { 'n', "process" },
-                { 's', "service" },
+                { 'a', "app" },     { 's', "service" },
         };
 
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
                 if (keys[i].key == key) {
-                        sort_by(live, field_find(keys[i].field), true);
+                        const char *field = key == 'n' ? catalog_of(live->table)->own : keys[i].field;
+
+                        sort_by(live, field_find(field), true);
                         live->first = 0;
                 }
+}
+
+/* A byte of a character of several arrives as a key of its own. */
+static void type_key(struct live *live, int key) {
+        size_t n = strlen(live->part);
+
+        switch (key) {
+        case '\n':
+        case '\r':
+        case KEY_ENTER:
+                live->is_typing = false;
+                break;
+        case KEY_BACKSPACE:
+        case 127:
+        case '\b':
+                while (n > 0 && ((unsigned char)live->part[--n] & 0xc0) == 0x80)
+                        continue;
+                live->part[n] = '\0';
+                break;
+        default:
+                if (key >= ' ' && key < 256 && n + 1 < sizeof(live->part)) {
+                        live->part[n] = (char)key;
+                        live->part[n + 1] = '\0';
+                }
+        }
+        live->first = 0;
+}
+
+static void show_all(struct live *live) {
+        live->is_typing = false;
+        live->part[0] = '\0';
 }
 
 static void handle_key(struct live *live, int key) {
         if (key == KEY_RESIZE) /* our own word to curses */
                 return;
+        if (key == 27) { /* Escape */
+                show_all(live);
+                return;
+        }
+        if (live->is_typing) {
+                type_key(live, key);
+                return;
+        }
         live->notice = NULL;
         if (live->has_help && key != 'q') {
                 live->has_help = false;
@@ -186,7 +266,20 @@ static void handle_key(struct live *live, int key) {
                 live->is_paused = !live->is_paused;
                 break;
         case '\t':
-                switch_table(live);
+                switch_table(live, next_table(live));
+                break;
+        case '1':
+        case '2':
+        case '3':
+        case '4':
+        case '5':
+                switch_table(live, catalog_at((size_t)(key - '1')));
+                break;
+        case 'e':
+                switch_tree(live);
+                break;
+        case '/':
+                live->is_typing = true;
                 break;
         case 'c':
                 live->set = (live->set + 1) % N_SETS;
@@ -223,7 +316,11 @@ static void draw(struct live *live) {
                 .is_paused = live->is_paused,
                 .has_help = live->has_help,
                 .is_exact = live->is_exact,
-                .has_other_table = has_other_table(live),
+                .lines = &live->lines,
+                .is_tree = live->is_tree,
+                .next_table = next_table(live) ? next_table(live)->title : NULL,
+                .typed = live->is_typing ? live->part : NULL,
+                .part = live->part,
                 .first = live->first,
                 .limit = live->options->limit,
                 .notice = live->notice,
@@ -346,6 +443,7 @@ enum exit_status live_run(struct socktally *reader, enum socktally_table table, 
                 .order = { options->sort, true, options->is_reverse },
                 .is_exact = options->is_exact,
                 .listing = { .hides_empty = true },
+                .filter = options->filter,
         };
         const char *terminal = getenv("TERM");
         sigset_t old;
@@ -366,7 +464,9 @@ enum exit_status live_run(struct socktally *reader, enum socktally_table table, 
                         errx(STATUS_FAILED, "out of memory");
         } else
                 warnx("the terminal '%s' (TERM) is not known here; use --once", terminal ? terminal : "");
+        lines_done(&live.lines);
         listing_done(&live.listing);
+        listing_done(&live.processes);
         listing_done(&live.host);
         (void)close(signal_fd);
         (void)sigprocmask(SIG_SETMASK, &old, NULL);

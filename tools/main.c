@@ -21,7 +21,10 @@
 static enum exit_status (*const runs[N_COMMANDS])(const struct options *options) = {
         [COMMAND_TOP] = top_run,
         [COMMAND_PROCESSES] = list_run,
+        [COMMAND_APPS] = list_run,
         [COMMAND_SERVICES] = list_run,
+        [COMMAND_CONTAINERS] = list_run,
+        [COMMAND_USERS] = list_run,
         [COMMAND_STATUS] = status_run,
         [COMMAND_MODULES] = overview_run,
         [COMMAND_TABLES] = overview_run,

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -92,6 +93,18 @@ static enum exit_status parse_view(struct options *options, const char *text) {
         return STATUS_DONE;
 }
 
+/* A name, or a number as of a user that this machine does not know by name. */
+static enum exit_status parse_user(struct options *options, const char *text) {
+        const struct passwd *user = getpwnam(text);
+        uint64_t number;
+
+        if (!user && (units_parse_number(text, UINT32_MAX - 1, &number) < 0))
+                return options_refuse("--user: there is no user '%s'; allowed are names of users and numbers", text);
+        options->filter.has_user = true;
+        options->filter.uid = user ? user->pw_uid : (uint32_t)number;
+        return STATUS_DONE;
+}
+
 static enum exit_status parse_color(struct options *options, const char *text) {
         static const char names[][7] = { [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never" };
 
@@ -137,6 +150,22 @@ static enum exit_status parse_with_argument(struct options *options, int option,
                 return parse_view(options, text);
         case OPTION_COLOR:
                 return parse_color(options, text);
+        case OPTION_PID:
+                options->filter.has_pid = true;
+                status = parse_positive("pid", text, UINT32_MAX, &number);
+                options->filter.pid = (uint32_t)number;
+                return status;
+        case OPTION_USER:
+                return parse_user(options, text);
+        case OPTION_SERVICE:
+                options->filter.service = text;
+                break;
+        case OPTION_APP:
+                options->filter.app = text;
+                break;
+        case OPTION_CONTAINER:
+                options->filter.container = text;
+                break;
         case OPTION_RUNTIME_DIRECTORY:
                 options->runtime_directory = text;
                 return *text == '/' ? STATUS_DONE
@@ -222,11 +251,16 @@ static enum exit_status parse_arguments(struct options *options, int argc, char 
                 return options_refuse("%s: '%s' is one argument too many", row->name, argv[row->n_allowed]);
         options->arguments = (const char *const *)argv;
         options->n_arguments = n;
+        if (catalog_find(row->name)) {
+                options->filter.names = options->arguments;
+                options->filter.n_names = n;
+        }
         if (options->command != COMMAND_TOP || n == 0)
                 return STATUS_DONE;
-        if (strcmp(argv[0], "services") != 0 && strcmp(argv[0], "processes") != 0)
-                return options_refuse("top: there is no table '%s'; allowed are processes and services", argv[0]);
-        options->is_services = argv[0][0] == 's';
+        options->top = catalog_find(argv[0]);
+        if (!options->top)
+                return options_refuse("top: there is no table '%s'; allowed are processes, apps, services, containers "
+                                      "and users", argv[0]);
         return STATUS_DONE;
 }
 

@@ -9,7 +9,9 @@
 
 #include "libclient/socktally.h"
 #include "tools/exit-status.h"
+#include "tools/catalog.h"
 #include "tools/field.h"
+#include "tools/filter.h"
 #include "tools/grammar.h"
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -21,7 +23,8 @@ struct options {
         const char *runtime_directory; /* NULL: the library's default */
         enum socktally_view view;
         enum color_when color;
-        bool is_services;              /* top: begin with the services */
+        const struct catalog *top;     /* the table that top begins with; NULL: the best that there is */
+        struct filter filter;
         bool is_json, is_once, is_exact, is_reverse, has_rates, has_legend;
         bool is_saved;                 /* set: for good */
         uint64_t lifetime_usec;        /* enable; 0: for good */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/catalog.h"
 #include "tools/cell.h"
 #include "tools/missed.h"
 #include "tools/screen.h"
@@ -16,8 +17,8 @@
 #define HEADER_LINES 4
 #define NUMBER_WIDTH 8
 #define EXACT_WIDTH 16
-#define SERVICE_MIN_WIDTH 12
-#define SERVICE_MAX_WIDTH 64
+#define NAME_MIN_WIDTH 12
+#define NAME_MAX_WIDTH 64
 
 enum { PAIR_GOOD = 1, PAIR_BAD, PAIR_WARNING, PAIR_TITLE, PAIR_SPECIAL, PAIR_ACCENT };
 
@@ -135,11 +136,12 @@ static void draw_missed(const struct screen *screen) {
 }
 
 static void draw_tables(const struct screen *screen) {
-        bool is_processes = screen->listing->table == SOCKTALLY_TABLE_PROCESSES;
         char text[96];
 
         (void)move(2, 0);
-        (void)printw("%s %zu", is_processes ? "Processes" : "Services", screen->listing->n);
+        (void)printw("%s %zu", catalog_of(screen->listing->table)->title, screen->listing->n);
+        if (*screen->part)
+                (void)printw(" with '%s'", screen->part);
         (void)printw("   sockets %llu", (unsigned long long)screen->info.sockets_tracked);
         if (screen->info.sockets_overflowed || screen->info.rows_overflowed) {
                 attron((attr_t)COLOR_PAIR(PAIR_WARNING) | A_BOLD);
@@ -155,39 +157,63 @@ static void draw_tables(const struct screen *screen) {
         (void)draw_right(2, COLS, A_DIM, text);
 }
 
+/* Takes what is left of the line: the name of a row, or of a process that of its app. */
+static bool is_elastic(const struct screen *screen, const struct field *field) {
+        const struct catalog *catalog = catalog_of(screen->listing->table);
+
+        if (catalog->table == SOCKTALLY_TABLE_PROCESSES)
+                return field->text == TEXT_APP && field->kind == SHOWS_TEXT;
+        return strcmp(field->name, catalog->own) == 0;
+}
+
+static int text_width(const struct field *field) {
+        static const int widths[N_TEXTS] = {
+                [TEXT_COMM] = 15, [TEXT_APP] = 20,     [TEXT_SERVICE] = 24, [TEXT_CONTAINER] = 20,
+                [TEXT_POD] = 36,  [TEXT_APP_KIND] = 9, [TEXT_RUNTIME] = 10,
+        };
+
+        return widths[field->text];
+}
+
 /* Columns that a field takes, without the one after it. 0: whatever is left. */
-static int field_width(const struct shown *shown, bool is_exact) {
+static int field_width(const struct screen *screen, const struct shown *shown) {
         char title[CELL_SIZE];
         int width = (int)strlen(cell_title(title, shown)), least = 0;
+
+        if (is_elastic(screen, shown->field))
+                return 0;
 
         switch (shown->field->kind) {
         case SHOWS_PID:
                 return 7;
         case SHOWS_USER:
                 return 10;
-        case SHOWS_COMM:
-                return 15;
-        case SHOWS_SERVICE:
-                return 0;
+        case SHOWS_TEXT:
+                return text_width(shown->field);
         case SHOWS_PROCESSES:
                 return 5;
         case SHOWS_NUMBER:
-                least = is_exact ? EXACT_WIDTH : NUMBER_WIDTH;
+                least = screen->is_exact ? EXACT_WIDTH : NUMBER_WIDTH;
                 break;
         }
         return width > least ? width : least;
 }
 
-static int service_width(const struct screen *screen) {
-        int used = 0, width;
+/* Columns at the end of the line that leave too little for a name are not drawn, see draw_line(). */
+static int elastic_width(const struct screen *screen) {
+        const struct shown *shown = screen->choice->shown;
+        int width = 0;
 
-        for (size_t i = 0; i < screen->choice->n; i++)
-                if (screen->choice->shown[i].field->kind != SHOWS_SERVICE)
-                        used += field_width(&screen->choice->shown[i], screen->is_exact) + 1;
-        width = COLS - used;
-        if (screen->choice->shown[screen->choice->n - 1].field->kind != SHOWS_SERVICE)
-                width--;
-        return width < SERVICE_MIN_WIDTH ? SERVICE_MIN_WIDTH : width > SERVICE_MAX_WIDTH ? SERVICE_MAX_WIDTH : width;
+        for (size_t n = screen->choice->n; n > 0; n--) {
+                int used = (int)n - 1;
+
+                for (size_t i = 0; i < n; i++)
+                        used += field_width(screen, &shown[i]);
+                width = COLS - used;
+                if (width >= NAME_MIN_WIDTH || is_elastic(screen, shown[n - 1].field))
+                        break;
+        }
+        return width < NAME_MIN_WIDTH ? NAME_MIN_WIDTH : width > NAME_MAX_WIDTH ? NAME_MAX_WIDTH : width;
 }
 
 static void draw_cell(int y, int x, int width, bool is_right, attr_t attributes, const char *text) {
@@ -198,43 +224,56 @@ static void draw_cell(int y, int x, int width, bool is_right, attr_t attributes,
         attroff(attributes);
 }
 
-static attr_t cell_attributes(const struct screen *screen, const struct entry *entry, const struct field *field,
+static attr_t cell_attributes(const struct screen *screen, const struct line *line, const struct field *field,
                               const char *text) {
-        bool is_special = entry->kind.is_known && entry->kind.value != SOCKTALLY_ROW_PROCESS &&
-                          entry->kind.value != SOCKTALLY_ROW_SERVICE;
+        bool is_own = strcmp(field->name, catalog_of(screen->listing->table)->own) == 0;
 
         if (screen->info.freshness == SOCKTALLY_STALE)
                 return A_DIM;
-        if (is_special && (field->kind == SHOWS_COMM || field->kind == SHOWS_SERVICE))
+        if (is_own && listing_is_special(line->listing, line->entry))
                 return (attr_t)COLOR_PAIR(PAIR_SPECIAL);
-        if (strcmp(text, "0") == 0 || strcmp(text, CELL_UNKNOWN) == 0 || entry->exited.value)
+        if (strcmp(text, "0") == 0 || strcmp(text, CELL_UNKNOWN) == 0 || line->entry->exited.value)
                 return A_DIM;
-        if (field->kind == SHOWS_SERVICE && screen->listing->table == SOCKTALLY_TABLE_PROCESSES)
+        if (is_own)
+                return line->is_below ? A_NORMAL : A_BOLD;
+        if (field->kind == SHOWS_TEXT)
                 return (attr_t)COLOR_PAIR(PAIR_ACCENT);
-        if (field->kind == SHOWS_COMM || field->kind == SHOWS_SERVICE)
-                return A_BOLD;
         return A_NORMAL;
 }
 
-/* One line of the table: the titles when entry is NULL. */
-static void draw_line(const struct screen *screen, int y, const struct entry *entry) {
+/* A process below its app stands where the app's name would. */
+static void line_text(char text[static CELL_SIZE], const struct screen *screen, const struct line *line,
+                      const struct shown *shown) {
+        const struct field *process = field_find("process");
+        char name[CELL_SIZE];
+
+        if (!line->is_below || strcmp(shown->field->name, catalog_of(screen->listing->table)->own) != 0) {
+                (void)cell_text(text, line->listing, line->entry, shown, screen->users, screen->is_exact);
+                return;
+        }
+        (void)cell_text(name, line->listing, line->entry, &(struct shown){ process, false }, screen->users, false);
+        (void)snprintf(text, CELL_SIZE, "  %.200s (%llu)", name, (unsigned long long)line->entry->pid.value);
+}
+
+/* One line of the table: the titles when line is NULL. */
+static void draw_line(const struct screen *screen, int y, const struct line *line) {
         char text[CELL_SIZE];
         int x = 0;
 
         for (size_t i = 0; i < screen->choice->n; i++) {
                 const struct shown *shown = &screen->choice->shown[i];
-                bool is_service = shown->field->kind == SHOWS_SERVICE;
-                int width = is_service ? service_width(screen) : field_width(shown, screen->is_exact);
+                bool is_wide = is_elastic(screen, shown->field);
+                int width = is_wide ? elastic_width(screen) : field_width(screen, shown);
                 attr_t attributes = (attr_t)COLOR_PAIR(PAIR_TITLE) | (has_colors() ? 0 : A_REVERSE);
 
                 if (x + width > COLS) {
-                        if (!is_service || COLS - x < 4)
+                        if (!is_wide || COLS - x < 4)
                                 continue;
                         width = COLS - x;
                 }
-                if (entry) {
-                        (void)cell_text(text, screen->listing, entry, shown, screen->users, screen->is_exact);
-                        attributes = cell_attributes(screen, entry, shown->field, text);
+                if (line) {
+                        line_text(text, screen, line, shown);
+                        attributes = cell_attributes(screen, line, shown->field, text);
                 } else {
                         (void)cell_title(text, shown);
                         if (shown->field == screen->order->field &&
@@ -268,6 +307,10 @@ static void draw_key(const char *key, const char *meaning) {
 
 static void draw_keys(const struct screen *screen) {
         (void)move(LINES - 1, 0);
+        if (screen->typed) {
+                (void)printw("Show only rows with: %s_   (Enter: done, Esc: all rows)", screen->typed);
+                return;
+        }
         if (screen->notice) {
                 attron((attr_t)COLOR_PAIR(PAIR_WARNING));
                 (void)addnstr(screen->notice, COLS - 1);
@@ -276,8 +319,10 @@ static void draw_keys(const struct screen *screen) {
         }
         draw_key("q", "Quit");
         draw_key("h", "Help");
-        if (screen->has_other_table)
-                draw_key("Tab", screen->listing->table == SOCKTALLY_TABLE_PROCESSES ? "Services" : "Processes");
+        if (screen->next_table)
+                draw_key("Tab", screen->next_table);
+        draw_key("/", "Filter");
+        draw_key("e", screen->is_tree ? "Fold" : "Tree");
         draw_key("c", "Columns");
         draw_key("< >", "Sort");
         draw_key("r", "Reverse");
@@ -288,10 +333,12 @@ static void draw_keys(const struct screen *screen) {
 static void draw_help(void) {
         static const char *const lines[] = {
                 "q, Ctrl-C      quit",
-                "Tab            processes or services",
+                "Tab, 1 to 5    processes, apps, services, containers, users",
+                "e              apps with their processes below, and back",
+                "/              only rows with a text; Esc shows all again",
                 "p, space       pause and go on",
                 "t u d          sort by traffic, TX (up), RX (down)",
-                "i n s          sort by PID, name, service",
+                "i n a s        sort by PID, name, app, service",
                 "< >            sort by the column on the left, right",
                 "r              reverse the order",
                 "c              traffic, protocols, activity",
@@ -318,7 +365,7 @@ static void draw_help(void) {
 }
 
 void screen_draw(const struct screen *screen) {
-        size_t rows = screen_rows(), n = screen->listing->n < screen->limit ? screen->listing->n : screen->limit;
+        size_t rows = screen_rows(), n = screen->lines->n < screen->limit ? screen->lines->n : screen->limit;
 
         (void)erase();
         draw_host(screen);
@@ -326,10 +373,11 @@ void screen_draw(const struct screen *screen) {
         draw_tables(screen);
         draw_titles(screen);
         for (size_t i = 0; i < rows && screen->first + i < n; i++)
-                draw_line(screen, HEADER_LINES + (int)i, &screen->listing->entries[screen->first + i]);
+                draw_line(screen, HEADER_LINES + (int)i, &screen->lines->lines[screen->first + i]);
         if (n == 0) {
                 attron(A_DIM);
-                (void)mvaddnstr(HEADER_LINES, 0, "Nothing was counted yet.", COLS);
+                (void)mvaddnstr(HEADER_LINES, 0, *screen->part ? "No row has that." : "Nothing was counted yet.",
+                                 COLS);
                 attroff(A_DIM);
         }
         draw_keys(screen);

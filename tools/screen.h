@@ -8,17 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tools/listing.h"
+#include "tools/lines.h"
 #include "tools/users.h"
 
 struct screen {
-        const struct listing *listing, *host;
+        const struct listing *listing, *host; /* listing: the table, whose rows are among the lines */
+        const struct lines *lines;
         const struct choice *choice;
         const struct order *order;
         struct users *users;
         struct socktally_info info;
-        bool is_paused, has_help, is_exact, has_other_table;
-        size_t first;       /* row at the top */
+        bool is_paused, has_help, is_exact, is_tree;
+        const char *next_table; /* what Tab shows, or NULL */
+        const char *typed;      /* the filter that is being typed, or NULL */
+        const char *part;       /* the filter; "": all rows are shown */
+        size_t first;       /* line at the top */
         size_t limit;
         const char *notice; /* one line for the person, or NULL */
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/catalog.h"
 #include "tools/source.h"
 
 #define HOW_TO_START "start it with 'systemctl start socktally', or run 'socktallyd' as root"
@@ -184,7 +185,7 @@ enum exit_status source_require_table(const struct socktally *reader, enum sockt
                 return STATUS_DONE;
         warnx("the %s view has no %s; " HOW_TO_GET_FULL ", or see 'socktally services'",
               source_view_name(source_info(reader).view),
-              table == SOCKTALLY_TABLE_PROCESSES ? "processes" : "services");
+              catalog_of(table)->name);
         return STATUS_NOT_PERMITTED;
 }
 

@@ -60,6 +60,7 @@ static enum exit_status print_refresh(struct listing *listing, const struct sock
                 warnx("cannot list the rows: %s", strerror(-r));
                 return STATUS_FAILED;
         }
+        filter_apply(&options->filter, listing, users);
         if (options->is_json)
                 return json_print(json_listing(listing, options->limit, true), true);
         if (options->has_legend)
@@ -110,9 +111,11 @@ enum exit_status top_run(const struct options *options) {
 
         if (status != STATUS_DONE)
                 return status;
-        table = options->is_services || !source_has_table(reader, SOCKTALLY_TABLE_PROCESSES)
-                        ? SOCKTALLY_TABLE_SERVICES
-                        : SOCKTALLY_TABLE_PROCESSES;
+        if (options->top)
+                table = options->top->table;
+        else
+                table = source_has_table(reader, SOCKTALLY_TABLE_PROCESSES) ? SOCKTALLY_TABLE_PROCESSES
+                                                                            : SOCKTALLY_TABLE_SERVICES;
         status = source_require_fresh(reader);
         if (status == STATUS_DONE)
                 status = source_require_table(reader, table);

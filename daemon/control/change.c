@@ -35,15 +35,14 @@ static int refuse_change(const struct setting *setting, const char *value, int e
 /* The kernel's table first, as the kernel can refuse it. totals_resize() needs memory when rows become fewer. If there
  * is none, the kernel's table gets its old size back. */
 static int resize_processes(struct control *control, const struct settings *wanted, char *reason, size_t size) {
-        uint32_t n_services = control->settings->max_services + N_SERVICE_SPECIALS;
-        uint32_t n_processes = wanted->max_processes + N_PROCESS_SPECIALS;
+        const struct totals_rows rows = data_line_rows(wanted);
         const struct data_line *line = control->line;
         int r;
 
         r = line->counting->set_max_processes(line->collect, wanted->max_processes, reason, size);
         if (r < 0)
                 return r;
-        r = totals_resize(line->totals, n_processes, n_services, publish_next(line->publish));
+        r = totals_resize(line->totals, &rows, publish_next(line->publish));
         if (r < 0) {
                 if (line->counting->set_max_processes(line->collect, control->settings->max_processes, reason,
                                                       size) < 0)
@@ -51,18 +50,17 @@ static int resize_processes(struct control *control, const struct settings *want
                 reason[0] = '\0';
                 return r;
         }
-        publish_resize(line->publish, n_processes, n_services);
+        publish_resize(line->publish, &rows);
         return 0;
 }
 
-static int resize_services(struct control *control, const struct settings *wanted, char *reason, size_t size) {
-        uint32_t n_services = wanted->max_services + N_SERVICE_SPECIALS;
-        uint32_t n_processes = control->settings->max_processes + N_PROCESS_SPECIALS;
+static int resize_groups(struct control *control, const struct settings *wanted, char *reason, size_t size) {
+        const struct totals_rows rows = data_line_rows(wanted);
         int r;
 
-        r = totals_resize(control->line->totals, n_processes, n_services, publish_next(control->line->publish));
+        r = totals_resize(control->line->totals, &rows, publish_next(control->line->publish));
         if (r >= 0)
-                publish_resize(control->line->publish, n_processes, n_services);
+                publish_resize(control->line->publish, &rows);
         return r;
 }
 
@@ -85,8 +83,11 @@ static int apply_modules(struct control *control, const struct settings *wanted,
         return r;
 }
 
-static int apply_services(struct control *control, const struct settings *wanted, char *reason, size_t size) {
-        totals_set_services(control->line->totals, wanted->has_services, publish_next(control->line->publish));
+static int apply_groups(struct control *control, const struct settings *wanted, char *reason, size_t size) {
+        uint64_t sequence = publish_next(control->line->publish);
+
+        totals_keep_groups(control->line->totals, BY_SERVICE, wanted->has_services, sequence);
+        totals_keep_groups(control->line->totals, BY_APP, wanted->has_apps, sequence);
         return 0;
 }
 
@@ -114,7 +115,7 @@ static void tell_watcher(struct control *control) {
 }
 
 /*
- * What a change does to the running daemon. A setting without a row here (Apps) does nothing.
+ * What a change does to the running daemon.
  *
  * apply: makes the value so, or leaves all as it was and says why in reason. NULL: nothing is to be done, whoever uses
  * the value reads it from the settings each time.
@@ -136,10 +137,14 @@ static const struct {
         [SETTING_ATTACH_METHOD] = { .apply = refuse_until_start },
         [SETTING_PROCESSES] = { .apply = resize_processes, .follow_up = publish_soon },
         [SETTING_SOCKETS] = { .apply = refuse_until_start },
-        [SETTING_SERVICE_ROWS] = { .apply = resize_services, .follow_up = publish_soon },
+        [SETTING_SERVICE_ROWS] = { .apply = resize_groups, .follow_up = publish_soon },
+        [SETTING_APP_ROWS] = { .apply = resize_groups, .follow_up = publish_soon },
+        [SETTING_CONTAINER_ROWS] = { .apply = resize_groups, .follow_up = publish_soon },
+        [SETTING_USER_ROWS] = { .apply = resize_groups, .follow_up = publish_soon },
         [SETTING_MODULES] = { .apply = apply_modules, .follow_up = publish_now },
         [SETTING_MAPS_PER_CORE] = { .apply = refuse_until_start },
-        [SETTING_SERVICES] = { .apply = apply_services, .follow_up = publish_now },
+        [SETTING_SERVICES] = { .apply = apply_groups, .follow_up = publish_now },
+        [SETTING_APPS] = { .apply = apply_groups, .follow_up = publish_now },
         [SETTING_LOG_LEVEL] = { .apply = apply_log_level },
 };
 

@@ -16,14 +16,18 @@
 #include "daemon/publish/readers.h"
 #include "daemon/text.h"
 
-enum { TABLE_PROCESSES, TABLE_SERVICES, N_TABLES };
+/* The table of processes, then one for each grouping. */
+enum { TABLE_PROCESSES, TABLE_GROUPS, N_TABLES = TABLE_GROUPS + N_GROUPINGS };
 
 static const struct {
         const char *name;
         size_t setting;
 } tables[N_TABLES] = {
         [TABLE_PROCESSES] = { "processes", SETTING_PROCESSES },
-        [TABLE_SERVICES] = { "services", SETTING_SERVICE_ROWS },
+        [TABLE_GROUPS + BY_SERVICE] = { "services", SETTING_SERVICE_ROWS },
+        [TABLE_GROUPS + BY_APP] = { "apps", SETTING_APP_ROWS },
+        [TABLE_GROUPS + BY_CONTAINER] = { "containers", SETTING_CONTAINER_ROWS },
+        [TABLE_GROUPS + BY_USER] = { "users", SETTING_USER_ROWS },
 };
 
 static void facts(void *daemon, struct control_facts *ret_facts) {
@@ -41,7 +45,7 @@ static void facts(void *daemon, struct control_facts *ret_facts) {
                 .cost_ns = control->interval->cost_ns,
                 .sockets_tracked = health->sockets_tracked,
                 .sockets_overflowed = health->sockets_overflowed,
-                .rows_overflowed = health->rows_overflowed + result.rows_overflowed + result.services_overflowed,
+                .rows_overflowed = health->rows_overflowed + totals_overflowed(&result),
                 .missed_tx_calls = result.missed->calls[0],
                 .missed_rx_calls = result.missed->calls[1],
                 .readers = (uint32_t) readers_granted(control->line->readers),
@@ -195,10 +199,13 @@ static int table(void *daemon, size_t number, struct control_table *ret_table) {
                 ret_table->peak = result.peak_processes - N_PROCESS_SPECIALS;
                 ret_table->overflowed = control->interval->health.rows_overflowed + result.rows_overflowed;
         } else {
-                ret_table->capacity = control->settings->max_services;
-                ret_table->used = result.has_services ? result.n_services - N_SERVICE_SPECIALS : 0;
-                ret_table->peak = result.peak_services - N_SERVICE_SPECIALS;
-                ret_table->overflowed = result.services_overflowed;
+                enum grouping grouping = number - TABLE_GROUPS;
+                const struct groups *groups = &result.groups[grouping];
+
+                ret_table->capacity = control->settings->max_groups[grouping];
+                ret_table->used = result.is_without[grouping] ? 0 : groups->n_rows - N_GROUP_SPECIALS;
+                ret_table->peak = groups->peak - N_GROUP_SPECIALS;
+                ret_table->overflowed = groups->n_overflowed;
         }
         return 0;
 }
@@ -208,7 +215,8 @@ static int table_set_capacity(void *daemon, size_t number, uint32_t capacity, st
 
         if (number >= N_TABLES)
                 return control_fail(ret_error, CONTROL_INVALID_ARGUMENT, -ENOENT,
-                                    "There is no such table; tables are processes and services");
+                                    "There is no such table; tables are processes, services, apps, "
+                                    "containers and users");
         snprintf(value, sizeof value, "%" PRIu32, capacity);
         return change_setting(daemon, tables[number].setting, value, "run time", ret_error);
 }

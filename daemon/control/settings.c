@@ -84,17 +84,6 @@ static int parse_boolean(const struct setting *setting, void *place, const char 
         return -EINVAL;
 }
 
-/* For a setting whose feature is not written yet: only "no" is allowed. */
-static int parse_missing(const struct setting *setting, void *place, const char *text) {
-        bool is_wanted;
-        int r;
-
-        r = parse_boolean(setting, &is_wanted, text);
-        if (r < 0)
-                return r;
-        return is_wanted ? -EOPNOTSUPP : 0;
-}
-
 static void format_boolean(const void *place, char *value, size_t size) {
         snprintf(value, size, "%s", *(const bool *) place ? "yes" : "no");
 }
@@ -150,9 +139,6 @@ static void format_log_level(const void *place, char *value, size_t size) {
 static const struct setting_kind span_kind = { KIND_ON_BUS(span, CONTROL_NUMBER) };
 static const struct setting_kind number_kind = { KIND(number) };
 static const struct setting_kind boolean_kind = { KIND_ON_BUS(boolean, CONTROL_BOOLEAN) };
-static const struct setting_kind missing_kind = {
-        .parse = parse_missing, .format = format_boolean, .get = get_boolean, .type = CONTROL_BOOLEAN
-};
 static const struct setting_kind load_mode_kind = { KIND_ON_BUS(load_mode, CONTROL_TEXT) };
 static const struct setting_kind method_kind = { KIND_ON_BUS(attach_method, CONTROL_TEXT) };
 static const struct setting_kind modules_kind = { KIND(modules) };
@@ -195,7 +181,19 @@ static const struct setting table[N_SETTINGS] = {
         },
         [SETTING_SERVICE_ROWS] = {
                 .key = "ServiceRows", .option = "max-services", .initial = "4096",
-                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_services),
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_groups[BY_SERVICE]),
+        },
+        [SETTING_APP_ROWS] = {
+                .key = "AppRows", .option = "max-apps", .initial = "4096",
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_groups[BY_APP]),
+        },
+        [SETTING_CONTAINER_ROWS] = {
+                .key = "ContainerRows", .option = "max-containers", .initial = "4096",
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_groups[BY_CONTAINER]),
+        },
+        [SETTING_USER_ROWS] = {
+                .key = "UserRows", .option = "max-users", .initial = "1024",
+                NUMBER(SETTINGS_ROWS_MIN, SETTINGS_ROWS_MAX), AT(max_groups[BY_USER]),
         },
         [SETTING_MODULES] = {
                 .key = "Modules", .option = "modules", .initial = MODULES_ALL, .kind = &modules_kind, AT(modules),
@@ -210,8 +208,8 @@ static const struct setting table[N_SETTINGS] = {
                 ON_BUS("Services", "is_on"),
         },
         [SETTING_APPS] = {
-                .key = "Apps", .option = "apps", .initial = "no", .kind = &missing_kind, AT(has_apps),
-                .allowed = "no; this version does not add processes up to apps", ON_BUS("Apps", "is_on"),
+                .key = "Apps", .option = "apps", .initial = "yes", BOOLEAN, AT(has_apps),
+                ON_BUS("Apps", "is_on"),
         },
         [SETTING_LOG_LEVEL] = {
                 .key = "LogLevel", .option = "log-level", .initial = "info", .kind = &log_level_kind, AT(log_level),

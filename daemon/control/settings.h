@@ -11,6 +11,7 @@
 
 #include "daemon/collect/collector.h"
 #include "daemon/control/operations.h"
+#include "daemon/totals/groups.h"
 
 #define SETTINGS_INTERVAL_MIN_USEC UINT64_C(100000)
 #define SETTINGS_INTERVAL_MAX_USEC UINT64_C(3600000000)
@@ -23,6 +24,9 @@ enum {
         SETTING_PROCESSES,
         SETTING_SOCKETS,
         SETTING_SERVICE_ROWS,
+        SETTING_APP_ROWS,
+        SETTING_CONTAINER_ROWS,
+        SETTING_USER_ROWS,
         SETTING_MODULES,
         SETTING_MAPS_PER_CORE,
         SETTING_SERVICES,
@@ -43,7 +47,7 @@ struct settings {
         enum attach_method attach_method;
         uint32_t max_processes;
         uint32_t max_sockets;
-        uint32_t max_services;
+        uint32_t max_groups[N_GROUPINGS];
         uint32_t modules; /* a bit per number in module.h: on for good */
         int log_level;    /* as in syslog.h */
         bool is_per_core, has_services, has_apps;

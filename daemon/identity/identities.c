@@ -16,6 +16,7 @@
 #include "daemon/identity/cgroups.h"
 #include "daemon/identity/identities.h"
 #include "daemon/identity/procfs.h"
+#include "daemon/text.h"
 
 struct open_source {
         const struct identity_source *source;
@@ -174,7 +175,18 @@ static const char *find_path(struct identities *identities, const struct process
         return r < 0 ? NULL : buffer;
 }
 
-bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid,
+/* In the root of all cgroups, and where the cgroup is not known any more, a process is called after its program. */
+static void name_program(const char *comm, struct identity *identity) {
+        char name[LEDGER_COMM_SIZE];
+
+        if (identity->app.kind != APP_KERNEL)
+                return;
+        (void) text_clean(name, sizeof name, comm, strnlen(comm, LEDGER_COMM_SIZE));
+        if (name[0])
+                app_from_program(name, identity);
+}
+
+bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid, const char *comm,
                      struct identity *ret_identity) {
         char buffer[1024];
         const char *path = find_path(identities, key, pid, buffer, sizeof buffer);
@@ -186,5 +198,7 @@ bool identities_find(struct identities *identities, const struct process_key *ke
                 if (open->source->matches(path))
                         open->source->look_up(open->state, path, ret_identity);
         }
+        if (!path || is_root(path))
+                name_program(comm, ret_identity);
         return path;
 }

@@ -33,9 +33,10 @@ void identities_follow(struct identities *identities);
 /* 0 at first. It grows when a source has another answer than before, whatever to. */
 uint32_t identities_generation(const struct identities *identities);
 
-/* pid: as /proc has it; 0: it does not. False: it is not known in which cgroup that was (any more), for example because
- * the process is gone; then the identity is that of nobody. */
-bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid,
+/* pid: as /proc has it; 0: it does not. comm: the process's name, LEDGER_COMM_SIZE bytes. False: it is not known in
+ * which cgroup that was (any more), for example because the process is gone; then its program alone
+ * is known. */
+bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid, const char *comm,
                      struct identity *ret_identity);
 
 /* False if no such process is in /proc; pid 0 is never known to be gone. */

@@ -134,6 +134,17 @@ uint64_t publish_next(const struct publish *publish) {
         return publish->sequence + 1;
 }
 
+static void shrink_to_fit(const struct publish *publish, struct totals *totals) {
+        const struct totals_rows room = {
+                .processes = publish->capacity[LAYOUT_TABLE_PROCESSES],
+#define X(name, table, ...) .groups[BY_##name] = publish->capacity[LAYOUT_TABLE_##table],
+                GROUPINGS(X)
+#undef X
+        };
+
+        totals_shrink(totals, &room, publish_next(publish));
+}
+
 int publish_fit(struct publish *publish, struct totals *totals) {
         bool is_pending = publish->successors[PUBLISH_PUBLIC] || publish->successors[PUBLISH_FULL];
         uint32_t capacity[LAYOUT_N_TABLES];
@@ -150,18 +161,16 @@ int publish_fit(struct publish *publish, struct totals *totals) {
                 return 1;
         /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
         if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
-                plan(publish, &(struct totals_result) {}, capacity);
+                plan(publish, &(struct totals_result) { .groups = (const struct groups[N_GROUPINGS]) {} }, capacity);
                 (void) make_successors(publish, capacity);
         }
         if (publish->capacity[LAYOUT_TABLE_PROCESSES] > 0)
-                totals_shrink(totals, publish->capacity[LAYOUT_TABLE_PROCESSES],
-                                 publish->capacity[LAYOUT_TABLE_SERVICES], publish_next(publish));
+                shrink_to_fit(publish, totals);
         return r;
 }
 
-void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services) {
-        publish->config.max_processes = max_processes;
-        publish->config.max_services = max_services;
+void publish_resize(struct publish *publish, const struct totals_rows *max) {
+        publish->config.max = *max;
 }
 
 static struct segment *segment_of(const struct publish *publish, enum publish_view view) {
@@ -195,7 +204,7 @@ static int write_view(struct publish *publish, enum publish_view view, const str
                       const struct layout_facts *facts, uint64_t known, struct segment_fill *fill) {
         *fill->facts = *facts;
         fill->facts->sequence = publish_next(publish);
-        fill->facts->rows_overflowed += result->rows_overflowed + result->services_overflowed;
+        fill->facts->rows_overflowed += totals_overflowed(result);
         fill_missed(fill->facts, result->missed);
         for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
                 if (has_table(view, id)) {

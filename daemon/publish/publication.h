@@ -18,8 +18,7 @@ struct publish_config {
         const char *directory;
         gid_t gid;               /* may read `full` */
         uint64_t incarnation;
-        uint32_t max_processes;  /* published rows, specials included */
-        uint32_t max_services;
+        struct totals_rows max;  /* that are published */
         uint64_t sequence;       /* of the last publication; 0: there was none */
 };
 
@@ -36,7 +35,7 @@ uint64_t publish_number(const struct publish *publish);
  * merged into the overflow rows. */
 int publish_fit(struct publish *publish, struct totals *totals);
 /* New bounds; segments that are too large are replaced with the next fit. */
-void publish_resize(struct publish *publish, uint32_t max_processes, uint32_t max_services);
+void publish_resize(struct publish *publish, const struct totals_rows *max);
 /* Writes both views, or none of them if one has no room: -ENOSPC, -ENOBUFS. facts: everything but sequence. known: the
  * metrics that are being counted. ret_replaced gets a bit per view that has a new segment since the last call. */
 int publish_write(struct publish *publish, const struct totals *totals, const struct layout_facts *facts,

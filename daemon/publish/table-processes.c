@@ -10,11 +10,17 @@ static uint32_t count(const struct totals_result *result) {
 }
 
 static uint32_t max(const struct publish_config *config) {
-        return config->max_processes;
+        return config->max.processes;
 }
 
-static void fill_process(struct layout_process_row *row, const struct process *process,
-                         const struct layout_service_row *services) {
+static void set_name(char *name, size_t size, const struct process *process, const struct groups *groups,
+                     enum grouping grouping) {
+        const char *whole = groups[grouping].rows[process->groups[grouping]].name;
+
+        memcpy(name, whole, strnlen(whole, size - 1));
+}
+
+static void fill_process(struct layout_process_row *row, const struct process *process, const struct groups *groups) {
         *row = (struct layout_process_row) {
                 .start_time = process->start_time,
                 .changed = process->changed,
@@ -26,11 +32,11 @@ static void fill_process(struct layout_process_row *row, const struct process *p
         };
         memcpy(row->counters, process->counters, sizeof row->counters);
         memcpy(row->comm, process->comm, sizeof row->comm);
-        if (process->kind == SOCKTALLY_ROW_PROCESS) {
-                const char *service = services[process->service].service;
-
-                memcpy(row->service, service, strnlen(service, sizeof row->service - 1));
-        }
+        if (process->kind != SOCKTALLY_ROW_PROCESS)
+                return;
+        set_name(row->service, sizeof row->service, process, groups, BY_SERVICE);
+        set_name(row->app, sizeof row->app, process, groups, BY_APP);
+        set_name(row->container, sizeof row->container, process, groups, BY_CONTAINER);
 }
 
 static void fill_table(struct segment_fill *fill, const struct totals_result *result, enum publish_view view) {
@@ -38,7 +44,7 @@ static void fill_table(struct segment_fill *fill, const struct totals_result *re
 
         for (uint32_t i = 0; i < result->n_slots; i++)
                 if (result->processes[i].is_used)
-                        fill_process(&fill->processes[n++], &result->processes[i], result->services);
+                        fill_process(&fill->processes[n++], &result->processes[i], result->groups);
         fill->count[LAYOUT_TABLE_PROCESSES] = n;
 }
 

@@ -2,8 +2,10 @@
 #ifndef SOCKTALLYD_PUBLISH_TABLE_H
 #define SOCKTALLYD_PUBLISH_TABLE_H
 /*
- * How the daemon fills a table. Each table of libclient/tables.h has a file here that defines publish_NAME.
+ * How the daemon fills a table: each table of libclient/tables.h has a publish_NAME in one of the files table-*.c.
  */
+#include <string.h>
+
 #include "daemon/publish/publication.h"
 #include "daemon/publish/segment.h"
 
@@ -20,6 +22,19 @@ struct publish_table {
 #define X(id, name, ...) extern const struct publish_table publish_##name;
 LAYOUT_TABLES(X)
 #undef X
+
+/* Everything in a group's row but what its table alone has. */
+#define PUBLISH_GROUP(row, group)                                                                                      \
+        do {                                                                                                           \
+                *(row) = (typeof(*(row))) {                                                                            \
+                        .start_time = (group)->start_time,                                                             \
+                        .changed = (group)->changed,                                                                   \
+                        .uid = (group)->uid,                                                                           \
+                        .kind = (group)->kind,                                                                         \
+                        .processes = (group)->processes,                                                               \
+                };                                                                                                     \
+                memcpy((row)->counters, (group)->counters, sizeof (row)->counters);                                    \
+        } while (0)
 
 /* Units that have a row in this view. */
 uint32_t publish_count_units(const struct totals_result *result, enum publish_view view);

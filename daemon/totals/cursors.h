@@ -7,13 +7,14 @@
  */
 #include "daemon/lookup.h"
 #include "daemon/sample.h"
+#include "daemon/totals/groups.h"
 
 struct cursor {
         struct process_key key;
         uint64_t taken[SOCKTALLY_N_METRICS]; /* largest value seen of each counter */
         char comm[LEDGER_COMM_SIZE];         /* as the kernel had it last, like uid */
         uint64_t orphan_ns;                  /* since when it is an orphan */
-        uint32_t process, service;           /* rows that it feeds */
+        uint32_t process, groups[N_GROUPINGS]; /* rows that it feeds */
         uint32_t update;                     /* the last that had it */
         uint32_t next;                       /* in its process's list, or in that of free slots */
         uint32_t uid;

@@ -6,7 +6,7 @@
  * Processes that are gone stand in a queue, the one that was quiet for longest in front.
  */
 #include "daemon/lookup.h"
-#include "libclient/layout.h"
+#include "daemon/totals/groups.h"
 
 enum { PROCESS_KERNEL, PROCESS_OVERFLOW, PROCESS_EXITED, N_PROCESS_SPECIALS };
 
@@ -21,7 +21,7 @@ struct process {
         uint32_t pid;
         uint32_t uid;
         uint32_t kind;         /* enum socktally_row_kind */
-        uint32_t service;      /* number of a service row */
+        uint32_t groups[N_GROUPINGS]; /* numbers of rows */
         uint32_t first_cursor;   /* kernel rows that feed this one: a list */
         uint32_t n_cursors, n_exited; /* n_exited: of these, known to be of a process that is gone */
         uint32_t previous, next;    /* in the queue, or in the list of free slots */

@@ -18,29 +18,32 @@ static void shrink_processes(struct totals *a, uint32_t n) {
                 }
 }
 
-/* Services beyond n are the overflow row from now on. */
-static void leave_services(struct totals *a, uint32_t n) {
+/* Groups beyond n are the overflow row from now on. */
+static void leave_groups(struct totals *a, enum grouping g, uint32_t n) {
         for (uint32_t i = 0; i < a->cursors.n_slots; i++)
-                if (a->cursors.slots[i].is_used && a->cursors.slots[i].service >= n) {
-                        a->cursors.slots[i].service = SERVICE_OVERFLOW;
-                        services_ref(&a->services, SERVICE_OVERFLOW);
+                if (a->cursors.slots[i].is_used && a->cursors.slots[i].groups[g] >= n) {
+                        a->cursors.slots[i].groups[g] = GROUP_OVERFLOW;
+                        groups_ref(&a->groups[g], GROUP_OVERFLOW);
                 }
         for (uint32_t i = N_PROCESS_SPECIALS; i < a->processes.n_slots; i++)
-                if (a->processes.slots[i].service >= n)
-                        a->processes.slots[i].service = SERVICE_OVERFLOW;
+                if (a->processes.slots[i].groups[g] >= n)
+                        a->processes.slots[i].groups[g] = GROUP_OVERFLOW;
 }
 
-static void shrink_services(struct totals *a, uint32_t n) {
-        if (a->services.n_rows <= n)
+static void shrink_groups(struct totals *a, enum grouping g, uint32_t n) {
+        if (n < N_GROUP_SPECIALS)
+                n = N_GROUP_SPECIALS;
+        if (a->groups[g].n_rows <= n)
                 return;
-        leave_services(a, n);
-        services_shrink(&a->services, n, a->sequence);
+        leave_groups(a, g, n);
+        groups_shrink(&a->groups[g], n, a->sequence);
 }
 
-void totals_shrink(struct totals *a, uint32_t n_processes, uint32_t n_services, uint64_t sequence) {
+void totals_shrink(struct totals *a, const struct totals_rows *room, uint64_t sequence) {
         a->sequence = sequence;
-        shrink_processes(a, n_processes);
-        shrink_services(a, n_services < N_SERVICE_SPECIALS ? N_SERVICE_SPECIALS : n_services);
+        shrink_processes(a, room->processes);
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                shrink_groups(a, g, room->groups[g]);
         totals_count_rows(a);
 }
 
@@ -50,7 +53,7 @@ static void process_hide(struct totals *a, uint32_t number) {
         counters_add(overflow->counters, process->counters);
         overflow->changed = a->sequence;
         memset(process->counters, 0, sizeof process->counters);
-        services_leave(&a->services, process->service);
+        totals_leave_groups(a, process);
         processes_hide(&a->processes, number);
         a->rows_overflowed++;
 }
@@ -80,28 +83,36 @@ static void hide_quietest(struct totals *a, struct candidate candidates[], uint3
                 process_hide(a, candidates[i].number);
 }
 
-int totals_resize(struct totals *a, uint32_t max_processes, uint32_t max_services, uint64_t sequence) {
-        struct candidate *candidates = NULL;
-        int r;
+static void close_groups(struct totals *a, const struct totals_rows *max) {
+        for (unsigned g = 0; g < N_GROUPINGS; g++) {
+                leave_groups(a, g, max->groups[g]);
+                groups_close(&a->groups[g], max->groups[g], a->sequence);
+                a->groups[g].max = max->groups[g];
+        }
+}
 
-        if (a->processes.n_used > max_processes) {
+int totals_resize(struct totals *a, const struct totals_rows *max, uint64_t sequence) {
+        struct candidate *candidates = NULL;
+        int r = 0;
+
+        if (a->processes.n_used > max->processes) {
                 candidates = reallocarray(NULL, a->processes.n_used, sizeof *candidates);
                 if (!candidates)
                         return -ENOMEM;
         }
-        r = services_close(&a->services, max_services, sequence);
+        for (unsigned g = 0; g < N_GROUPINGS && r >= 0; g++)
+                r = groups_prepare_close(&a->groups[g], max->groups[g]);
         if (r < 0) {
                 free(candidates);
                 return r;
         }
         a->sequence = sequence;
-        a->processes.max = max_processes;
-        a->services.max = max_services;
-        leave_services(a, max_services);
-        while (a->processes.n_used > max_processes && a->processes.first_gone != LOOKUP_NONE)
+        a->processes.max = max->processes;
+        close_groups(a, max);
+        while (a->processes.n_used > max->processes && a->processes.first_gone != LOOKUP_NONE)
                 totals_merge_process(a, a->processes.first_gone, PROCESS_EXITED);
         if (candidates)
-                hide_quietest(a, candidates, max_processes);
+                hide_quietest(a, candidates, max->processes);
         free(candidates);
         totals_count_rows(a);
         return 0;

@@ -21,15 +21,15 @@ struct kept {
         struct missed missed;
         uint64_t rows_overflowed, now_ns, sequence;
         uint32_t update;
-        bool is_without_services;
+        bool is_without[N_GROUPINGS];
         /* What points to memory is made anew. */
         struct processes processes;
         struct cursors cursors;
-        struct services services;
+        struct groups groups[N_GROUPINGS];
 };
 
 static const uint32_t sizes[5] = { sizeof(struct kept), sizeof(struct process), sizeof(struct cursor),
-                                   sizeof(struct layout_service_row), sizeof(struct service_closed) };
+                                   sizeof(struct group_row), sizeof(struct group_closed) };
 
 static void write_slots(FILE *file, const void *slots, size_t size, uint32_t n) {
         if (n > 0) /* without any there may be no array */
@@ -44,20 +44,22 @@ int totals_keep(const struct totals *a, FILE *file) {
                 .now_ns = a->now_ns,
                 .sequence = a->sequence,
                 .update = a->update,
-                .is_without_services = a->config.is_without_services,
                 .processes = a->processes,
                 .cursors = a->cursors,
-                .services = a->services,
         };
 
         memcpy(kept.sizes, sizes, sizeof sizes);
         memcpy(kept.metrics, metrics, sizeof metrics);
+        memcpy(kept.is_without, a->config.is_without, sizeof kept.is_without);
+        memcpy(kept.groups, a->groups, sizeof kept.groups);
         memcpy(kept.specials_taken, a->specials_taken, sizeof kept.specials_taken);
         fwrite(&kept, sizeof kept, 1, file);
         write_slots(file, a->processes.slots, sizeof *a->processes.slots, a->processes.n_slots);
         write_slots(file, a->cursors.slots, sizeof *a->cursors.slots, a->cursors.n_slots);
-        write_slots(file, a->services.rows, sizeof *a->services.rows, a->services.n_rows);
-        write_slots(file, a->services.closed, sizeof *a->services.closed, a->services.n_closed);
+        for (unsigned g = 0; g < N_GROUPINGS; g++) {
+                write_slots(file, a->groups[g].rows, sizeof *a->groups[g].rows, a->groups[g].n_rows);
+                write_slots(file, a->groups[g].closed, sizeof *a->groups[g].closed, a->groups[g].n_closed);
+        }
         return ferror(file) ? -EIO : 0;
 }
 
@@ -91,24 +93,24 @@ static int read_cursors(struct totals *a, const struct kept *kept, FILE *file) {
         return a->cursors.slots ? cursors_index(&a->cursors) : -EIO;
 }
 
-static int read_services(struct totals *a, const struct kept *kept, FILE *file) {
+static int read_groups(struct groups *groups, const struct groups *kept, FILE *file) {
         uint32_t unused;
 
-        services_done(&a->services);
-        a->services = kept->services;
-        a->services.by_unit = a->services.by_closed = LOOKUP_NULL;
-        a->services.closed = NULL;
-        a->services.uses = NULL;
-        a->services.rows = read_slots(file, sizeof *a->services.rows, kept->services.n_rows, &a->services.n_allocated);
-        if (a->services.rows)
-                a->services.closed = read_slots(file, sizeof *a->services.closed, kept->services.n_closed, &unused);
-        return a->services.closed ? services_index(&a->services) : -EIO;
+        groups_done(groups);
+        *groups = *kept;
+        groups->by_key = groups->by_closed = LOOKUP_NULL;
+        groups->closed = NULL;
+        groups->uses = NULL;
+        groups->rows = read_slots(file, sizeof *groups->rows, kept->n_rows, &groups->n_allocated);
+        if (groups->rows)
+                groups->closed = read_slots(file, sizeof *groups->closed, kept->n_closed, &unused);
+        return groups->closed ? groups_index(groups) : -EIO;
 }
 
-static void refer_to_services(struct totals *a) {
+static void refer_to_groups(struct totals *a, enum grouping g) {
         for (uint32_t i = 0; i < a->cursors.n_slots; i++)
                 if (a->cursors.slots[i].is_used)
-                        services_ref(&a->services, a->cursors.slots[i].service);
+                        groups_ref(&a->groups[g], a->cursors.slots[i].groups[g]);
 }
 
 static int read_all(struct totals *a, const struct kept *kept, FILE *file) {
@@ -120,15 +122,16 @@ static int read_all(struct totals *a, const struct kept *kept, FILE *file) {
         a->now_ns = kept->now_ns;
         a->sequence = kept->sequence;
         a->update = kept->update;
-        a->config.is_without_services = kept->is_without_services;
+        memcpy(a->config.is_without, kept->is_without, sizeof kept->is_without);
         memcpy(a->specials_taken, kept->specials_taken, sizeof a->specials_taken);
         r = read_processes(a, kept, file);
         if (r >= 0)
                 r = read_cursors(a, kept, file);
-        if (r >= 0)
-                r = read_services(a, kept, file);
-        if (r >= 0)
-                refer_to_services(a);
+        for (unsigned g = 0; g < N_GROUPINGS && r >= 0; g++) {
+                r = read_groups(&a->groups[g], &kept->groups[g], file);
+                if (r >= 0)
+                        refer_to_groups(a, g);
+        }
         return r;
 }
 
@@ -145,12 +148,13 @@ int totals_restore(struct totals **ret_totals, const struct totals_config *confi
                 return r;
         r = read_all(a, &kept, file);
         if (r >= 0)
-                r = totals_resize(a, config->max_processes, config->max_services, kept.sequence);
+                r = totals_resize(a, &config->max, kept.sequence);
         if (r < 0) {
                 totals_free(a);
                 return r;
         }
-        totals_set_services(a, !config->is_without_services, kept.sequence);
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                totals_keep_groups(a, g, !config->is_without[g], kept.sequence);
         a->is_restored = true;
         *ret_totals = a;
         return 0;

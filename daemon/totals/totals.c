@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken, and that amount
- * is added at once to a process row, a service row and the host row: that is why the tables always add up. What happens
- * to a row later (its process ends, or the table is full) moves whole rows inside one table and leaves the sums alone.
- *
- * A kernel row can dip by a few bytes for a moment, when a correction is made on one CPU before what it corrects is
- * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
- * stands still until its row has caught up.
+ * Everything is a sum of growth. From each kernel row only what it grew since the last sample is taken (growth.c), and
+ * that amount is added at once to a process row, the rows of its groups and the host row. What happens to a row later
+ * (its process ends, or the table is full) moves whole rows inside one table and leaves the sums alone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,9 +30,9 @@ int totals_new(struct totals **ret_totals, const struct totals_config *config) {
         totals->host.kind = SOCKTALLY_ROW_HOST;
         totals->cursors = CURSORS_NULL;
         totals->next_asked = LOOKUP_NONE;
-        r = processes_init(&totals->processes, config->max_processes);
-        if (r >= 0)
-                r = services_init(&totals->services, config->max_services);
+        r = processes_init(&totals->processes, config->max.processes);
+        for (unsigned g = 0; g < N_GROUPINGS && r >= 0; g++)
+                r = groups_init(&totals->groups[g], g, config->max.groups[g]);
         if (r < 0) {
                 totals_free(totals);
                 return r;
@@ -49,72 +45,11 @@ struct totals *totals_free(struct totals *totals) {
         if (!totals)
                 return NULL;
         cursors_done(&totals->cursors);
-        services_done(&totals->services);
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                groups_done(&totals->groups[g]);
         processes_done(&totals->processes);
         free(totals);
         return NULL;
-}
-
-/* The process row to which a process's growth is added: its own or, while that is hidden, the overflow row. */
-static uint32_t row_for_growth(const struct totals *a, uint32_t process) {
-        return a->processes.slots[process].is_hidden ? PROCESS_OVERFLOW : process;
-}
-
-/* Adds what a kernel row grew to the rows that it feeds. Returns whether anything moved. taken: of the kernel row's
- * cursor. service: LOOKUP_NONE if rows of services are not kept. */
-static bool take_growth(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process,
-                        uint32_t service) {
-        struct process *p = &a->processes.slots[row_for_growth(a, process)];
-        struct layout_service_row *s = service == LOOKUP_NONE ? NULL : &a->services.rows[service];
-        bool has_moved = false;
-
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
-                uint64_t growth = counters[m] - taken[m];
-
-                if (counter_is_gauge(m) || (int64_t) counters[m] <= (int64_t) taken[m])
-                        continue;
-                taken[m] = counters[m];
-                p->counters[m] += growth;
-                if (s)
-                        s->counters[m] += growth;
-                a->host.counters[m] += growth;
-                has_moved = true;
-        }
-        if (has_moved)
-                p->changed = a->host.changed = a->sequence;
-        if (has_moved && s)
-                s->changed = a->sequence;
-        return has_moved;
-}
-
-static void raise_gauge(uint64_t *gauge, uint64_t value) {
-        if (value > *gauge)
-                *gauge = value;
-}
-
-/* A gauge is of the moment and has no sum: a row shows the largest of what feeds it. */
-static void take_gauges(struct totals *a, const struct sample_row *row, uint32_t process, uint32_t service) {
-        if (row->is_last || row->row.exited)
-                return;
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
-                if (counter_is_gauge(m) && row->row.counters[m]) {
-                        raise_gauge(&a->processes.slots[row_for_growth(a, process)].counters[m], row->row.counters[m]);
-                        if (service != LOOKUP_NONE)
-                                raise_gauge(&a->services.rows[service].counters[m], row->row.counters[m]);
-                        raise_gauge(&a->host.counters[m], row->row.counters[m]);
-                }
-}
-
-static void clear_gauges(struct totals *a, uint64_t known) {
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
-                if (!counter_is_gauge(m) || !(known & UINT64_C(1) << m))
-                        continue;
-                for (uint32_t i = 0; i < a->processes.n_slots; i++)
-                        a->processes.slots[i].counters[m] = 0;
-                for (uint32_t i = 0; !a->config.is_without_services && i < a->services.n_rows; i++)
-                        a->services.rows[i].counters[m] = 0;
-                a->host.counters[m] = 0;
-        }
 }
 
 void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
@@ -129,7 +64,7 @@ void totals_merge_process(struct totals *a, uint32_t number, uint32_t into) {
                 a->cursors.slots[i].next = LOOKUP_NONE;
         }
         if (!from->is_hidden)
-                services_leave(&a->services, from->service);
+                totals_leave_groups(a, from);
         processes_remove(&a->processes, number);
 }
 
@@ -155,7 +90,7 @@ static void retire(struct totals *a) {
         }
 }
 
-static uint32_t process_get(struct totals *a, const struct process_key *key, uint32_t service) {
+static uint32_t process_get(struct totals *a, const struct process_key *key, const struct cursor *cursor) {
         uint32_t number = processes_find(&a->processes, key->tgid, key->start_time);
         struct process *process;
 
@@ -170,9 +105,8 @@ static uint32_t process_get(struct totals *a, const struct process_key *key, uin
         }
         process = &a->processes.slots[number];
         process->born = a->update;
-        process->service = service;
         process->changed = a->sequence;
-        services_enter(&a->services, service);
+        totals_enter_groups(a, process, cursor);
         return number;
 }
 
@@ -194,9 +128,9 @@ static void process_add_cursor(struct totals *a, uint32_t number, struct cursor 
 static void cursor_drop(struct totals *a, struct cursor *cursor) {
         struct process *process = &a->processes.slots[cursor->process];
 
-        if (a->config.is_without_services)
-                totals_set_share(a, cursor, true);
-        services_unref(&a->services, cursor->service);
+        totals_set_share(a, cursor, true);
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                groups_unref(&a->groups[g], cursor->groups[g]);
         if (!is_special(cursor->process)) {
                 uint32_t number = (uint32_t) (cursor - a->cursors.slots), *link = &process->first_cursor;
 
@@ -225,43 +159,47 @@ static bool cursor_move_out(struct totals *a, struct cursor *cursor, const struc
 
         if (!waits_for_row(cursor) || is_over || !has_room(a))
                 return false;
-        process_add_cursor(a, process_get(a, &cursor->key, cursor->service), cursor);
+        process_add_cursor(a, process_get(a, &cursor->key, cursor), cursor);
         return cursor->process != PROCESS_OVERFLOW;
+}
+
+/* Takes over what a kernel row tells of its process. Returns whether name or user are others than before. */
+static bool cursor_follow(struct cursor *cursor, const struct sample_row *row) {
+        bool is_renamed = cursor->uid != row->row.uid ||
+                          memcmp(cursor->comm, row->row.comm, sizeof cursor->comm) != 0;
+
+        cursor->pid = row->row.pid;
+        cursor->uid = row->row.uid;
+        memcpy(cursor->comm, row->row.comm, sizeof cursor->comm);
+        return is_renamed;
 }
 
 static struct cursor *cursor_new(struct totals *a, const struct sample_row *row) {
         struct cursor *cursor;
-        struct identity identity;
 
         if (cursors_add(&a->cursors, &row->key, &cursor) < 0)
                 return NULL;
-        (void) a->config.identity(a->config.userdata, &row->key, row->row.pid, &identity);
-        cursor->service = services_get(&a->services, &identity.unit, a->now_ns, a->sequence);
-        services_ref(&a->services, cursor->service);
-        process_add_cursor(a, process_get(a, &row->key, cursor->service), cursor);
+        (void) cursor_follow(cursor, row);
+        totals_find_groups(a, cursor);
+        process_add_cursor(a, process_get(a, &row->key, cursor), cursor);
         return cursor;
 }
 
 /* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which
  * the process left tells nothing new. The cgroup is that of the row which moved data last. */
-static void describe(struct totals *a, struct cursor *cursor, const struct sample_row *row, bool is_new,
-                     bool has_moved) {
+static void describe(struct totals *a, const struct cursor *cursor, bool is_renamed, bool has_moved) {
         struct process *process = &a->processes.slots[cursor->process];
-        bool is_renamed = is_new || cursor->uid != row->row.uid ||
-                          memcmp(cursor->comm, row->row.comm, sizeof cursor->comm) != 0;
 
         if (is_special(cursor->process) || process->is_hidden)
                 return;
         if (is_renamed) {
-                memcpy(cursor->comm, row->row.comm, sizeof cursor->comm);
-                cursor->uid = row->row.uid;
                 text_clean(process->comm, sizeof process->comm, cursor->comm, sizeof cursor->comm);
                 process->uid = cursor->uid;
         }
-        if (!is_new && !has_moved)
+        if (!is_renamed && !has_moved)
                 return;
-        process->cgroup_id = row->key.cgroup_id;
-        totals_set_process_service(a, process, cursor->service);
+        process->cgroup_id = cursor->key.cgroup_id;
+        totals_change_groups(a, process, cursor);
 }
 
 /* Puts a process row into the queue of those that end soon when all kernel rows that feed it are of an exited
@@ -283,7 +221,7 @@ static void take_without_cursor(struct totals *a, const struct sample_row *row) 
         uint64_t taken[SOCKTALLY_N_METRICS] = { 0 };
 
         a->rows_overflowed++;
-        take_growth(a, taken, row->row.counters, PROCESS_OVERFLOW, SERVICE_OVERFLOW);
+        totals_take_special(a, taken, row->row.counters, PROCESS_OVERFLOW, GROUP_OVERFLOW);
 }
 
 /* The cursor's kernel row has ended. If the process lives, its table was replaced in the kernel, and what it moves from
@@ -293,8 +231,7 @@ static void cursor_end(struct totals *a, struct cursor *cursor, bool has_exited)
                 cursor_drop(a, cursor);
                 return;
         }
-        if (a->config.is_without_services)
-                totals_set_share(a, cursor, true);
+        totals_set_share(a, cursor, true);
         memset(cursor->taken, 0, sizeof cursor->taken);
         if (!cursor->is_orphan)
                 cursor->orphan_ns = a->now_ns;
@@ -316,17 +253,16 @@ void totals_forget_rows(struct totals *a) {
         }
 }
 
-static void cursor_seen(struct totals *a, struct cursor *cursor, const struct sample_row *row) {
+static void cursor_seen(struct totals *a, struct cursor *cursor) {
         cursor->update = a->update;
-        cursor->pid = row->row.pid;
         a->cursors.n_orphans -= cursor->is_orphan;
         cursor->is_orphan = false;
 }
 
 static void take_row(struct totals *a, const struct sample_row *row) {
         struct cursor *cursor = cursors_find(&a->cursors, &row->key);
-        bool is_new = !cursor, has_moved, has_exited = row->row.exited != 0;
-        uint32_t number, service;
+        bool is_renamed = !cursor, has_moved, has_exited = row->row.exited != 0;
+        uint32_t number;
 
         if (!cursor)
                 cursor = cursor_new(a, row);
@@ -335,13 +271,16 @@ static void take_row(struct totals *a, const struct sample_row *row) {
                         take_without_cursor(a, row);
                 return;
         }
-        is_new |= cursor_move_out(a, cursor, row);
+        if (cursor_follow(cursor, row)) {
+                is_renamed = true;
+                totals_ask(a, cursor);
+        }
+        is_renamed |= cursor_move_out(a, cursor, row);
         number = cursor->process;
-        service = a->config.is_without_services ? LOOKUP_NONE : cursor->service;
-        cursor_seen(a, cursor, row);
-        has_moved = take_growth(a, cursor->taken, row->row.counters, number, service);
-        take_gauges(a, row, number, service);
-        describe(a, cursor, row, is_new, has_moved);
+        cursor_seen(a, cursor);
+        has_moved = totals_take_growth(a, cursor->taken, row->row.counters, number, cursor->groups);
+        totals_take_gauges(a, row, number, cursor->groups);
+        describe(a, cursor, is_renamed, has_moved);
         if (cursor->has_exited != has_exited && !is_special(number)) {
                 a->processes.slots[number].n_exited += has_exited;
                 a->processes.slots[number].n_exited -= cursor->has_exited;
@@ -354,15 +293,16 @@ static void take_row(struct totals *a, const struct sample_row *row) {
 
 static void take_specials(struct totals *a, const struct sample *sample) {
         static const struct {
-                uint32_t process, service;
+                uint32_t process, groups;
         } rows[N_SPECIALS] = {
-                [SPECIAL_KERNEL] = { PROCESS_KERNEL, SERVICE_KERNEL },
-                [SPECIAL_OVERFLOW] = { PROCESS_OVERFLOW, SERVICE_OVERFLOW },
-                [SPECIAL_EXITED] = { PROCESS_EXITED, SERVICE_EXITED },
+                [SPECIAL_KERNEL] = { PROCESS_KERNEL, GROUP_KERNEL },
+                [SPECIAL_OVERFLOW] = { PROCESS_OVERFLOW, GROUP_OVERFLOW },
+                [SPECIAL_EXITED] = { PROCESS_EXITED, GROUP_EXITED },
         };
 
         for (unsigned i = 0; i < N_SPECIALS; i++)
-                take_growth(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process, rows[i].service);
+                totals_take_special(a, a->specials_taken[i], sample->specials[i].counters, rows[i].process,
+                                    rows[i].groups);
 }
 
 /* Has this update no kernel row for the cursor, whose process has exited or lost its row? Then the earlier daemon
@@ -433,7 +373,14 @@ static void check_orphans(struct totals *a) {
 
 void totals_count_rows(struct totals *a) {
         a->host.processes = a->processes.n_used - N_PROCESS_SPECIALS;
-        a->host.services = a->config.is_without_services ? 0 : a->services.n_rows - N_SERVICE_SPECIALS;
+        a->host.services = a->config.is_without[BY_SERVICE] ? 0 : a->groups[BY_SERVICE].n_rows - N_GROUP_SPECIALS;
+}
+
+static void begin(struct totals *a) {
+        a->host.start_time = a->now_ns;
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                for (uint32_t i = 0; i < N_GROUP_SPECIALS; i++)
+                        a->groups[g].rows[i].start_time = a->now_ns;
 }
 
 void totals_update(struct totals *a, const struct sample *sample, uint64_t sequence) {
@@ -441,13 +388,10 @@ void totals_update(struct totals *a, const struct sample *sample, uint64_t seque
         a->sequence = sequence;
         a->now_ns = sample->time_ns;
         missed_take(&a->missed, sample);
-        if (a->host.start_time == 0) {
-                a->host.start_time = sample->time_ns;
-                for (uint32_t i = 0; i < N_SERVICE_SPECIALS; i++)
-                        a->services.rows[i].start_time = sample->time_ns;
-        }
+        if (a->host.start_time == 0)
+                begin(a);
         retire(a);
-        clear_gauges(a, sample->known);
+        totals_clear_gauges(a, sample->known);
         take_specials(a, sample);
         totals_ask_again(a);
         for (size_t i = 0; i < sample->n_rows; i++)
@@ -458,14 +402,14 @@ void totals_update(struct totals *a, const struct sample *sample, uint64_t seque
         totals_count_rows(a);
 }
 
-void totals_set_services(struct totals *a, bool has_services, uint64_t sequence) {
-        if (a->config.is_without_services == !has_services)
+void totals_keep_groups(struct totals *a, enum grouping grouping, bool is_kept, uint64_t sequence) {
+        if (a->config.is_without[grouping] == !is_kept)
                 return;
         a->sequence = sequence;
         for (uint32_t i = 0; i < a->cursors.n_slots; i++)
                 if (a->cursors.slots[i].is_used)
-                        totals_set_share(a, &a->cursors.slots[i], has_services);
-        a->config.is_without_services = !has_services;
+                        totals_set_share_in(a, &a->cursors.slots[i], grouping, is_kept);
+        a->config.is_without[grouping] = !is_kept;
         totals_count_rows(a);
 }
 
@@ -475,15 +419,18 @@ void totals_get(const struct totals *a, struct totals_result *ret_result) {
                 .processes = a->processes.slots,
                 .n_slots = a->processes.n_slots,
                 .n_processes = a->processes.n_used,
-                .services = a->services.rows,
-                .n_services = a->services.n_rows,
-                .has_services = !a->config.is_without_services,
+                .groups = a->groups,
+                .is_without = a->config.is_without,
                 .peak_processes = a->processes.peak,
-                .peak_services = a->services.peak,
                 .rows_overflowed = a->rows_overflowed,
-                .services_overflowed = a->services.n_overflowed,
                 .missed = &a->missed,
-                .users_ended = a->services.users_ended,
-                .users_overflowed = a->services.users_overflowed,
         };
+}
+
+uint64_t totals_overflowed(const struct totals_result *result) {
+        uint64_t sum = result->rows_overflowed;
+
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                sum += result->groups[g].n_overflowed;
+        return sum;
 }

@@ -26,7 +26,7 @@
 #include "tests/live/workers.h"
 
 #define LARGEST 16384
-#define SERVICES 64
+#define GROUPS 64
 
 struct play {
         struct workers *workers;
@@ -94,7 +94,12 @@ static uint64_t now_ns(void) {
         return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
 }
 
+static struct totals_rows rows(uint32_t capacity) {
+        return (struct totals_rows) { capacity + N_PROCESS_SPECIALS, { GROUPS, GROUPS, GROUPS, GROUPS } };
+}
+
 static void set_capacity(struct play *play, uint32_t capacity) {
+        const struct totals_rows max = rows(capacity);
         uint64_t before = now_ns();
         char reason[256];
 
@@ -102,7 +107,7 @@ static void set_capacity(struct play *play, uint32_t capacity) {
                 bail_out("capacity %u: %s", capacity, reason);
         if (now_ns() - before > play->slowest_ns)
                 play->slowest_ns = now_ns() - before;
-        if (totals_resize(play->totals, capacity + N_PROCESS_SPECIALS, SERVICES, play->sequence + 1) < 0)
+        if (totals_resize(play->totals, &max, play->sequence + 1) < 0)
                 bail_out("no memory");
         play->capacity = capacity;
 }
@@ -123,7 +128,8 @@ static void change_something(struct play *play) {
                                                      play->smallest + (uint32_t) rand() % (2 * play->smallest));
 }
 
-static bool identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+static bool identify(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                     struct identity *ret_identity) {
         *ret_identity = IDENTITY_NULL;
         return true;
 }
@@ -141,8 +147,7 @@ static void open_play(struct play *play, uint32_t smallest, bool is_per_core) {
                 .is_per_core = is_per_core,
         };
         struct totals_config tables = {
-                .max_processes = LARGEST + N_PROCESS_SPECIALS,
-                .max_services = SERVICES,
+                .max = rows(LARGEST),
                 .identity = identify,
                 .is_alive = is_alive,
         };

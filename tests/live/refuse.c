@@ -24,7 +24,7 @@
 #include "tests/unit/fault.h"
 
 #define ROWS 512
-#define SERVICES 64
+#define GROUPS 64
 #define WITHOUT_BATCHES "bpf:LOOKUP_BATCH:*:EPERM,bpf:UPDATE_BATCH:*:ENOTSUPP,bpf:LOOKUP_ELEM:%u:ENOMEM"
 
 struct play {
@@ -148,7 +148,8 @@ static const struct action {
 };
 #define N_ACTIONS (sizeof actions / sizeof actions[0])
 
-static bool identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+static bool identify(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                     struct identity *ret_identity) {
         *ret_identity = IDENTITY_NULL;
         return true;
 }
@@ -226,8 +227,7 @@ static void open_play(struct play *play, bool is_per_core) {
                 .is_per_core = is_per_core,
         };
         struct totals_config tables = {
-                .max_processes = 2 * ROWS,
-                .max_services = SERVICES,
+                .max = { 2 * ROWS, { GROUPS, GROUPS, GROUPS, GROUPS } },
                 .identity = identify,
                 .is_alive = is_alive,
         };

@@ -27,7 +27,7 @@ int fixture_setup(void **state) {
                 .mode = 0440,
                 .gid = (gid_t) -1,
                 .incarnation = 1,
-                .capacity = { 1, 32, 32 },
+                .capacity = { 1, 32, 32, 32, 32, 32 },
         };
         assert_int_equal(segment_new(&f->segment, &f->config), 0);
         *state = f;
@@ -83,14 +83,60 @@ static void fill_service(struct layout_service_row *row, uint64_t sequence, uint
         snprintf(row->service, sizeof(row->service), "service%u.service", i / 2);
 }
 
+/* What a row of each group has. */
+#define FILL_GROUP(row, row_kind, sequence, i)                                                                   \
+        do {                                                                                                           \
+                *(row) = (typeof(*(row))){                                                                             \
+                        .start_time = (i) * 100,                                                                       \
+                        .changed = (sequence),                                                                         \
+                        .uid = 2000 + (i),                                                                             \
+                        .kind = (row_kind),                                                                            \
+                        .processes = (i),                                                                              \
+                };                                                                                                     \
+                fill_counters((row)->counters, sequence, i);                                                           \
+        } while (0)
+
+static void fill_app(struct layout_app_row *row, uint64_t sequence, uint32_t i) {
+        FILL_GROUP(row, SOCKTALLY_ROW_APP, sequence, i);
+        snprintf(row->app, sizeof(row->app), "app%u", i);
+        snprintf(row->display_name, sizeof(row->display_name), "App %u", i);
+        snprintf(row->app_kind, sizeof(row->app_kind), "kind%u", i);
+}
+
+static void fill_container(struct layout_container_row *row, uint64_t sequence, uint32_t i) {
+        FILL_GROUP(row, SOCKTALLY_ROW_CONTAINER, sequence, i);
+        snprintf(row->container, sizeof(row->container), "container%u", i);
+        snprintf(row->display_name, sizeof(row->display_name), "Container %u", i);
+        snprintf(row->container_runtime, sizeof(row->container_runtime), "runtime%u", i);
+        snprintf(row->pod, sizeof(row->pod), "pod%u", i);
+}
+
+static void fill_user(struct layout_user_row *row, uint64_t sequence, uint32_t i) {
+        FILL_GROUP(row, SOCKTALLY_ROW_USER, sequence, i);
+}
+
+static void fill_groups(struct fixture *f, uint64_t sequence, uint32_t n) {
+        for (uint32_t i = 0; i < n && f->fill.services; i++)
+                fill_service(&f->fill.services[i], sequence, i);
+        for (uint32_t i = 0; i < n && f->fill.apps; i++)
+                fill_app(&f->fill.apps[i], sequence, i);
+        for (uint32_t i = 0; i < n && f->fill.containers; i++)
+                fill_container(&f->fill.containers[i], sequence, i);
+        for (uint32_t i = 0; i < n && f->fill.users; i++)
+                fill_user(&f->fill.users[i], sequence, i);
+        f->fill.count[LAYOUT_TABLE_SERVICES] = f->fill.services ? n : 0;
+        f->fill.count[LAYOUT_TABLE_APPS] = f->fill.apps ? n : 0;
+        f->fill.count[LAYOUT_TABLE_CONTAINERS] = f->fill.containers ? n : 0;
+        f->fill.count[LAYOUT_TABLE_USERS] = f->fill.users ? n : 0;
+}
+
 void fixture_fill(struct fixture *f, uint32_t n) {
         uint64_t sequence = segment_sequence(f->segment) + 1;
 
         segment_begin(f->segment, &f->fill);
         for (uint32_t i = 0; i < n && f->fill.processes; i++)
                 fill_process(&f->fill.processes[i], sequence, i);
-        for (uint32_t i = 0; i < n && f->fill.services; i++)
-                fill_service(&f->fill.services[i], sequence, i);
+        fill_groups(f, sequence, n);
         *f->fill.host = (struct layout_host_row){
                 .start_time = 1,
                 .changed = sequence,
@@ -102,7 +148,6 @@ void fixture_fill(struct fixture *f, uint32_t n) {
                 for (uint32_t i = 0; i < n; i++)
                         f->fill.host->counters[m] += fixture_counter(sequence, i, m);
         f->fill.count[LAYOUT_TABLE_HOST] = 1;
-        f->fill.count[LAYOUT_TABLE_SERVICES] = f->fill.services ? n : 0;
         f->fill.count[LAYOUT_TABLE_PROCESSES] = f->fill.processes ? n : 0;
         memset(f->fill.known, 0xff, sizeof(f->fill.known));
         *f->fill.facts = (struct layout_facts){
@@ -130,7 +175,8 @@ void fixture_publish(struct fixture *f, uint32_t n) {
 void fixture_replace(struct fixture *f, uint32_t capacity, uint32_t n, uint64_t incarnation) {
         struct segment *old = f->segment;
 
-        f->config.capacity[LAYOUT_TABLE_SERVICES] = f->config.capacity[LAYOUT_TABLE_PROCESSES] = capacity;
+        for (uint32_t t = LAYOUT_TABLE_SERVICES; t < LAYOUT_N_TABLES; t++)
+                f->config.capacity[t] = f->config.capacity[t] ? capacity : 0;
         f->config.incarnation = incarnation;
         assert_int_equal(segment_new(&f->segment, &f->config), 0);
         segment_set_sequence(f->segment, segment_sequence(old));

@@ -23,7 +23,7 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
-/* Fills everything: n process rows, n service rows and the host. Counters grow with the sequence. */
+/* Fills everything: n rows of each table and the host. Counters grow with the sequence. */
 void fixture_fill(struct fixture *fixture, uint32_t n);
 void fixture_publish(struct fixture *fixture, uint32_t n);
 /* A new segment takes the old one's place; publishes n rows. */

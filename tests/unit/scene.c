@@ -35,7 +35,7 @@ struct sample_row *scene_row(struct scene *scene, uint32_t pid, uint64_t cgroup,
 
         row->key = (struct process_key) { .tgid = pid, .start_time = pid * UINT64_C(1000), .cgroup_id = cgroup };
         row->row.pid = pid;
-        row->row.uid = 1000;
+        row->row.uid = 1000 + pid % 5;
         snprintf(row->row.comm, sizeof row->row.comm, "p%" PRIu32, pid);
         fill(row->row.counters, bytes);
         return row;
@@ -45,7 +45,8 @@ void scene_special(struct scene *scene, enum special_row which, uint64_t bytes) 
         fill(scene->sample.specials[which].counters, (int64_t) bytes);
 }
 
-bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                    struct identity *ret_identity) {
         struct scene *scene = userdata;
         struct unit *unit = &ret_identity->unit;
 
@@ -54,5 +55,18 @@ bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid,
         unit->uid = key->cgroup_id / 1000 % 2 ? (uint32_t) (key->cgroup_id / 1000) : UNIT_SYSTEM;
         if (key->cgroup_id > 0)
                 snprintf(unit->name, sizeof unit->name, "unit-%" PRIu64 ".service", (uint64_t) key->cgroup_id);
+        unit->owner = unit->uid;
+        snprintf(ret_identity->app.id, sizeof ret_identity->app.id, "app-%u", (unsigned) (key->cgroup_id % 7));
+        if (key->cgroup_id % 3 == 2)
+                snprintf(ret_identity->container.id, sizeof ret_identity->container.id, "container-%" PRIu64,
+                         (uint64_t) key->cgroup_id);
         return true;
+}
+
+struct totals_rows scene_rows(uint32_t processes, uint32_t groups) {
+        struct totals_rows rows = { .processes = processes };
+
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                rows.groups[g] = groups;
+        return rows;
 }

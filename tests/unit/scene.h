@@ -26,7 +26,11 @@ void scene_next(struct scene *scene, uint64_t after_ns);
 struct sample_row *scene_row(struct scene *scene, uint32_t pid, uint64_t cgroup, int64_t bytes);
 void scene_special(struct scene *scene, enum special_row which, uint64_t bytes);
 
-/* For struct totals_config; userdata is the scene. */
-bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity);
+/* For struct totals_config; userdata is the scene. Seven apps share the cgroups, and every third one is a container. */
+bool scene_identify(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                    struct identity *ret_identity);
+
+/* The same number of rows in every table of groups, specials included. */
+struct totals_rows scene_rows(uint32_t processes, uint32_t groups);
 
 #endif

@@ -50,6 +50,9 @@ static const struct {
         { STAGE_PATH "/module/udp", STAGE_MODULE },
         { STAGE_PATH "/table/processes", STAGE_TABLE },
         { STAGE_PATH "/table/services", STAGE_TABLE },
+        { STAGE_PATH "/table/apps", STAGE_TABLE },
+        { STAGE_PATH "/table/containers", STAGE_TABLE },
+        { STAGE_PATH "/table/users", STAGE_TABLE },
 };
 
 /* Its runtime directory is beside the bus; it has no file. */
@@ -382,7 +385,7 @@ static void asking_for_what_is_so_already_succeeds_and_tells_nobody(void **state
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetIdleIntervalUSec", error, "t",
                                     (uint64_t) 10000000), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetServices", error, "b", 1), 0);
-        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetApps", error, "b", 0), 0);
+        assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetApps", error, "b", 1), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetMapsPerCore", error, "b", 0), 0);
         assert_int_equal(stage_call(stage->bus, objects[1].path, STAGE_MODULE, "Enable", error, "t", (uint64_t) 0), 0);
         assert_int_equal(stage_call(stage->bus, objects[3].path, STAGE_TABLE, "SetCapacity", error, "u", 16384), 0);

@@ -39,7 +39,7 @@ expect() { # SENTENCE EXPECTED WORD...
 
 expect 'a command is completed' 'services settings set segment' se
 expect 'the second word of a command is completed' 'dump verify' segment ''
-expect 'the tables of top are offered' 'processes services' top ''
+expect 'the tables of top are offered' 'processes apps services containers users' top ''
 expect 'modules are known without a daemon' 'tcp udp' enable ''
 expect 'an option does not hide the argument' 'udp' enable --for 5min u
 expect 'keys are offered' 'Interval IdleInterval' set I

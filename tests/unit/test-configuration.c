@@ -57,7 +57,7 @@ static void every_setting_can_be_set(void **state) {
         assert_int_equal(s.attach_method, ATTACH_TRAMPOLINE);
         assert_int_equal(s.max_processes, 100);
         assert_int_equal(s.max_sockets, 200);
-        assert_int_equal(s.max_services, 300);
+        assert_int_equal(s.max_groups[BY_SERVICE], 300);
         assert_int_equal(s.modules, 1 << MODULE_UDP);
         assert_string_equal(strrchr(s.sources[SETTING_SERVICE_ROWS], ':'), ":11");
 }
@@ -81,7 +81,8 @@ static void values_out_of_range_change_nothing(void **state) {
         static const char *const lines[] = {
                 "Interval=99ms", "Interval=3601s", "Interval=soon", "IdleInterval=0", "LoadMode=all",
                 "AttachMethod=magic", "Processes=0", "Processes=-1", "Processes=1e3", "Processes=99999999999999999999",
-                "Sockets=1.5", "ServiceRows=1048577", "Modules=icmp", "Modules=tcp,udp", "Services=4096", "Apps=yes",
+                "Sockets=1.5", "ServiceRows=1048577", "Modules=icmp", "Modules=tcp,udp", "Services=4096", "Apps=2",
+                "AppRows=15",
                 "MapsPerCore=2", "LogLevel=loud", "LogLevel=8",
         };
         struct settings defaults = settings_default();
@@ -200,7 +201,7 @@ static void dropins_come_after_the_main_file_in_the_order_of_their_names(void **
         assert_int_equal(s.idle_interval_usec, 10000000);
         assert_int_equal(s.max_processes, 900);
         assert_int_equal(s.max_sockets, 500);
-        assert_int_equal(s.max_services, 100);
+        assert_int_equal(s.max_groups[BY_SERVICE], 100);
 }
 
 static void a_dropin_hides_those_of_its_name_further_down(void **state) {
@@ -215,7 +216,7 @@ static void a_dropin_hides_those_of_its_name_further_down(void **state) {
         assert_int_equal(said.n, 0);
         assert_int_equal(s.max_processes, 100);
         assert_int_equal(s.max_sockets, settings_default().max_sockets);
-        assert_int_equal(s.max_services, settings_default().max_services);
+        assert_int_equal(s.max_groups[BY_SERVICE], settings_default().max_groups[BY_SERVICE]);
 }
 
 static void an_empty_file_hides_like_dev_null(void **state) {

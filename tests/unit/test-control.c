@@ -88,9 +88,6 @@ static void a_value_is_judged_before_it_is_applied(void **state) {
         assert_error(stage, stage->ops->check(stage->control, SETTING_LOAD_MODE,
                                               &(struct control_value) { .text = "all" }, &stage->error),
                      CONTROL_INVALID_ARGUMENT, "must be passive, entry or return");
-        assert_error(stage, stage->ops->check(stage->control, SETTING_APPS, &(struct control_value) { 1, NULL },
-                                              &stage->error),
-                     CONTROL_NOT_SUPPORTED, "Apps=yes: must be no; this version does not add processes up to apps");
         assert_int_equal(stage->ops->check(stage->control, SETTING_INTERVAL, &(struct control_value) { 2000000, NULL },
                                            &stage->error), 0);
         assert_row(stage, "Interval", "1s", "default");
@@ -181,11 +178,11 @@ static void services_that_are_not_kept_are_unknown_and_come_back_whole(void **st
         assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_VALUE);
         assert_int_equal(bytes, 70);
         assert_int_equal(set_number(stage, SETTING_SERVICES, 1), 0);
-        assert_int_equal(read_services(stage, &answer), N_SERVICE_SPECIALS);
+        assert_int_equal(read_services(stage, &answer), N_GROUP_SPECIALS);
         assert_int_equal(answer, SOCKTALLY_VALUE);
-        assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_SERVICES, SERVICE_NO_UNIT, &bytes), SOCKTALLY_VALUE);
+        assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_SERVICES, GROUP_NONE, &bytes), SOCKTALLY_VALUE);
         assert_int_equal(bytes, 70);
-        assert_int_equal(socktally_row(stage->reader, SOCKTALLY_TABLE_SERVICES, SERVICE_NO_UNIT, &row), 0);
+        assert_int_equal(socktally_row(stage->reader, SOCKTALLY_TABLE_SERVICES, GROUP_NONE, &row), 0);
         assert_int_equal(socktally_column(stage->reader, SOCKTALLY_TABLE_SERVICES, "tcp_tx_bytes", &column), 0);
         assert_int_equal(socktally_rate(&row, &column, &rate), SOCKTALLY_NOT_TRACKED); /* not 70 in one interval */
 }
@@ -292,8 +289,8 @@ static void capacities_out_of_range_are_refused(void **state) {
                         assert_error(stage, stage->ops->table_set_capacity(stage->control, number, capacities[i],
                                                                            &stage->error),
                                      CONTROL_INVALID_ARGUMENT, "must be a number from 16 to 1048576");
-        assert_error(stage, stage->ops->table_set_capacity(stage->control, 2, 100, &stage->error),
-                     CONTROL_INVALID_ARGUMENT, "processes and services");
+        assert_error(stage, stage->ops->table_set_capacity(stage->control, 5, 100, &stage->error),
+                     CONTROL_INVALID_ARGUMENT, "containers and users");
         assert_int_equal(stage->script.n_changes, 0);
 }
 

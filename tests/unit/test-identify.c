@@ -61,7 +61,7 @@ static void check_start(struct machine *machine, uint64_t cgroup_id, uint32_t pi
         struct process_key key = { .tgid = 42, .start_time = start, .cgroup_id = cgroup_id };
         struct identity identity;
 
-        (void) identities_find(machine->identities, &key, pid, &identity);
+        (void) identities_find(machine->identities, &key, pid, "p", &identity);
         assert_string_equal(identity.unit.name, name);
         assert_int_equal(identity.unit.uid, uid);
 }
@@ -355,13 +355,13 @@ static void who_cannot_be_asked_any_more_is_not_known(void **state) {
         struct identity identity;
 
         process_make(&machine, 42, "0::/\n");
-        assert_true(identities_find(machine.identities, &key, 42, &identity));
-        assert_false(identities_find(machine.identities, &key, 43, &identity));
-        assert_false(identities_find(machine.identities, &key, 0, &identity));
+        assert_true(identities_find(machine.identities, &key, 42, "p", &identity));
+        assert_false(identities_find(machine.identities, &key, 43, "p", &identity));
+        assert_false(identities_find(machine.identities, &key, 0, "p", &identity));
         key.cgroup_id = here + 100000;
-        assert_false(identities_find(machine.identities, &key, 42, &identity));
+        assert_false(identities_find(machine.identities, &key, 42, "p", &identity));
         key.cgroup_id = here;
-        assert_true(identities_find(machine.identities, &key, 0, &identity));
+        assert_true(identities_find(machine.identities, &key, 0, "p", &identity));
         identities_free(machine.identities);
 }
 

@@ -108,7 +108,7 @@ static int manager_setup(void **state) {
         setenv("NOTIFY_SOCKET", name, 1);
         assert_int_equal(identities_new(&m->identities, &identities), 0);
         scene_init(&m->scene);
-        m->config = (struct totals_config) { .max_processes = 100, .max_services = 100,
+        m->config = (struct totals_config) { .max = scene_rows(100, 100),
                                                 .identity = scene_identify, .userdata = &m->scene };
         writes_left = 0;
         generation = 1;

@@ -65,7 +65,7 @@ static void the_total_goes_on_with_another_collector(void **state) {
 
 /* The next process of the daemon goes on from the bytes that the one before left. */
 static struct totals *restart(struct totals *totals, struct scene *scene, bool has_programs) {
-        struct totals_config config = { 100, 100, .identity = scene_identify, .userdata = scene };
+        struct totals_config config = { .max = scene_rows(100, 100), .identity = scene_identify, .userdata = scene };
         struct totals *restored;
         FILE *file = tmpfile();
 
@@ -91,7 +91,7 @@ static struct missed update(struct totals *totals, struct scene *scene, uint64_t
 }
 
 static void it_is_kept_with_the_totals(void **state) {
-        struct totals_config config = { 100, 100, .identity = scene_identify };
+        struct totals_config config = { .max = scene_rows(100, 100), .identity = scene_identify };
         struct totals *totals;
         struct scene scene = { 0 };
         struct missed seen;

@@ -22,7 +22,8 @@ static const char *answer;
 static uint32_t generation;
 static unsigned n_asked;
 
-static bool find_name(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
+static bool find_name(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                      struct identity *ret_identity) {
         n_asked++;
         assert_int_equal(pid, key->tgid);
         *ret_identity = IDENTITY_NULL;
@@ -60,7 +61,7 @@ static void move_to(struct stage *stage, uint32_t pid, uint64_t cgroup, int64_t 
 }
 
 static const char *shown_service(const struct stage *stage, uint32_t pid) {
-        return stage->result.services[find(stage, pid)->service].service;
+        return stage->result.groups[BY_SERVICE].rows[find(stage, pid)->groups[BY_SERVICE]].name;
 }
 
 static void what_moves_after_the_answer_is_the_services(void **state) {
@@ -71,7 +72,7 @@ static void what_moves_after_the_answer_is_the_services(void **state) {
         assert_string_equal(shown_service(stage, 7), "");
         set_answer("late");
         move_to(stage, 7, 1, 150);
-        assert_int_equal(stage->result.services[SERVICE_NO_UNIT].counters[METRIC], 100);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_NONE].counters[METRIC], 100);
         assert_int_equal(service_bytes(stage, "late-1.service"), 50);
         assert_int_equal(process_bytes(stage, 7), 150);
         set_answer("other");
@@ -173,11 +174,11 @@ static void a_service_without_room_takes_nothing_from_the_sum(void **state) {
         scene_row(&stage->scene, 8, 1, 150);
         stage_update(stage);
         assert_int_equal(service_bytes(stage, "early-1.service"), 200);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 100);
-        assert_int_equal(stage->result.services_overflowed, 2);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].counters[METRIC], 100);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_overflowed, 2);
         set_answer("again");
         stage_update(stage);
-        assert_int_equal(stage->result.services_overflowed, 2); /* overflow is for good */
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_overflowed, 2); /* overflow is for good */
 }
 
 static void a_service_that_nothing_feeds_any_more_makes_room(void **state) {
@@ -192,7 +193,7 @@ static void a_service_that_nothing_feeds_any_more_makes_room(void **state) {
         stage_update(stage);
         assert_null(find_service(stage, "early-1.service"));
         assert_int_equal(service_bytes(stage, "late-2.service"), 10);
-        assert_int_equal(stage->result.services[SERVICE_ENDED].counters[METRIC], 100);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_ENDED].counters[METRIC], 100);
 }
 
 static void a_service_that_a_row_feeds_keeps_its_place(void **state) {
@@ -215,11 +216,11 @@ static void services_that_are_not_kept_change_their_names_as_well(void **state) 
         answer = "early";
         stage_open(stage, 100, 100);
         move_to(stage, 7, 1, 100);
-        totals_set_services(stage->totals, false, stage->sequence + 1);
+        totals_keep_groups(stage->totals, BY_SERVICE, false, stage->sequence + 1);
         move_to(stage, 7, 1, 120);
         set_answer("late");
         move_to(stage, 7, 1, 150);
-        totals_set_services(stage->totals, true, stage->sequence + 1);
+        totals_keep_groups(stage->totals, BY_SERVICE, true, stage->sequence + 1);
         check(stage);
         assert_int_equal(service_bytes(stage, "early-1.service"), 120);
         assert_int_equal(service_bytes(stage, "late-1.service"), 30);

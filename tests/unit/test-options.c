@@ -12,7 +12,7 @@
 #include "daemon/control/options.h"
 
 static void assert_same(const struct settings *a, const struct settings *b) {
-        assert_memory_equal(a, b, offsetof(struct settings, max_services) + sizeof a->max_services);
+        assert_memory_equal(a, b, offsetof(struct settings, max_groups) + sizeof a->max_groups);
 }
 
 static int parse(const char *const arguments[], struct options *options, char message[256]) {
@@ -66,7 +66,7 @@ static void every_option_arrives(void **state) {
         assert_int_equal(settings.attach_method, ATTACH_TRAMPOLINE);
         assert_int_equal(settings.max_processes, 99);
         assert_int_equal(settings.max_sockets, 98);
-        assert_int_equal(settings.max_services, 97);
+        assert_int_equal(settings.max_groups[BY_SERVICE], 97);
 }
 
 static void what_is_not_given_stays_as_the_file_had_it(void **state) {

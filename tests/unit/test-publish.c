@@ -51,8 +51,7 @@ static int teardown(void **state) {
 
 static void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
         struct totals_config totals = {
-                .max_processes = max_processes,
-                .max_services = max_services,
+                .max = scene_rows(max_processes, max_services),
                 .identity = scene_identify,
                 .userdata = &stage->scene,
         };
@@ -60,8 +59,7 @@ static void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max
                 .directory = stage->tree->path,
                 .gid = (gid_t) -1,
                 .incarnation = 77,
-                .max_processes = max_processes,
-                .max_services = max_services,
+                .max = scene_rows(max_processes, max_services),
         };
 
         assert_int_equal(totals_new(&stage->totals, &totals), 0);
@@ -132,6 +130,8 @@ static void check_sums(const struct socktally *reader, bool has_processes) {
                         continue;
                 host = sum(reader, SOCKTALLY_TABLE_HOST, column.name);
                 assert_int_equal(sum(reader, SOCKTALLY_TABLE_SERVICES, column.name), host);
+                for (unsigned t = SOCKTALLY_TABLE_APPS; has_processes && t <= SOCKTALLY_TABLE_USERS; t++)
+                        assert_int_equal(sum(reader, t, column.name), host);
                 if (has_processes)
                         assert_int_equal(sum(reader, SOCKTALLY_TABLE_PROCESSES, column.name), host);
         }
@@ -200,8 +200,8 @@ static void the_public_view_has_no_process_and_no_users_service(void **state) {
         step(stage);
         check_both(stage);
         assert_int_equal(socktally_count(stage->public, SOCKTALLY_TABLE_PROCESSES), 0);
-        assert_int_equal(socktally_count(stage->public, SOCKTALLY_TABLE_SERVICES), N_SERVICE_SPECIALS + 1);
-        assert_int_equal(socktally_row(stage->public, SOCKTALLY_TABLE_SERVICES, SERVICE_NO_UNIT, &row), 0);
+        assert_int_equal(socktally_count(stage->public, SOCKTALLY_TABLE_SERVICES), N_GROUP_SPECIALS + 1);
+        assert_int_equal(socktally_row(stage->public, SOCKTALLY_TABLE_SERVICES, GROUP_NONE, &row), 0);
         assert_int_equal(value(stage->public, &row, "kind"), SOCKTALLY_ROW_NO_UNIT);
         assert_int_equal(value(stage->public, &row, "tcp_tx_bytes"), 50);
         assert_int_equal(value(stage->public, &row, "processes"), 2);
@@ -224,7 +224,7 @@ static void a_process_row_says_all_that_is_known(void **state) {
         step(stage);
         readers_refresh(stage);
         assert_int_equal(socktally_find_process(stage->full, 42, 42000, &row), SOCKTALLY_VALUE);
-        assert_int_equal(value(stage->full, &row, "uid"), 1000);
+        assert_int_equal(value(stage->full, &row, "uid"), 1000 + 42 % 5);
         assert_int_equal(value(stage->full, &row, "exited"), 0);
         assert_int_equal(value(stage->full, &row, "cgroup_id"), 5);
         assert_int_equal(value(stage->full, &row, "changed"), 1);
@@ -236,7 +236,17 @@ static void a_process_row_says_all_that_is_known(void **state) {
         assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_VALUE);
         assert_string_equal(text, "unit-5.service");
         assert_int_equal(socktally_column(stage->full, SOCKTALLY_TABLE_PROCESSES, "app", &column), 0);
-        assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_NOT_TRACKED);
+        assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_VALUE);
+        assert_string_equal(text, "app-5");
+        assert_int_equal(socktally_column(stage->full, SOCKTALLY_TABLE_PROCESSES, "container", &column), 0);
+        assert_int_equal(socktally_text(&row, &column, &text), SOCKTALLY_VALUE);
+        assert_string_equal(text, "container-5");
+        assert_int_equal(socktally_find_app(stage->full, "app-5", UINT32_MAX, &row), SOCKTALLY_VALUE);
+        assert_int_equal(value(stage->full, &row, "processes"), 1);
+        assert_int_equal(socktally_find_container(stage->full, "container-5", UINT32_MAX, &row), SOCKTALLY_VALUE);
+        assert_int_equal(socktally_find_user(stage->full, 1000 + 42 % 5, &row), SOCKTALLY_VALUE);
+        assert_int_equal(value(stage->full, &row, "udp_tx_bytes"), 10 * 17);
+        assert_int_equal(socktally_find_user(stage->public, 1000 + 42 % 5, &row), SOCKTALLY_NOT_PERMITTED);
 }
 
 /* Slots are used again and again; nothing of an earlier row may be left in one. */
@@ -296,7 +306,7 @@ static void at_the_configured_size_the_rest_is_overflow(void **state) {
         struct stage *stage = *state;
         struct socktally_row row;
 
-        stage_open(stage, N_PROCESS_SPECIALS + 20, N_SERVICE_SPECIALS + 10);
+        stage_open(stage, N_PROCESS_SPECIALS + 20, N_GROUP_SPECIALS + 10);
         for (uint32_t pid = 1; pid <= 100; pid++)
                 scene_row(&stage->scene, pid, pid, 1);
         step(stage);
@@ -311,7 +321,7 @@ static void without_memory_to_grow_the_small_segment_goes_on_and_adds_up(void **
         struct socktally_row row;
 
         if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("none", stage->tree->path, "tmpfs", 0, "size=512k") < 0)
+            mount("none", stage->tree->path, "tmpfs", 0, "size=1m") < 0)
                 skip();
         stage_open(stage, 5000, 1000);
         for (unsigned i = 1; i <= 3; i++) {
@@ -368,7 +378,7 @@ static void a_new_unit_takes_the_place_of_one_that_is_over(void **state) {
         struct sample_row *row;
         struct socktally_info info = { .size = sizeof info };
 
-        stage_open(stage, 100, N_SERVICE_SPECIALS + 1);
+        stage_open(stage, 100, N_GROUP_SPECIALS + 1);
         scene_row(&stage->scene, 1, 1001, 10); /* of a user */
         step(stage);
         check_both(stage);
@@ -394,15 +404,16 @@ static void a_new_unit_takes_the_place_of_one_that_is_over(void **state) {
 }
 
 static void a_smaller_table_of_services_takes_nothing_back(void **state) {
+        const struct totals_rows smaller = scene_rows(100, N_GROUP_SPECIALS + 1);
         struct stage *stage = *state;
 
-        stage_open(stage, 100, N_SERVICE_SPECIALS + 3);
+        stage_open(stage, 100, N_GROUP_SPECIALS + 3);
         scene_row(&stage->scene, 1, 1, 5);
         scene_row(&stage->scene, 2, 1001, 10); /* of a user */
         step(stage);
         check_both(stage);
         assert_int_equal(bytes_of_kind(stage->public, SOCKTALLY_ROW_NO_UNIT), 10);
-        assert_int_equal(totals_resize(stage->totals, 100, N_SERVICE_SPECIALS + 1, 2), 0);
+        assert_int_equal(totals_resize(stage->totals, &smaller, 2), 0);
         scene_next(&stage->scene, SCENE_SECOND);
         step(stage);
         check_both(stage);

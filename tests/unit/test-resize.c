@@ -31,28 +31,33 @@ static int setup(void **state) {
 }
 
 /* Gauges come with the next sample. */
+static void check_same(const struct groups *groups, const struct groups *twins) {
+        assert_int_equal(groups->n_rows, twins->n_rows);
+        for (uint32_t i = 0; i < twins->n_rows; i++) {
+                assert_string_equal(groups->rows[i].name, twins->rows[i].name);
+                assert_int_equal(groups->rows[i].processes, twins->rows[i].processes);
+                for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                        if (!counter_is_gauge(m))
+                                assert_int_equal(groups->rows[i].counters[m], twins->rows[i].counters[m]);
+        }
+}
+
 static void check_twin(const struct stage *stage) {
         struct totals_result twin;
 
         totals_get(stage->twin, &twin);
-        assert_int_equal(stage->result.n_services, twin.n_services);
-        for (uint32_t i = 0; i < twin.n_services; i++) {
-                assert_string_equal(stage->result.services[i].service, twin.services[i].service);
-                assert_int_equal(stage->result.services[i].processes, twin.services[i].processes);
-                for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
-                        if (!counter_is_gauge(m))
-                                assert_int_equal(stage->result.services[i].counters[m], twin.services[i].counters[m]);
-        }
+        for (unsigned g = 0; g < N_GROUPINGS; g++)
+                check_same(&stage->result.groups[g], &twin.groups[g]);
 }
 
 /* No service that was ever seen is seen again with less. */
 static void check_services(struct stage *stage) {
-        const struct layout_service_row *rows = stage->result.services;
+        const struct group_row *rows = stage->result.groups[BY_SERVICE].rows;
 
-        if (!stage->result.has_services)
+        if (stage->result.is_without[BY_SERVICE])
                 return;
-        for (uint32_t i = N_SERVICE_SPECIALS; i < stage->result.n_services; i++) {
-                uint64_t *seen = &stage->seen_services[strtoul(rows[i].service + 5, NULL, 10)];
+        for (uint32_t i = N_GROUP_SPECIALS; i < stage->result.groups[BY_SERVICE].n_rows; i++) {
+                uint64_t *seen = &stage->seen_services[strtoul(rows[i].name + 5, NULL, 10)];
 
                 assert_true(rows[i].counters[METRIC] >= *seen);
                 *seen = rows[i].counters[METRIC];
@@ -68,15 +73,15 @@ static void step(struct stage *stage) {
 }
 
 static void resize(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        uint32_t n_processes = max_processes + N_PROCESS_SPECIALS, n_services = max_services + N_SERVICE_SPECIALS;
+        const struct totals_rows max = scene_rows(max_processes + N_PROCESS_SPECIALS, max_services + N_GROUP_SPECIALS);
 
-        assert_int_equal(totals_resize(stage->totals, n_processes, n_services, stage->sequence + 1), 0);
+        assert_int_equal(totals_resize(stage->totals, &max, stage->sequence + 1), 0);
         if (stage->twin)
-                assert_int_equal(totals_resize(stage->twin, n_processes, n_services, stage->sequence + 1), 0);
+                assert_int_equal(totals_resize(stage->twin, &max, stage->sequence + 1), 0);
         check(stage);
         check_services(stage);
-        assert_true(stage->result.n_processes <= n_processes);
-        assert_true(stage->result.n_services <= n_services);
+        assert_true(stage->result.n_processes <= max.processes);
+        assert_true(stage->result.groups[BY_SERVICE].n_rows <= max.groups[BY_SERVICE]);
 }
 
 static void last_row(struct stage *stage, uint32_t pid, uint64_t cgroup, int64_t bytes) {
@@ -266,19 +271,19 @@ static void closed_services_do_not_come_again(void **state) {
                 scene_row(&stage->scene, i, i, 10 + i);
         step(stage);
         resize(stage, 20, 4);
-        assert_int_equal(stage->result.n_services, 4 + N_SERVICE_SPECIALS);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].processes, 6);
-        assert_int_equal(stage->result.services_overflowed, 6);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_rows, 4 + N_GROUP_SPECIALS);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].processes, 6);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_overflowed, 6);
         resize(stage, 20, 40);
         scene_row(&stage->scene, 11, 10, 1); /* a new process of a unit that was closed, and one of a new unit */
         scene_row(&stage->scene, 12, 11, 1);
         step(stage);
-        assert_int_equal(stage->result.n_services, 5 + N_SERVICE_SPECIALS);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].processes, 7);
-        assert_int_equal(stage->result.peak_services, 10 + N_SERVICE_SPECIALS);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_rows, 5 + N_GROUP_SPECIALS);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].processes, 7);
+        assert_int_equal(stage->result.groups[BY_SERVICE].peak, 10 + N_GROUP_SPECIALS);
         resize(stage, 20, 4);
         resize(stage, 20, 20);
-        assert_int_equal(stage->result.n_services, 4 + N_SERVICE_SPECIALS);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_rows, 4 + N_GROUP_SPECIALS);
 }
 
 /* Its process is not shown any more; what the kernel still counts for it is the unit's, in the next process too. */
@@ -290,21 +295,21 @@ static void a_unit_that_a_kernel_row_feeds_keeps_its_row(void **state) {
                 scene_row(&stage->scene, 7, 2, 100)->row.exited = 1;
                 step(stage);
         }
-        assert_int_equal(stage->result.services[N_SERVICE_SPECIALS].processes, 0);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[N_GROUP_SPECIALS].processes, 0);
         stage_restart(stage, 100, 1, true);
         scene_row(&stage->scene, 8, 4, 1);
         scene_row(&stage->scene, 7, 2, 110)->row.exited = 1;
         step(stage);
         assert_int_equal(service_bytes(stage, "unit-2.service"), 110);
-        assert_int_equal(stage->result.services_overflowed, 1);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_overflowed, 1);
         scene_row(&stage->scene, 7, 2, 111)->row.exited = 1;
         stage->scene.rows[0].is_last = true;
         step(stage);
         scene_row(&stage->scene, 9, 6, 5);
         step(stage);
         assert_int_equal(service_bytes(stage, "unit-6.service"), 5);
-        assert_int_equal(stage->result.services[SERVICE_ENDED].counters[METRIC], 111);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 1);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_ENDED].counters[METRIC], 111);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].counters[METRIC], 1);
 }
 
 /* What the kernel would know of the processes of the long run. */
@@ -366,7 +371,7 @@ static void run_for_long(struct stage *stage, bool has_twin) {
                 if (is_replaced)
                         resize(stage, 16 + (uint32_t) rand() % 300, 1 + (uint32_t) rand() % 20);
                 if (has_twin && rand() % 7 == 0)
-                        totals_set_services(stage->totals, rand() % 2, stage->sequence + 1);
+                        totals_keep_groups(stage->totals, BY_SERVICE, rand() % 2, stage->sequence + 1);
                 for (unsigned j = 0; j < 200; j++)
                         act(stage, &actors[j], &next_pid, &exact, is_replaced);
                 step(stage);
@@ -392,7 +397,7 @@ static void services_that_were_not_kept_have_all_that_was_moved_when_they_are_ke
         struct stage *stage = *state;
 
         run_for_long(stage, true);
-        totals_set_services(stage->totals, true, stage->sequence + 1);
+        totals_keep_groups(stage->totals, BY_SERVICE, true, stage->sequence + 1);
         check(stage);
         check_services(stage);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The three tables that the totals are made of, each beside what it promises in its header. */
+/* The tables that the totals are made of, each beside what it promises in its header. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "daemon/totals/counters.h"
 #include "daemon/totals/cursors.h"
 #include "daemon/totals/processes.h"
-#include "daemon/totals/services.h"
+#include "daemon/totals/groups.h"
 #include "libclient/socktally.h"
 
 static struct process_key key_of(uint32_t i) {
@@ -113,131 +113,130 @@ static void those_that_are_gone_stand_in_the_order_in_which_they_went(void **sta
         processes_done(&processes);
 }
 
-static struct unit unit_of(const char *name, uint32_t uid) {
-        struct unit unit = { .uid = uid };
+static const struct group_label no_label;
 
-        snprintf(unit.name, sizeof unit.name, "%s", name);
-        return unit;
+static struct group_key unit_of(const char *name, uint32_t uid) {
+        return (struct group_key) { name, uid };
 }
 
 static void a_service_is_its_name_and_its_manager(void **state) {
-        struct unit system = unit_of("a.service", UNIT_SYSTEM), user = unit_of("a.service", 1000);
-        struct unit none = unit_of("", 0);
-        struct services services;
+        struct group_key system = unit_of("a.service", LAYOUT_NO_UID), user = unit_of("a.service", 1000);
+        struct group_key none = { NULL, 0 };
+        struct groups services;
         uint32_t a, b;
 
-        assert_int_equal(services_init(&services, 100), 0);
-        a = services_get(&services, &system, 5, 1);
-        b = services_get(&services, &user, 6, 1);
+        assert_int_equal(groups_init(&services, BY_SERVICE, 100), 0);
+        a = groups_get(&services, &system, &no_label, 5, 1);
+        b = groups_get(&services, &user, &no_label, 6, 1);
         assert_int_not_equal(a, b);
-        assert_int_equal(services_get(&services, &system, 7, 1), a);
-        assert_int_equal(services_get(&services, &user, 7, 1), b);
-        assert_int_equal(services_get(&services, &none, 7, 1), SERVICE_NO_UNIT);
+        assert_int_equal(groups_get(&services, &system, &no_label, 7, 1), a);
+        assert_int_equal(groups_get(&services, &user, &no_label, 7, 1), b);
+        assert_int_equal(groups_get(&services, &none, &no_label, 7, 1), GROUP_NONE);
         assert_int_equal(services.rows[a].start_time, 5);
         assert_int_equal(services.rows[a].uid, LAYOUT_NO_UID);
         assert_int_equal(services.rows[b].uid, 1000);
         assert_int_equal(services.rows[b].kind, SOCKTALLY_ROW_SERVICE);
-        services_done(&services);
+        groups_done(&services);
 }
 
 static void services_beyond_the_bound_share_the_overflow_row(void **state) {
-        struct services services;
+        struct groups services;
         char name[32];
 
-        assert_int_equal(services_init(&services, N_SERVICE_SPECIALS + 100), 0);
+        assert_int_equal(groups_init(&services, BY_SERVICE, N_GROUP_SPECIALS + 100), 0);
         for (unsigned i = 0; i < 200; i++) {
-                struct unit unit;
+                struct group_key unit;
                 uint32_t number;
 
                 snprintf(name, sizeof name, "s%u.service", i);
-                unit = unit_of(name, UNIT_SYSTEM);
-                number = services_get(&services, &unit, 1, 1);
-                assert_true(i < 100 ? number == N_SERVICE_SPECIALS + i : number == SERVICE_OVERFLOW);
-                services_ref(&services, number);
+                unit = unit_of(name, LAYOUT_NO_UID);
+                number = groups_get(&services, &unit, &no_label, 1, 1);
+                assert_true(i < 100 ? number == N_GROUP_SPECIALS + i : number == GROUP_OVERFLOW);
+                groups_ref(&services, number);
         }
         assert_int_equal(services.n_overflowed, 100);
-        services_done(&services);
+        groups_done(&services);
 }
 
 static void a_service_that_nothing_feeds_makes_room_for_another(void **state) {
-        struct unit a = unit_of("a.service", UNIT_SYSTEM), b = unit_of("b.service", 1000),
-                    c = unit_of("c.service", UNIT_SYSTEM), d = unit_of("d.service", UNIT_SYSTEM);
-        struct services services;
+        struct group_key a = unit_of("a.service", LAYOUT_NO_UID), b = unit_of("b.service", 1000),
+                    c = unit_of("c.service", LAYOUT_NO_UID), d = unit_of("d.service", LAYOUT_NO_UID);
+        struct groups services;
         uint32_t number;
 
-        assert_int_equal(services_init(&services, N_SERVICE_SPECIALS + 2), 0);
-        number = services_get(&services, &a, 1, 1);
-        services_ref(&services, number);
+        assert_int_equal(groups_init(&services, BY_SERVICE, N_GROUP_SPECIALS + 2), 0);
+        number = groups_get(&services, &a, &no_label, 1, 1);
+        groups_ref(&services, number);
         services.rows[number].counters[0] = 10;
-        number = services_get(&services, &b, 1, 1);
-        services_ref(&services, number);
+        number = groups_get(&services, &b, &no_label, 1, 1);
+        groups_ref(&services, number);
         services.rows[number].counters[0] = 20;
-        assert_int_equal(services_get(&services, &c, 2, 2), SERVICE_OVERFLOW);
-        services_enter(&services, number);
-        services_unref(&services, number); /* shown, although it has ended */
-        assert_int_equal(services_get(&services, &c, 3, 3), SERVICE_OVERFLOW);
-        services_leave(&services, number);
-        assert_int_equal(services_get(&services, &c, 4, 4), number);
-        assert_string_equal(services.rows[number].service, "c.service");
+        assert_int_equal(groups_get(&services, &c, &no_label, 2, 2), GROUP_OVERFLOW);
+        groups_enter(&services, number);
+        groups_unref(&services, number); /* shown, although it has ended */
+        assert_int_equal(groups_get(&services, &c, &no_label, 3, 3), GROUP_OVERFLOW);
+        groups_leave(&services, number);
+        assert_int_equal(groups_get(&services, &c, &no_label, 4, 4), number);
+        assert_string_equal(services.rows[number].name, "c.service");
         assert_int_equal(services.rows[number].uid, LAYOUT_NO_UID);
         assert_int_equal(services.rows[number].counters[0], 0);
         assert_int_equal(services.rows[number].start_time, 4);
-        assert_int_equal(services.rows[SERVICE_ENDED].counters[0], 20);
-        assert_int_equal(services.rows[SERVICE_ENDED].changed, 4);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 0);
+        assert_int_equal(services.rows[GROUP_ENDED].counters[0], 20);
+        assert_int_equal(services.rows[GROUP_ENDED].changed, 4);
+        assert_int_equal(services.rows[GROUP_OVERFLOW].counters[0], 0);
         assert_int_equal(services.users_ended[0], 20);
-        assert_int_equal(services_get(&services, &c, 5, 5), number);
-        services_ref(&services, number);
-        assert_int_equal(services_get(&services, &d, 6, 6), SERVICE_OVERFLOW);
-        assert_int_equal(services_get(&services, &b, 6, 6), SERVICE_OVERFLOW); /* it has no row any more */
+        assert_int_equal(groups_get(&services, &c, &no_label, 5, 5), number);
+        groups_ref(&services, number);
+        assert_int_equal(groups_get(&services, &d, &no_label, 6, 6), GROUP_OVERFLOW);
+        assert_int_equal(groups_get(&services, &b, &no_label, 6, 6), GROUP_OVERFLOW); /* it has no row any more */
         assert_int_equal(services.n_overflowed, 4);
-        services_done(&services);
+        groups_done(&services);
 }
 
 static void the_service_that_ended_first_makes_room_first(void **state) {
-        struct services services;
-        struct unit units[9];
-        char name[32];
+        struct groups services;
+        struct group_key units[9];
+        char names[9][32];
 
-        assert_int_equal(services_init(&services, N_SERVICE_SPECIALS + 8), 0);
+        assert_int_equal(groups_init(&services, BY_SERVICE, N_GROUP_SPECIALS + 8), 0);
         for (unsigned i = 0; i < 9; i++) {
-                snprintf(name, sizeof name, "s%u.service", i);
-                units[i] = unit_of(name, UNIT_SYSTEM);
+                snprintf(names[i], sizeof names[i], "s%u.service", i);
+                units[i] = unit_of(names[i], LAYOUT_NO_UID);
         }
         for (unsigned i = 0; i < 8; i++)
-                services_ref(&services, services_get(&services, &units[i], 1, 1));
-        services_unref(&services, services_get(&services, &units[6], 1, 1));
-        services_unref(&services, services_get(&services, &units[2], 1, 1));
-        services_unref(&services, services_get(&services, &units[5], 1, 1));
-        services_ref(&services, services_get(&services, &units[6], 1, 1)); /* it started again ... */
-        services_unref(&services, services_get(&services, &units[6], 1, 1)); /* ... and ended last */
-        assert_int_equal(services_get(&services, &units[8], 2, 2), N_SERVICE_SPECIALS + 2);
-        services_ref(&services, N_SERVICE_SPECIALS + 2);
-        assert_int_equal(services_get(&services, &units[2], 3, 3), N_SERVICE_SPECIALS + 5);
-        services_ref(&services, N_SERVICE_SPECIALS + 5);
-        assert_int_equal(services_get(&services, &units[5], 4, 4), N_SERVICE_SPECIALS + 6);
-        services_ref(&services, N_SERVICE_SPECIALS + 6);
-        assert_int_equal(services_get(&services, &units[6], 5, 5), SERVICE_OVERFLOW);
+                groups_ref(&services, groups_get(&services, &units[i], &no_label, 1, 1));
+        groups_unref(&services, groups_get(&services, &units[6], &no_label, 1, 1));
+        groups_unref(&services, groups_get(&services, &units[2], &no_label, 1, 1));
+        groups_unref(&services, groups_get(&services, &units[5], &no_label, 1, 1));
+        groups_ref(&services, groups_get(&services, &units[6], &no_label, 1, 1)); /* it started again ... */
+        groups_unref(&services, groups_get(&services, &units[6], &no_label, 1, 1)); /* ... and ended last */
+        assert_int_equal(groups_get(&services, &units[8], &no_label, 2, 2), N_GROUP_SPECIALS + 2);
+        groups_ref(&services, N_GROUP_SPECIALS + 2);
+        assert_int_equal(groups_get(&services, &units[2], &no_label, 3, 3), N_GROUP_SPECIALS + 5);
+        groups_ref(&services, N_GROUP_SPECIALS + 5);
+        assert_int_equal(groups_get(&services, &units[5], &no_label, 4, 4), N_GROUP_SPECIALS + 6);
+        groups_ref(&services, N_GROUP_SPECIALS + 6);
+        assert_int_equal(groups_get(&services, &units[6], &no_label, 5, 5), GROUP_OVERFLOW);
         assert_int_equal(services.n_overflowed, 1);
-        services_done(&services);
+        groups_done(&services);
 }
 
 static void shrinking_keeps_the_sum(void **state) {
-        struct unit a = unit_of("a.service", UNIT_SYSTEM), b = unit_of("b.service", UNIT_SYSTEM);
-        struct services services;
+        struct group_key a = unit_of("a.service", LAYOUT_NO_UID), b = unit_of("b.service", LAYOUT_NO_UID);
+        struct groups services;
 
-        assert_int_equal(services_init(&services, 100), 0);
-        services.rows[services_get(&services, &a, 1, 1)].counters[0] = 10;
-        services.rows[services_get(&services, &b, 1, 1)].counters[0] = 20;
-        services_shrink(&services, N_SERVICE_SPECIALS + 1, 9);
-        assert_int_equal(services.n_rows, N_SERVICE_SPECIALS + 1);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 20);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].changed, 9);
-        services_shrink(&services, 0, 10);
-        assert_int_equal(services.n_rows, N_SERVICE_SPECIALS);
-        assert_int_equal(services.rows[SERVICE_OVERFLOW].counters[0], 30);
-        assert_int_equal(services_get(&services, &a, 1, 1), N_SERVICE_SPECIALS);
-        services_done(&services);
+        assert_int_equal(groups_init(&services, BY_SERVICE, 100), 0);
+        services.rows[groups_get(&services, &a, &no_label, 1, 1)].counters[0] = 10;
+        services.rows[groups_get(&services, &b, &no_label, 1, 1)].counters[0] = 20;
+        groups_shrink(&services, N_GROUP_SPECIALS + 1, 9);
+        assert_int_equal(services.n_rows, N_GROUP_SPECIALS + 1);
+        assert_int_equal(services.rows[GROUP_OVERFLOW].counters[0], 20);
+        assert_int_equal(services.rows[GROUP_OVERFLOW].changed, 9);
+        groups_shrink(&services, 0, 10);
+        assert_int_equal(services.n_rows, N_GROUP_SPECIALS);
+        assert_int_equal(services.rows[GROUP_OVERFLOW].counters[0], 30);
+        assert_int_equal(groups_get(&services, &a, &no_label, 1, 1), N_GROUP_SPECIALS);
+        groups_done(&services);
 }
 
 static void counters_add_up_and_gauges_do_not(void **state) {

@@ -138,8 +138,8 @@ static void settings_tell_where_they_came_from(void **state) {
         assert_string_equal(json_object_get_string(json_get(row, "source")), "run time");
         json_object_put(object);
         DONE(stage, "settings");
-        tool_stage_expect(said.out, "LoadMode     passive run time\n");
-        tool_stage_expect(said.out, "Interval     1s      default\n");
+        tool_stage_expect(said.out, "LoadMode      passive run time\n");
+        tool_stage_expect(said.out, "Interval      1s      default\n");
 }
 
 static void enabling_says_until_when(void **state) {
@@ -215,7 +215,7 @@ static void a_bad_key_or_value_is_refused_with_what_is_allowed(void **state) {
         REFUSED(2, stage, "there is no module 'upd'; did you mean 'udp'?", "set", "Modules", "tcp", "upd");
         REFUSED(2, stage, "did you mean 'debug'?", "set", "LogLevel", "debuk");
         REFUSED(2, stage, "'2048' is neither; allowed are yes and no", "set", "Services", "2048");
-        REFUSED(1, stage, "this version does not add", "set", "Apps", "yes");
+        REFUSED(2, stage, "'maybe' is neither; allowed are yes and no", "set", "Apps", "maybe");
         REFUSED(2, stage, "systemctl restart socktally", "set", "Sockets", "1000");
         REFUSED(2, stage, "systemctl restart socktally", "set", "attach-method", "tracepoint");
         REFUSED(2, stage, "systemctl restart socktally", "set", "maps-per-core", "yes");

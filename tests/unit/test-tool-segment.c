@@ -230,8 +230,8 @@ static void dump_as_json_has_every_row_with_its_numbers(void **state) {
         dump = json_parse(outcome.out);
         assert_int_equal(json_object_get_uint64(json_get(json_get(dump, "header"), "writer_pid")), getpid());
         tables = json_get(dump, "tables");
-        assert_int_equal(json_object_array_length(tables), 3);
-        for (size_t t = 0; t < 3; t++) {
+        assert_int_equal(json_object_array_length(tables), LAYOUT_N_TABLES);
+        for (size_t t = 0; t < LAYOUT_N_TABLES; t++) {
                 struct json_object *table = json_object_array_get_idx(tables, t);
                 uint32_t id = (uint32_t)json_object_get_uint64(json_get(table, "id"));
 

@@ -196,7 +196,7 @@ static void sigterm_leaves_the_terminal_clean(void **state) {
         fixture_done(&fixture);
 }
 
-static void tab_switches_between_processes_and_services(void **state) {
+static void tab_and_numbers_switch_between_the_tables(void **state) {
         struct fixture fixture;
         struct terminal terminal;
 
@@ -204,9 +204,56 @@ static void tab_switches_between_processes_and_services(void **state) {
         open_terminal(&terminal, &fixture, "xterm");
         expect(&terminal, "Processes 6");
         press(&terminal, "\t");
+        expect(&terminal, "Huge Downloads");
+        press(&terminal, "\t");
         expect(&terminal, "app-firefox.scope");
         press(&terminal, "\t");
+        expect(&terminal, "podman");
+        press(&terminal, "\t");
+        expect(&terminal, "(no-user)");
+        press(&terminal, "\t");
+        expect(&terminal, "gone");
+        press(&terminal, "4");
+        expect(&terminal, "podman");
+        press(&terminal, "2");
+        expect(&terminal, "flatpak");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void an_apps_processes_are_below_it_in_the_tree(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
+        expect(&terminal, "Tree");
+        press(&terminal, "e");
+        expect(&terminal, "huge (102)");
+        expect(&terminal, "Fold");
+        press(&terminal, "e");
+        expect(&terminal, "Tree");
+        press(&terminal, "q");
+        assert_int_equal(close_terminal(&terminal), 0);
+        fixture_done(&fixture);
+}
+
+static void a_filter_leaves_the_rows_that_have_its_text(void **state) {
+        struct fixture fixture;
+        struct terminal terminal;
+
+        fixture_start(&fixture, true);
+        open_terminal(&terminal, &fixture, "xterm");
         expect(&terminal, "Processes 6");
+        press(&terminal, "/NGQ");
+        expect(&terminal, "NGQ_");
+        press(&terminal, "\177\r");
+        expect(&terminal, "1 with 'NG'");
+        press(&terminal, "\033");
+        expect(&terminal, "6   sockets");
+        press(&terminal, "/zzz\r");
+        expect(&terminal, "No row has that.");
         press(&terminal, "q");
         assert_int_equal(close_terminal(&terminal), 0);
         fixture_done(&fixture);
@@ -286,7 +333,7 @@ static void no_size_of_the_terminal_is_too_small(void **state) {
         expect(&terminal, "nginx");
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
                 assert_int_equal(ioctl(terminal.fd, TIOCSWINSZ, &sizes[i]), 0);
-                press(&terminal, "hxcccb\t\t");
+                press(&terminal, "hxcccb\t\t\t\t\t");
                 expect(&terminal, "nginx"); /* after the next change to a usual size */
         }
         press(&terminal, "q");
@@ -356,7 +403,9 @@ int main(void) {
                 cmocka_unit_test(lateness_shows_in_the_first_line),
                 cmocka_unit_test(control_c_leaves_the_terminal_clean),
                 cmocka_unit_test(sigterm_leaves_the_terminal_clean),
-                cmocka_unit_test(tab_switches_between_processes_and_services),
+                cmocka_unit_test(tab_and_numbers_switch_between_the_tables),
+                cmocka_unit_test(an_apps_processes_are_below_it_in_the_tree),
+                cmocka_unit_test(a_filter_leaves_the_rows_that_have_its_text),
                 cmocka_unit_test(who_may_not_see_processes_begins_with_the_services),
                 cmocka_unit_test(help_pause_columns_and_order_answer_to_their_keys),
                 cmocka_unit_test(a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh),

@@ -59,7 +59,7 @@ refused 'an unknown choice of colour is refused' --color auto never -- processes
 refused 'a relative runtime directory is refused' --runtime-directory "'run'" -- status --runtime-directory run
 refused 'an option that means nothing to the command is refused' --limit "'status'" processes -- status --limit 3
 refused 'an extra argument is named' "'more'" -- status more
-refused 'an unknown table of top is named' "'apps'" processes services -- top apps
+refused 'an unknown table of top is named' "'flows'" processes apps users -- top flows
 refused 'enable without a module says where they are listed' 'socktally modules' -- enable
 refused 'two modules are one too many' "'udp'" -- enable tcp udp
 refused 'a lifetime of nothing is refused, with what is allowed' --for 0 '1ms to 365d' 'for good' -- enable tcp --for 0

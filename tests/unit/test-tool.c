@@ -326,6 +326,79 @@ static void services_can_be_named(void **state) {
         fixture_done(&fixture);
 }
 
+static void expect_list(struct fixture *fixture, const char *expected, const char *const arguments[]) {
+        struct outcome outcome;
+
+        fixture_run(fixture, &outcome, (uid_t)-1, arguments);
+        if (outcome.status != 0 || !strstr(outcome.out, expected))
+                fail_msg("'%s' is not in '%s', exit code %d", expected, outcome.out, outcome.status);
+        outcome_done(&outcome);
+}
+#define LIST(fixture, expected, ...) expect_list(fixture, expected, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void each_group_has_a_list_that_begins_with_what_people_call_it(void **state) {
+        struct fixture fixture;
+        struct outcome outcome;
+        struct json_object *object, *row;
+
+        fixture_start(&fixture, true);
+        LIST(&fixture, "APP            KIND    USER   PROCS", "apps");
+        LIST(&fixture, "Huge Downloads flatpak nobody     1", "apps", "--app", "org.example.*");
+        LIST(&fixture, "(no-app)", "apps");
+        LIST(&fixture, "box       podman  system     1", "containers", "--no-legend", "box0*");
+        LIST(&fixture, "(no-container)", "containers");
+        LIST(&fixture, "root     1", "users", "--no-legend", "root");
+        LIST(&fixture, "root     1", "users", "--no-legend", "0");
+        LIST(&fixture, "(no-user)", "users");
+        RUN(&fixture, &outcome, "apps", "--json", "Huge Downloads");
+        object = json_parse(outcome.out);
+        assert_int_equal(json_object_array_length(json_get(object, "apps")), 1);
+        row = json_object_array_get_idx(json_get(object, "apps"), 0);
+        assert_string_equal(json_object_get_string(json_get(row, "app")), "org.example.Huge");
+        assert_string_equal(json_object_get_string(json_get(row, "kind")), "app");
+        assert_string_equal(json_object_get_string(json_get(row, "app_kind")), "flatpak");
+        json_object_put(object);
+        outcome_done(&outcome);
+        fixture_done(&fixture);
+}
+
+/* The pids of a list, in ascending order, each followed by a space. */
+static void expect_pids(struct fixture *fixture, const char *pids, const char *option, const char *value) {
+        const char *const arguments[] = { "processes", "--json", "--sort=pid", option, value, NULL };
+        struct outcome outcome;
+        struct json_object *object, *rows;
+        char found[64] = "";
+
+        fixture_run(fixture, &outcome, (uid_t)-1, arguments);
+        assert_int_equal(outcome.status, *pids ? 0 : 1);
+        object = *pids ? json_parse(outcome.out) : json_object_new_object();
+        rows = *pids ? json_get(object, "processes") : NULL;
+        for (size_t i = 0; rows && i < json_object_array_length(rows); i++)
+                (void)snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s ",
+                               json_object_get_string(json_get(json_object_array_get_idx(rows, i), "pid")));
+        assert_string_equal(found, pids);
+        json_object_put(object);
+        outcome_done(&outcome);
+}
+
+static void processes_can_be_chosen_by_what_they_are(void **state) {
+        struct fixture fixture;
+
+        fixture_start(&fixture, true);
+        expect_pids(&fixture, "102 ", "--pid", "102");
+        expect_pids(&fixture, "101 ", "--user", "root");
+        expect_pids(&fixture, "102 ", "--user", "65534");
+        expect_pids(&fixture, "101 ", "--service", "nginx");
+        expect_pids(&fixture, "103 ", "--service", "batch-my\\x2djob.service");
+        expect_pids(&fixture, "102 ", "--app", "org.*.Huge");
+        expect_pids(&fixture, "102 ", "--container", "box");
+        expect_pids(&fixture, "101 ", "--", "ngin?");
+        expect_pids(&fixture, "102 ", "--", "102");
+        expect_pids(&fixture, "", "--service", "ngin");
+        expect_pids(&fixture, "", "--pid", "4711");
+        fixture_done(&fixture);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(top_without_a_terminal_prints_one_refresh_as_text),
@@ -342,6 +415,8 @@ int main(void) {
                 cmocka_unit_test(a_reader_that_closes_the_pipe_early_hears_no_complaint),
                 cmocka_unit_test(services_that_are_not_kept_are_no_empty_list),
                 cmocka_unit_test(services_can_be_named),
+                cmocka_unit_test(each_group_has_a_list_that_begins_with_what_people_call_it),
+                cmocka_unit_test(processes_can_be_chosen_by_what_they_are),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

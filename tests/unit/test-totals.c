@@ -29,7 +29,7 @@ static void the_special_rows_are_there_before_any_traffic(void **state) {
                 assert_int_equal(stage->result.processes[i].pid, 0);
                 assert_int_equal(stage->result.processes[i].uid, LAYOUT_NO_UID);
         }
-        assert_int_equal(stage->result.services[SERVICE_NO_UNIT].kind, SOCKTALLY_ROW_NO_UNIT);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_NONE].kind, SOCKTALLY_ROW_NO_UNIT);
         assert_int_equal(stage->result.host->start_time, stage->scene.sample.time_ns);
 }
 
@@ -64,7 +64,7 @@ static void the_kernels_special_rows_land_in_both_tables(void **state) {
         assert_int_equal(special_bytes(stage, PROCESS_KERNEL), 10);
         assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 20);
         assert_int_equal(special_bytes(stage, PROCESS_EXITED), 41);
-        assert_int_equal(stage->result.services[SERVICE_EXITED].counters[METRIC], 41);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_EXITED].counters[METRIC], 41);
         assert_int_equal(stage->result.host->counters[METRIC], 71);
 }
 
@@ -196,7 +196,7 @@ static void a_full_table_shows_the_rest_as_overflow_and_counts_it(void **state) 
         assert_int_equal(stage->result.rows_overflowed, 6);
         assert_int_equal(special_bytes(stage, PROCESS_OVERFLOW), 60);
         assert_int_equal(stage->result.host->services, 2);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 80);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].counters[METRIC], 80);
         stage_update(stage);
         assert_int_equal(stage->result.rows_overflowed, 6);
 }
@@ -237,6 +237,7 @@ static void those_that_came_and_ended_at_once_are_shown_at_least_once(void **sta
 }
 
 static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void **state) {
+        const struct totals_rows room = scene_rows(N_PROCESS_SPECIALS + 2, N_GROUP_SPECIALS + 1);
         struct stage *stage = *state;
 
         stage_open(stage, 100, 100);
@@ -247,12 +248,12 @@ static void what_has_no_room_in_the_publication_goes_to_overflow_for_good(void *
         scene_row(&stage->scene, 2, 2, 20);
         scene_row(&stage->scene, 3, 3, 30);
         stage_update(stage);
-        totals_shrink(stage->totals, N_PROCESS_SPECIALS + 2, N_SERVICE_SPECIALS + 1, stage->sequence);
+        totals_shrink(stage->totals, &room, stage->sequence);
         check(stage);
         assert_int_equal(process_bytes(stage, 1), 11);
         assert_int_equal(stage->result.host->processes, 2);
-        assert_int_equal(stage->result.n_services, N_SERVICE_SPECIALS + 1);
-        assert_int_equal(stage->result.services[SERVICE_OVERFLOW].counters[METRIC], 50);
+        assert_int_equal(stage->result.groups[BY_SERVICE].n_rows, N_GROUP_SPECIALS + 1);
+        assert_int_equal(stage->result.groups[BY_SERVICE].rows[GROUP_OVERFLOW].counters[METRIC], 50);
         stage_update(stage);
         assert_int_equal(stage->result.host->processes, 2); /* they stay where they are */
 }
@@ -308,7 +309,8 @@ static void a_process_belongs_to_the_unit_it_moved_data_in_last(void **state) {
         scene_row(&stage->scene, 7, 2, 1);
         scene_row(&stage->scene, 7, 1, 10);
         stage_update(stage);
-        assert_string_equal(stage->result.services[find(stage, 7)->service].service, "unit-2.service");
+        assert_string_equal(stage->result.groups[BY_SERVICE].rows[find(stage, 7)->groups[BY_SERVICE]].name,
+                            "unit-2.service");
         assert_int_equal(find_service(stage, "unit-1.service")->processes, 0);
         assert_int_equal(find_service(stage, "unit-2.service")->processes, 1);
         assert_int_equal(find(stage, 7)->cgroup_id, 2);
@@ -395,7 +397,7 @@ static void totals_go_on_in_the_next_process(void **state) {
 
 static void totals_of_another_program_are_refused(void **state) {
         struct stage *stage = *state;
-        struct totals_config config = { .max_processes = 10, .max_services = 10, .identity = scene_identify };
+        struct totals_config config = { .max = scene_rows(10, 10), .identity = scene_identify };
         struct totals *restored;
         FILE *file = tmpfile();
 
@@ -414,6 +416,7 @@ static void totals_of_another_program_are_refused(void **state) {
 
 static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **state) {
         struct stage *stage = *state;
+        const struct totals_rows room = scene_rows(110, 20);
         struct actor actors[200] = { 0 };
         uint32_t next_pid = 1;
         uint64_t exact = 0;
@@ -428,7 +431,7 @@ static void a_long_run_with_small_tables_adds_up_and_is_exact_in_the_end(void **
                 if (rand() % 50 == 0)
                         stage_restart(stage, 120, 24, true);
                 if (rand() % 30 == 0) {
-                        totals_shrink(stage->totals, 110, 20, stage->sequence);
+                        totals_shrink(stage->totals, &room, stage->sequence);
                         check(stage);
                 }
         }

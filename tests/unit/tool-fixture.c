@@ -43,9 +43,10 @@ static const struct {
         { LAYOUT_NO_UID, SOCKTALLY_ROW_KERNEL, 0, "" },
 };
 
-/* Row 1 of the processes is near the top of 64 bits; the last row stands still. The processes add up to the host, and
- * so do the services. */
+/* Row 1 of the processes is near the top of 64 bits; the last row stands still. The rows of each table add up to the
+ * host. */
 uint64_t fixture_counter(uint32_t table, size_t row, size_t metric, uint64_t sequence) {
+        size_t n_groups = table == LAYOUT_TABLE_SERVICES ? FIXTURE_N_SERVICES : FIXTURE_N_GROUPS;
         uint64_t sum = 0;
 
         if (table == LAYOUT_TABLE_HOST) {
@@ -53,9 +54,9 @@ uint64_t fixture_counter(uint32_t table, size_t row, size_t metric, uint64_t seq
                         sum += fixture_counter(LAYOUT_TABLE_PROCESSES, i, metric, sequence);
                 return sum;
         }
-        if (table == LAYOUT_TABLE_SERVICES && row == FIXTURE_N_SERVICES - 1) {
-                for (size_t i = 0; i + 1 < FIXTURE_N_SERVICES; i++)
-                        sum += fixture_counter(LAYOUT_TABLE_SERVICES, i, metric, sequence);
+        if (table != LAYOUT_TABLE_PROCESSES && row == n_groups - 1) {
+                for (size_t i = 0; i + 1 < n_groups; i++)
+                        sum += fixture_counter(table, i, metric, sequence);
                 return fixture_counter(LAYOUT_TABLE_HOST, 0, metric, sequence) - sum;
         }
         if (table == LAYOUT_TABLE_PROCESSES && row == 1)
@@ -101,6 +102,29 @@ void fixture_service(struct layout_service_row *ret_row, size_t row, uint64_t se
         (void)snprintf(ret_row->service, sizeof(ret_row->service), "%s", services[row].service);
 }
 
+#define GROUP(user, row_kind, n)                                                                                       \
+        .start_time = 6000000000, .changed = sequence, .uid = user, .kind = row_kind, .processes = n
+
+static void fill_groups(struct segment_fill *fill, uint64_t sequence) {
+        fill->apps[0] = (struct layout_app_row){ GROUP(65534, SOCKTALLY_ROW_APP, 1),
+                                                 .app = "org.example.Huge", .display_name = "Huge Downloads",
+                                                 .app_kind = "flatpak" };
+        fill->apps[1] = (struct layout_app_row){ GROUP(LAYOUT_NO_UID, SOCKTALLY_ROW_NO_APP, 2) };
+        fill->containers[0] = (struct layout_container_row){ GROUP(LAYOUT_NO_UID, SOCKTALLY_ROW_CONTAINER, 1),
+                                                             .container = "box0123456789", .display_name = "box",
+                                                             .container_runtime = "podman" };
+        fill->containers[1] = (struct layout_container_row){ GROUP(LAYOUT_NO_UID, SOCKTALLY_ROW_NO_CONTAINER, 2) };
+        fill->users[0] = (struct layout_user_row){ GROUP(0, SOCKTALLY_ROW_USER, 1) };
+        fill->users[1] = (struct layout_user_row){ GROUP(LAYOUT_NO_UID, SOCKTALLY_ROW_NO_USER, 2) };
+        for (size_t i = 0; i < FIXTURE_N_GROUPS; i++) {
+                fill_counters(fill->apps[i].counters, LAYOUT_TABLE_APPS, i, sequence);
+                fill_counters(fill->containers[i].counters, LAYOUT_TABLE_CONTAINERS, i, sequence);
+                fill_counters(fill->users[i].counters, LAYOUT_TABLE_USERS, i, sequence);
+        }
+        for (uint32_t id = LAYOUT_TABLE_APPS; id <= LAYOUT_TABLE_USERS; id++)
+                fill->count[id] = FIXTURE_N_GROUPS;
+}
+
 static void publish(struct fixture *fixture, struct segment *segment, bool has_processes) {
         struct timespec realtime;
         struct segment_fill fill;
@@ -123,6 +147,8 @@ static void publish(struct fixture *fixture, struct segment *segment, bool has_p
         fill.count[LAYOUT_TABLE_HOST] = 1;
         fill.count[LAYOUT_TABLE_SERVICES] = fixture->is_without_services ? 0 : FIXTURE_N_SERVICES;
         fill.count[LAYOUT_TABLE_PROCESSES] = has_processes ? FIXTURE_N_PROCESSES : 0;
+        if (has_processes)
+                fill_groups(&fill, fixture->sequence);
         *fill.facts = (struct layout_facts){
                 .time_ns = fixture_time_ns(fixture, fixture->sequence),
                 .complete_ns = fixture_time_ns(fixture, fixture->sequence) - fixture->late_ns,
@@ -157,7 +183,8 @@ static struct segment *new_segment(const struct fixture *fixture, const char *na
                 .mode = has_processes ? 0440 : 0444,
                 .gid = (gid_t)-1,
                 .incarnation = 0x1234,
-                .capacity = { 1, 16, has_processes ? 16 : 0 },
+                .capacity = { 1, 16, has_processes ? 16 : 0, has_processes ? 16 : 0, has_processes ? 16 : 0,
+                              has_processes ? 16 : 0 },
         };
         struct segment *segment = NULL;
 

@@ -16,6 +16,7 @@
 #define FIXTURE_INTERVAL_NS UINT64_C(1000000000) /* promised: a fixture that was not run for three of it is stale */
 #define FIXTURE_N_PROCESSES 6
 #define FIXTURE_N_SERVICES 4
+#define FIXTURE_N_GROUPS 2 /* rows of each table of apps, containers and users; the last is the rest */
 /* Not counted in this fixture. */
 #define FIXTURE_UNKNOWN                                                                                                \
         (UINT64_C(1) << SOCKTALLY_METRIC_tcp_rtt_us | UINT64_C(1) << SOCKTALLY_METRIC_tcp_resets_sent |                \

@@ -12,8 +12,9 @@
 #include "libclient/socktally.h"
 #include "tests/unit/totals-stage.h"
 
-static bool identify(void *userdata, const struct process_key *key, uint32_t pid, struct identity *ret_identity) {
-        return scene_identify(&((struct stage *) userdata)->scene, key, pid, ret_identity);
+static bool identify(void *userdata, const struct process_key *key, uint32_t pid, const char *comm,
+                     struct identity *ret_identity) {
+        return scene_identify(&((struct stage *) userdata)->scene, key, pid, comm, ret_identity);
 }
 
 int totals_setup(void **state) {
@@ -37,8 +38,7 @@ int totals_teardown(void **state) {
 }
 
 static void set_room(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
-        stage->config.max_processes = max_processes + N_PROCESS_SPECIALS;
-        stage->config.max_services = max_services + N_SERVICE_SPECIALS;
+        stage->config.max = scene_rows(max_processes + N_PROCESS_SPECIALS, max_services + N_GROUP_SPECIALS);
 }
 
 void stage_open(struct stage *stage, uint32_t max_processes, uint32_t max_services) {
@@ -60,21 +60,40 @@ void stage_restart(struct stage *stage, uint32_t max_processes, uint32_t max_ser
                 totals_forget_rows(stage->totals);
 }
 
+static void check_groups(const struct totals_result *r, unsigned metric) {
+        for (unsigned g = 0; g < N_GROUPINGS; g++) {
+                uint64_t sum = 0;
+
+                for (uint32_t i = 0; i < r->groups[g].n_rows; i++)
+                        sum += r->groups[g].rows[i].counters[metric];
+                if (!r->is_without[g])
+                        assert_int_equal(sum, r->host->counters[metric]);
+        }
+}
+
+/* Each process is shown as one of each table. */
+static void check_members(const struct totals_result *r) {
+        for (unsigned g = 0; g < N_GROUPINGS; g++) {
+                uint64_t n = 0;
+
+                for (uint32_t i = 0; i < r->groups[g].n_rows; i++)
+                        n += r->groups[g].rows[i].processes;
+                assert_int_equal(n, r->n_processes - N_PROCESS_SPECIALS);
+        }
+}
+
 void check_sums(struct stage *stage) {
         const struct totals_result *r = &stage->result;
 
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
-                uint64_t processes = 0, services = 0;
+                uint64_t processes = 0;
 
                 if (counter_is_gauge(m))
                         continue;
                 for (uint32_t i = 0; i < r->n_slots; i++)
                         processes += r->processes[i].is_used ? r->processes[i].counters[m] : 0;
-                for (uint32_t i = 0; i < r->n_services; i++)
-                        services += r->services[i].counters[m];
                 assert_int_equal(processes, r->host->counters[m]);
-                if (r->has_services)
-                        assert_int_equal(services, r->host->counters[m]);
+                check_groups(r, m);
                 assert_true(r->host->counters[m] >= stage->last_host.counters[m]);
         }
         stage->last_host = *r->host;
@@ -82,7 +101,7 @@ void check_sums(struct stage *stage) {
 
 void check(struct stage *stage) {
         const struct totals_result *r = &stage->result;
-        uint64_t n_used = 0, n_members = 0;
+        uint64_t n_used = 0;
 
         totals_get(stage->totals, &stage->result);
         check_sums(stage);
@@ -94,11 +113,10 @@ void check(struct stage *stage) {
                 }
         }
         assert_int_equal(n_used, r->n_processes);
-        for (uint32_t i = 0; i < r->n_services; i++)
-                n_members += r->services[i].processes;
-        assert_int_equal(n_members, r->n_processes - N_PROCESS_SPECIALS);
+        check_members(r);
         assert_int_equal(r->host->processes, r->n_processes - N_PROCESS_SPECIALS);
-        assert_int_equal(r->host->services, r->has_services ? r->n_services - N_SERVICE_SPECIALS : 0);
+        assert_int_equal(r->host->services,
+                         r->is_without[BY_SERVICE] ? 0 : r->groups[BY_SERVICE].n_rows - N_GROUP_SPECIALS);
 }
 
 void stage_update(struct stage *stage) {
@@ -120,11 +138,11 @@ const struct process *find(const struct stage *stage, uint32_t pid) {
         return found;
 }
 
-const struct layout_service_row *find_service(const struct stage *stage, const char *name) {
-        for (uint32_t i = 0; i < stage->result.n_services; i++)
-                if (stage->result.services[i].kind == SOCKTALLY_ROW_SERVICE &&
-                    strcmp(stage->result.services[i].service, name) == 0)
-                        return &stage->result.services[i];
+const struct group_row *find_service(const struct stage *stage, const char *name) {
+        for (uint32_t i = 0; i < stage->result.groups[BY_SERVICE].n_rows; i++)
+                if (stage->result.groups[BY_SERVICE].rows[i].kind == SOCKTALLY_ROW_SERVICE &&
+                    strcmp(stage->result.groups[BY_SERVICE].rows[i].name, name) == 0)
+                        return &stage->result.groups[BY_SERVICE].rows[i];
         return NULL;
 }
 
@@ -140,7 +158,7 @@ uint64_t special_bytes(const struct stage *stage, uint32_t number) {
 }
 
 uint64_t service_bytes(const struct stage *stage, const char *name) {
-        const struct layout_service_row *row = find_service(stage, name);
+        const struct group_row *row = find_service(stage, name);
 
         assert_non_null(row);
         return row->counters[METRIC];

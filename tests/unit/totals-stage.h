@@ -43,7 +43,7 @@ void check_sums(struct stage *stage);
 
 /* The one row of a process, or NULL. */
 const struct process *find(const struct stage *stage, uint32_t pid);
-const struct layout_service_row *find_service(const struct stage *stage, const char *name);
+const struct group_row *find_service(const struct stage *stage, const char *name);
 /* These must be there. */
 uint64_t process_bytes(const struct stage *stage, uint32_t pid);
 uint64_t special_bytes(const struct stage *stage, uint32_t number);

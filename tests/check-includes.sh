@@ -20,6 +20,7 @@ daemon/control/*    daemon/*.h
 daemon/clock.h      daemon/clock.h
 daemon/lo*          daemon/lo*.h
 daemon/text*        daemon/text.h
+daemon/directories* daemon/directories.h
 daemon/module*      daemon/module.h bpf/ledger.h
 daemon/privilege*   daemon/privilege.h
 daemon/keep*        daemon/*.h
@@ -39,7 +40,8 @@ daemon/totals/*     libclient/layout.h libclient/socktally.h
 dbus/*              dbus/*.h daemon/clock.h daemon/control/operations.h daemon/log.h <systemd/*>
 daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
-tools/identify*     daemon/identity/*.h
+tools/identify*     daemon/identity/*.h daemon/directories.h
+tools/rules*        daemon/identity/*.h daemon/directories.h
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *
 END

@@ -16,13 +16,6 @@
 #include "daemon/control/configuration.h"
 #include "daemon/text.h"
 
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
-#endif
-#ifndef VENDORDIR
-#define VENDORDIR "/usr/lib"
-#endif
-
 #define SIZE_MAX_FILE 65536
 #define REPORTS_MAX 10 /* per file */
 #define DROPINS_MAX 256
@@ -326,18 +319,4 @@ int configuration_load_except(struct settings *settings, const char *const direc
 int configuration_load(struct settings *settings, const char *const directories[], configuration_report *report,
                        void *userdata) {
         return configuration_load_except(settings, directories, NULL, report, userdata);
-}
-
-const char *const *configuration_directories(void) {
-        static const char *const directories[] = {
-                "/etc/socktally",
-                SYSCONFDIR "/socktally", /* of an installation below another prefix; else the same again */
-                "/run/socktally",
-                "/usr/local/lib/socktally",
-                VENDORDIR "/socktally",
-                "/usr/lib/socktally",
-                NULL,
-        };
-
-        return directories;
 }

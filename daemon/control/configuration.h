@@ -20,7 +20,5 @@ int configuration_load_except(struct settings *settings, const char *const direc
                               configuration_report *report, void *userdata);
 /* One file, which is expected to exist. */
 int configuration_load_file(struct settings *settings, const char *path, configuration_report *report, void *userdata);
-/* The directories of this installation. */
-const char *const *configuration_directories(void);
 
 #endif

@@ -16,6 +16,7 @@
 #include "daemon/control/change.h"
 #include "daemon/control/dropin.h"
 #include "daemon/control/error.h"
+#include "daemon/directories.h"
 #include "daemon/log.h"
 
 #define RUNTIME_FILE "90-runtime.conf"
@@ -75,7 +76,7 @@ static void keep_rejected(const struct settings *settings, struct settings *want
 
 void reload_init(struct reload *reload, const struct options *options) {
         reload->options = *options;
-        reload->directories = options->config_path ? NULL : configuration_directories();
+        reload->directories = options->config_path ? NULL : configuration_directories;
 }
 
 int reload_read(const struct reload *reload, struct settings *ret_settings, configuration_report *report,

@@ -311,6 +311,16 @@ void app_from_program(const char *comm, struct identity *identity) {
         memcpy(app->name, app->id, sizeof app->name);
 }
 
+void app_from_group(const char *group, struct identity *identity) {
+        struct app *app = &identity->app;
+
+        memset(app, 0, sizeof *app);
+        app->kind = APP_GROUP;
+        app->rule = "administrator's rule";
+        component_copy(component_of(group), app->id, sizeof app->id);
+        memcpy(app->name, app->id, sizeof app->name);
+}
+
 void app_from_identity(const char *path, struct identity *identity) {
         memset(&identity->app, 0, sizeof identity->app);
         if (identity->container.id[0] || identity->container.pod[0])

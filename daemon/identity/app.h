@@ -20,6 +20,7 @@ enum app_kind {
         APP_CONTAINER,
         APP_MACHINE,   /* a virtual machine */
         APP_CGROUP,    /* a cgroup of no known kind */
+        APP_GROUP,     /* a group of processes by the administrator's rules */
         N_APP_KINDS
 };
 
@@ -38,5 +39,7 @@ struct identity;
 void app_from_identity(const char *path, struct identity *identity);
 /* A process in the root of all cgroups is called after its program. */
 void app_from_program(const char *comm, struct identity *identity);
+/* The administrator's rules come before all others. */
+void app_from_group(const char *group, struct identity *identity);
 
 #endif

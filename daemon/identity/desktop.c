@@ -108,6 +108,7 @@ void desktop_from_identity(const char *const directories[], struct identity *ide
         case APP_CONTAINER:
         case APP_MACHINE:
         case APP_CGROUP:
+        case APP_GROUP:
         case N_APP_KINDS:
                 return;
         }

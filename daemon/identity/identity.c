@@ -27,6 +27,7 @@ const char *identity_kind(const struct identity *identity) {
                 [APP_CONTAINER] = "container",
                 [APP_MACHINE] = "vm",
                 [APP_CGROUP] = "cgroup",
+                [APP_GROUP] = "group",
         };
 
         if (identity->app.kind != APP_CONTAINER)

@@ -23,6 +23,7 @@ void procfs_close(struct procfs *procfs) {
         *procfs = PROCFS_NULL;
 }
 
+/* Returns the number of bytes; a NUL is behind them. */
 static int read_file(const struct procfs *procfs, uint32_t pid, const char *file, char *buffer, size_t size) {
         char path[64];
         ssize_t n;
@@ -37,7 +38,7 @@ static int read_file(const struct procfs *procfs, uint32_t pid, const char *file
         if (n < 0)
                 return -EIO;
         buffer[n] = '\0';
-        return 0;
+        return (int) n;
 }
 
 /* 1: the process with this PID started at that time. 0: it is another one, as the PID was used again. -errno: there is
@@ -118,4 +119,15 @@ int procfs_name(const struct procfs *procfs, uint32_t pid, char ret_name[static 
                 return -ESRCH;
         snprintf(ret_name, PROCFS_NAME_SIZE, "%.*s", (int) (end - begin - 1), begin + 1);
         return !!(flags & FLAG_KERNEL_THREAD);
+}
+
+int procfs_command_line(const struct procfs *procfs, uint32_t pid, uint64_t start_time, char *ret_line, size_t size) {
+        int n;
+
+        if (pid == 0)
+                return -ESRCH;
+        n = read_file(procfs, pid, "cmdline", ret_line, size);
+        if (n < 0 || (start_time > 0 && same_process(procfs, pid, start_time) <= 0))
+                return -ESRCH;
+        return n;
 }

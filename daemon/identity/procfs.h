@@ -27,5 +27,8 @@ int procfs_cgroup(const struct procfs *procfs, uint32_t pid, uint64_t start_time
                   char *ret_path, size_t size);
 /* The name of its main thread, as that has set it. 1: it is a thread of the kernel; 0: it is none. -ESRCH. */
 int procfs_name(const struct procfs *procfs, uint32_t pid, char ret_name[static PROCFS_NAME_SIZE]);
+/* Its command line, with a NUL behind each argument, cut to size. Returns the number of bytes; 0: it has none, as a
+ * thread of the kernel, or is about to end. -ESRCH. start_time as above. */
+int procfs_command_line(const struct procfs *procfs, uint32_t pid, uint64_t start_time, char *ret_line, size_t size);
 
 #endif

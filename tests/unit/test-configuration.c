@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "daemon/control/configuration.h"
+#include "daemon/directories.h"
 #include "daemon/module.h"
 #include "tests/unit/tree.h"
 
@@ -240,11 +241,10 @@ static void an_empty_file_hides_like_dev_null(void **state) {
 static void directories_come_in_the_order_of_systemd(void **state) {
         static const char *const expected[] = { "/etc/socktally", "/run/socktally", "/usr/local/lib/socktally",
                                                 "/usr/lib/socktally" };
-        const char *const *directories = configuration_directories();
         size_t n = 0;
 
-        for (size_t i = 0; directories[i] && n < 4; i++)
-                n += strcmp(directories[i], expected[n]) == 0;
+        for (size_t i = 0; configuration_directories[i] && n < 4; i++)
+                n += strcmp(configuration_directories[i], expected[n]) == 0;
         assert_int_equal(n, 4);
 }
 

@@ -196,7 +196,12 @@ static int start_counting(struct daemon *d) {
 }
 
 static int start_naming(struct daemon *d) {
-        return data_line_start_naming(&d->line, &d->keep, d->event);
+        int r;
+
+        r = data_line_start_naming(&d->line, &d->keep, d->event);
+        if (r >= 0)
+                (void) reload_rules(&d->reload, d->line.identities, report_problem, NULL);
+        return r;
 }
 
 /* All that came from the daemon before is restored by now. */

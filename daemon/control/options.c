@@ -14,6 +14,7 @@
 
 enum {
         OPTION_CONFIG = 256,
+        OPTION_RULES,
         OPTION_RUNTIME_DIRECTORY,
         OPTION_BUS,
         OPTION_CHECK,
@@ -23,7 +24,7 @@ enum {
         OPTION_SETTING
 };
 
-#define N_OWN 7
+#define N_OWN 8
 
 static void print_help(void) {
         const struct setting *settings;
@@ -31,7 +32,8 @@ static void print_help(void) {
 
         printf("Usage: socktallyd [OPTION]...\n"
                "Counts socket traffic per process in the kernel and publishes it in shared memory.\n\n"
-               "  --config=FILE            read this file instead of socktally.conf and its drop-ins\n"
+               "  --config=FILE            read this file instead of socktally.conf, its drop-ins and apps.conf\n"
+               "  --rules=FILE             read this file instead of apps.conf\n"
                "  --runtime-directory=DIR  where segments and the readers' socket are (/run/socktally)\n"
                "  --bus=BUS                system, session, none or an address: where org.socktally1 is served\n");
         for (size_t i = 0; i < n; i++)
@@ -47,6 +49,7 @@ static void print_help(void) {
 static void build_table(struct option table[]) {
         static const struct option own[N_OWN] = {
                 { "config", required_argument, NULL, OPTION_CONFIG },
+                { "rules", required_argument, NULL, OPTION_RULES },
                 { "runtime-directory", required_argument, NULL, OPTION_RUNTIME_DIRECTORY },
                 { "bus", required_argument, NULL, OPTION_BUS },
                 { "check", no_argument, NULL, OPTION_CHECK },
@@ -106,6 +109,7 @@ static int take_bus(const char **bus, const char *value, char *message, size_t s
 static int take_option(struct options *options, int c, const char *value, char *message, size_t size) {
         switch (c) {
         case OPTION_CONFIG: return take_path(&options->config_path, "config", value, message, size);
+        case OPTION_RULES: return take_path(&options->rules_path, "rules", value, message, size);
         case OPTION_RUNTIME_DIRECTORY:
                 return take_path(&options->runtime_directory, "runtime-directory", value, message, size);
         case OPTION_BUS: return take_bus(&options->bus, value, message, size);

@@ -8,6 +8,7 @@
 
 struct options {
         const char *config_path;       /* NULL: the usual places */
+        const char *rules_path;        /* NULL: apps.conf in the usual places */
         const char *runtime_directory;
         const char *bus;               /* system, session, none, an address; NULL: see daemon.c */
         bool is_check;                 /* only try what the kernel allows */

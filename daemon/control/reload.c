@@ -16,7 +16,10 @@
 #include "daemon/control/change.h"
 #include "daemon/control/dropin.h"
 #include "daemon/control/error.h"
+#include "daemon/data-line.h"
 #include "daemon/directories.h"
+#include "daemon/identity/identities.h"
+#include "daemon/identity/rules-file.h"
 #include "daemon/log.h"
 
 #define RUNTIME_FILE "90-runtime.conf"
@@ -93,6 +96,20 @@ int reload_read(const struct reload *reload, struct settings *ret_settings, conf
         return r;
 }
 
+int reload_rules(const struct reload *reload, struct identities *identities, configuration_report *report,
+                 void *userdata) {
+        struct rules *rules = NULL;
+        int r = 0;
+
+        if (reload->options.rules_path)
+                r = rules_file_load(&rules, reload->options.rules_path, report, userdata);
+        else if (reload->directories)
+                r = rules_file_find(&rules, reload->directories, report, userdata);
+        if (r >= 0)
+                identities_set_rules(identities, rules);
+        return r;
+}
+
 /* A change was refused. The line has the file and line number of the value in front, if it is from a file. */
 static void take_refusal(struct problems *problems, const char *source, const struct control_error *error) {
         char line[SETTINGS_SOURCE_SIZE + sizeof error->message];
@@ -150,6 +167,7 @@ static int apply(struct control *control, struct control_error *ret_error) {
                 return refuse_files(&problems, r, CONTROL_INVALID_ARGUMENT, "reloaded", ret_error);
         keep_rejected(control->settings, &wanted, &problems);
         apply_all(control, &wanted, &problems);
+        (void) reload_rules(control->reload, control->line->identities, on_problem, &problems);
         watcher_tell(control->watcher);
         return tell_problems(&problems, ret_error);
 }

@@ -6,6 +6,7 @@
 #include "daemon/control/options.h"
 
 struct control;
+struct identities;
 
 struct reload {
         struct options options;
@@ -17,6 +18,10 @@ void reload_init(struct reload *reload, const struct options *options);
  * cannot be read, or 0. */
 int reload_read(const struct reload *reload, struct settings *ret_settings, configuration_report *report,
                 void *userdata);
+/* Reads the rules for apps from their file and gives them to the identities. If it cannot be read, which is reported
+ * and returned, those that there are stay. */
+int reload_rules(const struct reload *reload, struct identities *identities, configuration_report *report,
+                 void *userdata);
 /* The operations "reload" and "save" of operations.h. */
 int reload_apply(struct control *control, struct control_error *ret_error);
 int reload_save(struct control *control, struct control_error *ret_error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's row has the id of the cgroup (version 2) in which the data moved. cgroups.c knows the cgroup's path, and
- * each source of names that matches this path fills in its part of the identity.
+ * each source of names that matches this path fills in its part of the identity. What the administrator's rules say of
+ * the process wins over what the path says of its app.
  *
  * In two cases the path is read from /proc/PID/cgroup, while the process lives:
  *   - On machines with cgroup v1 every process is in the root of an empty v2 tree. systemd's own hierarchy, which is in
@@ -31,6 +32,7 @@ struct identities {
         sd_event_source *cgroups_io;
         struct open_source *sources;
         size_t n_sources;
+        struct rules *rules; /* the administrator's; NULL: none */
         uint32_t generation;
 };
 
@@ -107,6 +109,7 @@ struct identities *identities_free(struct identities *identities) {
                         open->source->close(open->state);
         }
         free(identities->sources);
+        rules_free(identities->rules);
         sd_event_source_disable_unref(identities->cgroups_io);
         cgroups_free(identities->cgroups);
         procfs_close(&identities->procfs);
@@ -134,6 +137,12 @@ void identities_follow(struct identities *identities) {
                         has_news = true;
         }
         identities->generation += has_news;
+}
+
+void identities_set_rules(struct identities *identities, struct rules *rules) {
+        identities->generation += !rules_is_same(identities->rules, rules);
+        rules_free(identities->rules);
+        identities->rules = rules;
 }
 
 uint32_t identities_generation(const struct identities *identities) {
@@ -188,6 +197,7 @@ static void name_program(const char *comm, struct identity *identity) {
 
 bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid, const char *comm,
                      struct identity *ret_identity) {
+        struct rules_match match;
         char buffer[1024];
         const char *path = find_path(identities, key, pid, buffer, sizeof buffer);
 
@@ -200,5 +210,7 @@ bool identities_find(struct identities *identities, const struct process_key *ke
         }
         if (!path || is_root(path))
                 name_program(comm, ret_identity);
+        if (rules_find_process(identities->rules, &identities->procfs, pid, key->start_time, comm, &match))
+                app_from_group(match.group, ret_identity);
         return path;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/identity/rules.h"
 #include "daemon/identity/source.h"
 #include "daemon/sample.h"
 
@@ -30,12 +31,14 @@ int identities_restore(struct identities *identities, FILE *file);
 
 /* Takes in what has changed, at once. */
 void identities_follow(struct identities *identities);
-/* 0 at first. It grows when a source has another answer than before, whatever to. */
+/* Takes over other rules; NULL: none. They are freed with the identities, or when the next come. */
+void identities_set_rules(struct identities *identities, struct rules *rules);
+/* 0 at first. It grows when a source has another answer than before, whatever to, and when the rules are others. */
 uint32_t identities_generation(const struct identities *identities);
 
-/* pid: as /proc has it; 0: it does not. comm: the process's name, LEDGER_COMM_SIZE bytes. False: it is not known in
- * which cgroup that was (any more), for example because the process is gone; then its program alone
- * is known. */
+/* pid: as /proc has it; 0: it does not. comm: the process's name, as the kernel has it. False: it is not known in which
+ * cgroup that was (any more), for example because the process is gone; then the identity is that of nobody, but for
+ * the app, which a rule or the program's name tells. */
 bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid, const char *comm,
                      struct identity *ret_identity);
 

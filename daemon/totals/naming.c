@@ -86,7 +86,9 @@ static void find_key(enum grouping grouping, const struct identity *identity, ui
                 *ret_key = (struct group_key) { or_null(identity->unit.name), identity->unit.uid };
                 return;
         case BY_APP:
-                *ret_key = (struct group_key) { or_null(identity->app.id), identity->unit.owner };
+                /* An administrator's rule makes one app of all users' processes. */
+                *ret_key = (struct group_key) { or_null(identity->app.id), identity->app.kind == APP_GROUP ?
+                                                                           LAYOUT_NO_UID : identity->unit.owner };
                 COPY_TEXT(ret_label->title, identity->app.name);
                 COPY_TEXT(ret_label->type, identity_kind(identity));
                 return;

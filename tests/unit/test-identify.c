@@ -367,6 +367,56 @@ static void who_cannot_be_asked_any_more_is_not_known(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
 
+static void assert_app(struct machine *machine, uint64_t cgroup_id, uint32_t pid, const char *comm, const char *id) {
+        struct process_key key = { .tgid = 42, .start_time = START_NSEC, .cgroup_id = cgroup_id };
+        struct identity identity;
+
+        (void) identities_find(machine->identities, &key, pid, comm, &identity);
+        assert_string_equal(identity.app.id, id);
+        assert_int_equal(identity.app.kind, id[0] ? APP_GROUP : IDENTITY_NULL.app.kind);
+}
+
+static struct rules *make_rules(const char *group, const char *pattern) {
+        struct rules *rules;
+
+        assert_int_equal(rules_new(&rules, "apps.conf"), 0);
+        assert_int_equal(rules_add(rules, group, pattern, 1), 0);
+        return rules;
+}
+
+static void a_rule_names_the_app_and_nothing_else(void **state) {
+        struct machine machine = machine_open(*state, true);
+        uint64_t id = cgroup_make(&machine, "/system.slice/x.service");
+
+        identities_set_rules(machine.identities, make_rules("web", "nginx"));
+        assert_app(&machine, id, 0, "nginx", "web");
+        assert_app(&machine, id, 0, "other", "x.service");
+        assert_app(&machine, id + 100000, 0, "nginx", "web"); /* gone, but its name is known */
+        check(&machine, id, 0, "x.service", UNIT_SYSTEM);
+        identities_set_rules(machine.identities, make_rules("script", "*app.py*"));
+        process_make(&machine, 42, "0::/system.slice/x.service\n");
+        tree_file(machine.tree, "proc/42/cmdline", "python3 /opt/app.py");
+        assert_app(&machine, id, 42, "python3", "script");
+        assert_app(&machine, id, 43, "python3", "x.service");
+        identities_free(machine.identities);
+}
+
+static void other_rules_move_the_generation(void **state) {
+        struct machine machine = machine_open(*state, true);
+
+        identities_set_rules(machine.identities, NULL);
+        assert_int_equal(identities_generation(machine.identities), 0);
+        identities_set_rules(machine.identities, make_rules("web", "nginx"));
+        assert_int_equal(identities_generation(machine.identities), 1);
+        identities_set_rules(machine.identities, make_rules("web", "nginx"));
+        assert_int_equal(identities_generation(machine.identities), 1);
+        identities_set_rules(machine.identities, make_rules("web", "apache2"));
+        assert_int_equal(identities_generation(machine.identities), 2);
+        identities_set_rules(machine.identities, NULL);
+        assert_int_equal(identities_generation(machine.identities), 3);
+        identities_free(machine.identities);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(a_cgroup_is_named_without_asking_its_process),
@@ -383,6 +433,8 @@ int main(void) {
                 CASE(a_source_that_answers_later_moves_the_generation),
                 CASE(a_source_that_cannot_be_opened_closes_those_before),
                 CASE(who_cannot_be_asked_any_more_is_not_known),
+                CASE(a_rule_names_the_app_and_nothing_else),
+                CASE(other_rules_move_the_generation),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -36,6 +36,7 @@ static void without_options_the_defaults_run(void **state) {
 
         assert_int_equal(parse((const char *const[]) { NULL }, &options, message), OPTIONS_RUN);
         assert_null(options.config_path);
+        assert_null(options.rules_path);
         assert_null(options.bus);
         assert_string_equal(options.runtime_directory, "/run/socktally");
         assert_false(options.debug);
@@ -49,13 +50,15 @@ static void every_option_arrives(void **state) {
         struct options options;
         char message[256];
 
-        assert_int_equal(PARSE(&options, message, "--config=/c", "--runtime-directory=/r", "--interval=200ms",
-                               "--idle-interval", "1min", "--load-mode=passive", "--attach-method=trampoline",
+        assert_int_equal(PARSE(&options, message, "--config=/c", "--rules=/a", "--runtime-directory=/r",
+                               "--interval=200ms", "--idle-interval", "1min", "--load-mode=passive",
+                               "--attach-method=trampoline",
                                "--max-processes=99", "--max-sockets=98", "--max-services=97", "--check", "--debug",
                                "--bus=unix:path=/b"),
                          OPTIONS_RUN);
         options_apply(&options, &settings);
         assert_string_equal(options.config_path, "/c");
+        assert_string_equal(options.rules_path, "/a");
         assert_string_equal(options.runtime_directory, "/r");
         assert_string_equal(options.bus, "unix:path=/b");
         assert_true(options.debug);

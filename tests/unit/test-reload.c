@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "daemon/data-line.h"
+#include "daemon/identity/identities.h"
 #include "tests/unit/control-stage.h"
 
 static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void **state) {
@@ -259,6 +261,79 @@ static void save_says_why_it_cannot(void **state) {
         assert_error(stage, stage->ops->save(stage->control, &stage->error), CONTROL_NOT_SUPPORTED, "--config=");
 }
 
+/* The app of a process with this name. */
+static void assert_app(struct stage *stage, const char *comm, const char *app) {
+        struct process_key key = { .tgid = 42, .cgroup_id = 1 };
+        struct identity identity;
+
+        (void) identities_find(stage->control->line->identities, &key, 0, comm, &identity);
+        assert_string_equal(identity.app.id, app);
+}
+
+static void reload_reads_the_rules_for_apps_too(void **state) {
+        struct stage *stage = control_start(state, NULL);
+        uint32_t generation = identities_generation(stage->control->line->identities);
+
+        assert_app(stage, "nginx", "nginx"); /* after its program */
+        tree_file(stage->tree, "etc/apps.conf", "web: nginx\n");
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
+        assert_app(stage, "nginx", "web");
+        assert_int_equal(identities_generation(stage->control->line->identities), generation + 1);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
+        assert_int_equal(identities_generation(stage->control->line->identities), generation + 1);
+        assert_int_equal(unlink(tree_path(stage->tree, "etc/apps.conf")), 0);
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
+        assert_app(stage, "nginx", "nginx"); /* after its program */
+}
+
+static void a_wrong_line_in_the_rules_is_told_and_the_rest_applies(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=3s\n");
+        tree_file(stage->tree, "etc/apps.conf", "nonsense\nweb: nginx\nmail: 'post\n");
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "apps.conf:1: \"nonsense\" is not of the form group: pattern..., ignoring it (and 1 more");
+        assert_app(stage, "nginx", "web");
+        assert_row(stage, "Interval", "3s", ":2");
+}
+
+static void rules_that_cannot_be_read_leave_those_that_there_are(void **state) {
+        struct stage *stage = control_start(state, NULL);
+
+        tree_file(stage->tree, "etc/apps.conf", "web: nginx\n");
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
+        assert_int_equal(unlink(tree_path(stage->tree, "etc/apps.conf")), 0);
+        tree_directory(stage->tree, "etc/apps.conf");
+        tree_file(stage->tree, MAIN_FILE, "[Socktally]\nInterval=3s\n");
+        assert_error(stage, stage->ops->reload(stage->control, &stage->error), CONTROL_INVALID_ARGUMENT,
+                     "apps.conf: not a regular file");
+        assert_app(stage, "nginx", "web");
+        assert_row(stage, "Interval", "3s", ":2"); /* the other files are applied */
+}
+
+static void the_rules_of_the_command_line_are_read_at_the_start_and_in_a_reload(void **state) {
+        struct stage *stage = *state;
+        char option[256], message[256], *argv[] = { (char *) "socktallyd", NULL, NULL, option, NULL };
+        struct options options;
+
+        if (!stage)
+                skip();
+        snprintf(option, sizeof option, "--rules=%s", tree_file(stage->tree, "my.conf", "web: nginx\n"));
+        snprintf(stage->directory, sizeof stage->directory, "--runtime-directory=%s", tree_path(stage->tree, "run"));
+        snprintf(stage->config, sizeof stage->config, "--config=%s", tree_file(stage->tree, "empty.conf", ""));
+        argv[1] = stage->directory;
+        argv[2] = stage->config;
+        assert_int_equal(options_parse(4, argv, &options, message, sizeof message), OPTIONS_RUN);
+        assert_int_equal(daemon_new(&stage->daemon, &options, &script_operations), 0);
+        stage->control = daemon_control(stage->daemon);
+        stage->control->reload->directories = stage->directories;
+        assert_app(stage, "nginx", "web");
+        tree_file(stage->tree, "etc/apps.conf", "other: nginx\n");
+        tree_file(stage->tree, "my.conf", "mine: nginx\n");
+        assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
+        assert_app(stage, "nginx", "mine");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, control_setup, control_teardown)
 
 int main(void) {
@@ -273,6 +348,10 @@ int main(void) {
                 CASE(what_waits_for_the_next_start_is_no_error),
                 CASE(what_stays_because_its_line_is_wrong_contradicts_nothing),
                 CASE(an_empty_value_is_nobodys),
+                CASE(reload_reads_the_rules_for_apps_too),
+                CASE(a_wrong_line_in_the_rules_is_told_and_the_rest_applies),
+                CASE(rules_that_cannot_be_read_leave_those_that_there_are),
+                CASE(the_rules_of_the_command_line_are_read_at_the_start_and_in_a_reload),
                 CASE(a_hangup_signal_reloads),
                 CASE(save_writes_what_differs_and_the_next_start_has_it),
                 CASE(save_removes_its_file_when_nothing_differs),

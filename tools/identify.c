@@ -14,17 +14,21 @@
 #include "daemon/identity/desktop.h"
 #include "daemon/identity/identity.h"
 #include "daemon/identity/procfs.h"
+#include "daemon/identity/rules.h"
 #include "tools/identify.h"
 #include "tools/json.h"
+#include "tools/rules.h"
 #include "tools/units.h"
 #include "tools/untrusted.h"
 
+#define RULE_SOURCE_SIZE (PATH_MAX + 16)
 #define MOUNT "/sys/fs/cgroup" /* a path may be given with it in front */
 
 struct subject {
         uint32_t pid;       /* 0: a path was given */
         char path[PATH_MAX];
         struct identity identity;
+        struct rules_match match; /* without a group: no rule of the administrator says anything */
 };
 
 static bool is_root(const char *path) {
@@ -44,23 +48,34 @@ static int read_path(const struct procfs *procfs, uint32_t pid, char *ret_path, 
         return r;
 }
 
-static int read_process(struct subject *subject) {
-        struct procfs procfs = PROCFS_NULL;
+/* A thread of the kernel is in the root of all cgroups, is called after that, and no rule is for it. */
+static void name_process(struct subject *subject, const struct procfs *procfs, const struct rules *rules) {
         char name[PROCFS_NAME_SIZE];
+        int r = procfs_name(procfs, subject->pid, name);
+
+        if (r != 0)
+                return;
+        if (is_root(subject->path))
+                app_from_program(name, &subject->identity);
+        if (rules_find_process(rules, procfs, subject->pid, 0, name, &subject->match))
+                app_from_group(subject->match.group, &subject->identity);
+}
+
+static int read_process(struct subject *subject, const struct rules *rules) {
+        struct procfs procfs = PROCFS_NULL;
         int r = procfs_open(&procfs, "/proc");
 
         if (r >= 0)
                 r = read_path(&procfs, subject->pid, subject->path, sizeof(subject->path));
         if (r >= 0) {
                 identity_from_path(subject->path, desktop_directories, &subject->identity);
-                if (is_root(subject->path) && procfs_name(&procfs, subject->pid, name) == 0)
-                        app_from_program(name, &subject->identity);
+                name_process(subject, &procfs, rules);
         }
         procfs_close(&procfs);
         return r;
 }
 
-static enum exit_status take_pid(struct subject *subject, const char *argument) {
+static enum exit_status take_pid(struct subject *subject, const char *argument, const struct rules *rules) {
         uint64_t pid;
         int r;
 
@@ -68,7 +83,7 @@ static enum exit_status take_pid(struct subject *subject, const char *argument) 
                 return options_refuse("identify: '%s' is no PID (1 to %d), and no path, which begins with '/'",
                                       argument, INT32_MAX);
         subject->pid = (uint32_t)pid;
-        r = read_process(subject);
+        r = read_process(subject, rules);
         if (r == -ESRCH)
                 warnx("there is no process %" PRIu32 ", or it is hidden here (/proc mounted with hidepid=)",
                       subject->pid);
@@ -90,9 +105,9 @@ static enum exit_status take_path(struct subject *subject, const char *argument)
         return STATUS_DONE;
 }
 
-static enum exit_status find(struct subject *ret_subject, const char *argument) {
+static enum exit_status find(struct subject *ret_subject, const char *argument, const struct rules *rules) {
         *ret_subject = (struct subject){ .pid = 0 };
-        return argument[0] == '/' ? take_path(ret_subject, argument) : take_pid(ret_subject, argument);
+        return argument[0] == '/' ? take_path(ret_subject, argument) : take_pid(ret_subject, argument, rules);
 }
 
 static void put(struct json_object *object, const char *key, const char *value) {
@@ -107,6 +122,14 @@ static void put_path(struct json_object *object, const struct subject *subject) 
         put(object, "cgroup", path);
 }
 
+/* FILE:LINE of the administrator's rule; "": none says anything. */
+static const char *rule_source(const struct subject *subject, char text[static RULE_SOURCE_SIZE]) {
+        text[0] = '\0';
+        if (subject->match.group)
+                (void)snprintf(text, RULE_SOURCE_SIZE, "%s:%u", subject->match.path, subject->match.line);
+        return text;
+}
+
 static void put_number(struct json_object *object, const char *key, uint32_t number, bool is_known) {
         (void)json_object_object_add(object, key, is_known ? json_object_new_int64(number) : NULL);
 }
@@ -114,7 +137,7 @@ static void put_number(struct json_object *object, const char *key, uint32_t num
 static enum exit_status print_json(const struct subject *subject) {
         const struct identity *identity = &subject->identity;
         struct json_object *object = json_object_new_object();
-        char container[CONTAINER_ID_SIZE];
+        char container[CONTAINER_ID_SIZE], source[RULE_SOURCE_SIZE];
 
         container_name(&identity->container, container);
         put_number(object, "pid", subject->pid, subject->pid != 0);
@@ -136,6 +159,7 @@ static enum exit_status print_json(const struct subject *subject) {
         put(object, "container_runtime", identity->container.runtime);
         put(object, "pod", identity->container.pod);
         put(object, "rule", identity->app.rule);
+        put(object, "rule_source", rule_source(subject, source));
         return json_print(object, true);
 }
 
@@ -148,7 +172,7 @@ static void print_line(const char *label, const char *value) {
 
 static void print_text(const struct subject *subject) {
         const struct identity *identity = &subject->identity;
-        char text[CONTAINER_ID_SIZE + CONTAINER_RUNTIME_SIZE + 32];
+        char text[CONTAINER_ID_SIZE + CONTAINER_RUNTIME_SIZE + 32], source[RULE_SOURCE_SIZE];
 
         print_line("Name", identity->app.name);
         print_line("App", identity->app.id);
@@ -170,14 +194,18 @@ static void print_text(const struct subject *subject) {
         print_line("Pod", identity->container.pod);
         print_line("Cgroup", subject->path);
         print_line("By", identity->app.rule);
+        print_line("Rule", rule_source(subject, source));
 }
 
 enum exit_status identify_run(const struct options *options) {
         enum exit_status worst = STATUS_DONE;
+        struct rules *rules;
 
+        if (rules_command_read(options->rules_path, &rules) < 0)
+                return STATUS_FAILED;
         for (size_t i = 0; i < options->n_arguments; i++) {
                 struct subject subject;
-                enum exit_status status = find(&subject, options->arguments[i]);
+                enum exit_status status = find(&subject, options->arguments[i], rules);
 
                 if (status == STATUS_DONE && options->is_json)
                         status = print_json(&subject);
@@ -189,5 +217,6 @@ enum exit_status identify_run(const struct options *options) {
                 if (status > worst)
                         worst = status;
         }
+        (void)rules_free(rules);
         return worst;
 }

@@ -14,6 +14,7 @@
 #include "tools/list.h"
 #include "tools/options.h"
 #include "tools/overview.h"
+#include "tools/rules.h"
 #include "tools/segment-view.h"
 #include "tools/status.h"
 #include "tools/top.h"
@@ -33,6 +34,7 @@ static enum exit_status (*const runs[N_COMMANDS])(const struct options *options)
         [COMMAND_DISABLE] = change_run,
         [COMMAND_SET] = change_run,
         [COMMAND_IDENTIFY] = identify_run,
+        [COMMAND_RULES] = rules_command_run,
         [COMMAND_DOCTOR] = doctor_run,
         [COMMAND_SEGMENT_DUMP] = segment_view_dump,
         [COMMAND_SEGMENT_VERIFY] = segment_view_verify,

@@ -166,6 +166,9 @@ static enum exit_status parse_with_argument(struct options *options, int option,
         case OPTION_CONTAINER:
                 options->filter.container = text;
                 break;
+        case OPTION_RULES:
+                options->rules_path = text;
+                return STATUS_DONE;
         case OPTION_RUNTIME_DIRECTORY:
                 options->runtime_directory = text;
                 return *text == '/' ? STATUS_DONE

@@ -20,6 +20,7 @@ struct options {
         enum command command;
         const char *const *arguments;  /* behind the command's name */
         size_t n_arguments;
+        const char *rules_path;        /* NULL: apps.conf in the usual places */
         const char *runtime_directory; /* NULL: the library's default */
         enum socktally_view view;
         enum color_when color;

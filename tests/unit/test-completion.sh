@@ -70,7 +70,7 @@ for word in $("$command" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\).*/\1/
         offered '' | grep -xF -e "$word" >/dev/null || { echo "# $word is not offered"; status=1; }
 done
 for option in $("$command" --help | grep -oE -e '--[a-z-]+' | sort -u); do
-        for line in top enable set; do offered $line --; done | grep -xF -e "$option" >/dev/null || {
+        for line in top enable set identify; do offered $line --; done | grep -xF -e "$option" >/dev/null || {
                 echo "# $option is not offered"
                 status=1
         }

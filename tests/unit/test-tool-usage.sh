@@ -107,6 +107,32 @@ report $? 'identify prints one JSON object per line for several'
 [ $? = 1 ] && grep -q 'no process 2147483647' "$directory/err" && grep -q Cgroup "$directory/out"
 report $? 'identify exits with 1 if there is no such process, and tells of the others'
 
+# The administrator's rules, from a file of the test's own.
+printf 'none: nothing-like-this\nsleeper: "*sleep 4711*"\n' >"$directory/apps.conf"
+"$command" rules "$directory/apps.conf" | grep -qxF "ok: $directory/apps.conf, 2 patterns"
+report $? 'rules says that a file without faults is ok'
+sleep 4711 &
+sleeper=$!
+until tr '\0' ' ' <"/proc/$sleeper/cmdline" | grep -q '^sleep'; do :; done # the shell has become that program
+"$command" identify --json --rules "$directory/apps.conf" $sleeper |
+        grep -F '"app":"sleeper","app_kind":"group","display_name":"sleeper"' |
+        grep -qF "\"rule_source\":\"$directory/apps.conf:2\""
+report $? 'identify names the group of a process, with file and line of the rule'
+kill $sleeper
+"$command" identify --json --rules "$directory/apps.conf" $$ | grep -F '"rule_source":null' | grep -vqF '"app_kind":"group"'
+report $? 'identify names a process that no rule matches as without rules'
+printf 'nonsense\nweb: nginx\n' >"$directory/apps.conf"
+"$command" rules "$directory/apps.conf" >"$directory/out" 2>"$directory/err"
+[ $? = 1 ] && [ ! -s "$directory/out" ] && [ "$(cat "$directory/err")" = \
+        "socktally: $directory/apps.conf:1: \"nonsense\" is not of the form group: pattern..., ignoring it" ]
+report $? 'rules names each fault with file and line, and exits with 1'
+for words in "identify --rules $directory/nowhere $$" "rules $directory/nowhere"; do
+        # shellcheck disable=SC2086 # words
+        "$command" $words >"$directory/out" 2>"$directory/err"
+        [ $? = 1 ] && [ ! -s "$directory/out" ] && grep -q 'nowhere: cannot be read: No such file' "$directory/err"
+        report $? "'${words%% *}' exits with 1 if the file of rules is not there"
+done
+
 # Every option of the usage is in the manual, and every counter with its unit and its help as metrics.h has them.
 status=0
 for option in $("$command" --help | grep -oE -e '--[a-z-]+' | sort -u); do

@@ -123,9 +123,14 @@ int data_line_start_counting(struct data_line *line, const struct settings *sett
         return r;
 }
 
+static void log_complaint(const char *source, const char *complaint) {
+        log_line(LOG_WARNING, "Some names are unknown: source \"%s\": %s; see socktally-names(8)", source, complaint);
+}
+
 int data_line_start_naming(struct data_line *line, const struct keep *keep, sd_event *event) {
         char mount[1024];
-        struct identities_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS, .event = event };
+        struct identities_config config = { .proc = "/proc", .max_cgroups = MAX_CGROUPS, .event = event,
+                                            .complain = log_complaint };
         int r;
 
         r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);

@@ -68,7 +68,7 @@ static int read_process(struct subject *subject, const struct rules *rules) {
         if (r >= 0)
                 r = read_path(&procfs, subject->pid, subject->path, sizeof(subject->path));
         if (r >= 0) {
-                identity_from_path(subject->path, desktop_directories, &subject->identity);
+                identity_from_path(subject->path, desktop_ask, (void *)desktop_directories, &subject->identity);
                 name_process(subject, &procfs, rules);
         }
         procfs_close(&procfs);
@@ -101,7 +101,7 @@ static enum exit_status take_path(struct subject *subject, const char *argument)
                 return options_refuse("identify: a path has at most %d bytes, this one %zu", PATH_MAX - 1,
                                       strlen(argument));
         (void)snprintf(subject->path, sizeof(subject->path), "%s", *argument ? argument : "/");
-        identity_from_path(subject->path, desktop_directories, &subject->identity);
+        identity_from_path(subject->path, desktop_ask, (void *)desktop_directories, &subject->identity);
         return STATUS_DONE;
 }
 

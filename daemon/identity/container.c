@@ -11,6 +11,7 @@
 
 #include "daemon/identity/component.h"
 #include "daemon/identity/container.h"
+#include "daemon/identity/identity.h"
 
 #define ID_DIGITS 64
 #define BUILD_LETTERS 25
@@ -254,6 +255,14 @@ void container_from_path(const char *path, struct container *ret_container) {
                 match(parent, c, ret_container);
                 parent = c;
         }
+}
+
+bool container_matches(const char *path) {
+        return strcmp(path, "/") != 0;
+}
+
+void container_look_up(void *state, const char *path, struct identity *identity) {
+        container_from_path(path, &identity->container);
 }
 
 void container_name(const struct container *container, char name[static CONTAINER_ID_SIZE]) {

@@ -12,6 +12,7 @@
 
 struct container {
         char id[CONTAINER_ID_SIZE];           /* 64 hexadecimal digits, or a name; empty: no container */
+        char name[CONTAINER_ID_SIZE];         /* what people call it, if somebody told, see question.h; else empty */
         char runtime[CONTAINER_RUNTIME_SIZE]; /* which program made it, "docker" */
         char pod[CONTAINER_POD_SIZE];         /* of Kubernetes, its uid; of Podman, its id; empty: none */
         bool is_kubernetes;
@@ -19,9 +20,14 @@ struct container {
         bool is_payload;                      /* its unit is its name: a quadlet */
 };
 
+struct identity;
+
 /* path as in /proc/PID/cgroup. The innermost container counts. A program that looks after a container (conmon,
  * lxc.monitor) belongs to it. */
 void container_from_path(const char *path, struct container *ret_container);
+/* The same as a source of names. */
+bool container_matches(const char *path);
+void container_look_up(void *state, const char *path, struct identity *identity);
 /* The name to show while nobody has told a better one: the id, of a long one the first CONTAINER_SHORT_ID digits. */
 void container_name(const struct container *container, char name[static CONTAINER_ID_SIZE]);
 

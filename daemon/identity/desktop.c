@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/identity/app.h"
 #include "daemon/identity/desktop.h"
-#include "daemon/identity/identity.h"
 #include "daemon/text.h"
 
 #define FILE_MAX 262144 /* the longest in Debian, with all its translations, has 60,000 bytes */
@@ -86,19 +86,16 @@ static void snap_file(const char *id, char *ret_name, size_t size) {
                 snprintf(ret_name, size, "%s_%s", id, id);
 }
 
-void desktop_from_identity(const char *const directories[], struct identity *identity) {
-        struct app *app = &identity->app;
-        char file[2 * APP_NAME_SIZE], name[APP_NAME_SIZE];
-
+bool desktop_file(const struct app *app, char *ret_file, size_t size) {
         switch (app->kind) {
         case APP_SNAP:
-                snap_file(app->id, file, sizeof file);
-                break;
+                snap_file(app->id, ret_file, size);
+                return true;
         case APP_DESKTOP:
         case APP_FLATPAK:
         case APP_TERMINAL:
-                snprintf(file, sizeof file, "%s", app->id);
-                break;
+                snprintf(ret_file, size, "%s", app->id);
+                return true;
         case APP_KERNEL:
         case APP_PROCESS:
         case APP_UNIT:
@@ -110,12 +107,12 @@ void desktop_from_identity(const char *const directories[], struct identity *ide
         case APP_CGROUP:
         case APP_GROUP:
         case N_APP_KINDS:
-                return;
+                return false;
         }
-        if (desktop_name(directories, file, name, sizeof name) < 0) {
-                if (desktop_name(directories, app->other_id, name, sizeof name) < 0)
-                        return;
-                memcpy(app->id, app->other_id, sizeof app->id);
-        }
-        memcpy(app->name, name, sizeof app->name);
+        return false;
+}
+
+bool desktop_ask(void *directories, const struct question *question, char ret_name[static QUESTION_NAME_SIZE]) {
+        return question->kind == QUESTION_APP &&
+               desktop_name(directories, question->id, ret_name, QUESTION_NAME_SIZE) >= 0;
 }

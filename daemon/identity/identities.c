@@ -34,6 +34,7 @@ struct identities {
         size_t n_sources;
         struct rules *rules; /* the administrator's; NULL: none */
         uint32_t generation;
+        void (*complain)(const char *source, const char *complaint);
 };
 
 static int on_readable(sd_event_source *io, int fd, uint32_t revents, void *userdata) {
@@ -85,6 +86,7 @@ int identities_new(struct identities **ret_identities, const struct identities_c
         if (!identities)
                 return -ENOMEM;
         identities->event = config->event;
+        identities->complain = config->complain;
         r = procfs_open(&identities->procfs, config->proc);
         if (r >= 0 && config->cgroup_mount)
                 r = open_cgroups(identities, config->cgroup_mount, config->max_cgroups);
@@ -125,6 +127,13 @@ int identities_restore(struct identities *identities, FILE *file) {
         return identities->cgroups ? cgroups_restore(identities->cgroups, file) : 0;
 }
 
+static void pass_complaint(const struct identities *identities, const struct open_source *open) {
+        const char *complaint = open->source->complaint ? open->source->complaint(open->state) : NULL;
+
+        if (complaint && identities->complain)
+                identities->complain(open->source->name, complaint);
+}
+
 void identities_follow(struct identities *identities) {
         bool has_news = false;
 
@@ -135,6 +144,7 @@ void identities_follow(struct identities *identities) {
 
                 if (open->source->follow && open->source->follow(open->state))
                         has_news = true;
+                pass_complaint(identities, open);
         }
         identities->generation += has_news;
 }

@@ -19,6 +19,7 @@ struct identities_config {
         uint32_t max_cgroups;
         sd_event *event;          /* in which changes of cgroups and answers are waited for; NULL: they are not */
         const struct identity_source *sources; /* with one that has no name at the end; NULL: identity_sources */
+        void (*complain)(const char *source, const char *complaint); /* NULL: nobody listens */
 };
 
 int identities_new(struct identities **ret_identities, const struct identities_config *config);

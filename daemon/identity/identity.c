@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
-#include "daemon/identity/desktop.h"
 #include "daemon/identity/identity.h"
 
-void identity_from_path(const char *path, const char *const directories[], struct identity *ret_identity) {
+void identity_from_path(const char *path, question_ask *ask, void *userdata, struct identity *ret_identity) {
         *ret_identity = IDENTITY_NULL;
         unit_from_path(path, &ret_identity->unit);
         container_from_path(path, &ret_identity->container);
         app_from_identity(path, ret_identity);
-        desktop_from_identity(directories, ret_identity);
+        question_fill(ret_identity, ask, userdata);
 }
 
 const char *identity_kind(const struct identity *identity) {

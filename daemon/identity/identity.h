@@ -4,6 +4,7 @@
 /* Whose traffic a row of the kernel has. Each member is filled in by one source of names, see source.h. */
 #include "daemon/identity/app.h"
 #include "daemon/identity/container.h"
+#include "daemon/identity/question.h"
 #include "daemon/identity/unit.h"
 
 struct identity {
@@ -12,9 +13,8 @@ struct identity {
         struct app app;
 };
 
-/* All that the text of a cgroup's path tells, and the names of desktops' applications from the files in directories,
- * see desktop.h. */
-void identity_from_path(const char *path, const char *const directories[], struct identity *ret_identity);
+/* All that the text of a cgroup's path tells, and then what ask() knows about that. */
+void identity_from_path(const char *path, question_ask *ask, void *userdata, struct identity *ret_identity);
 
 /* What kind of thing that is, as in JSON: "unit", "flatpak", "docker", "k8s". */
 const char *identity_kind(const struct identity *identity);

@@ -22,6 +22,7 @@ struct identity_source {
         void (*close)(void *state);
         int (*fd)(const void *state); /* the same as long as it is open; the source's own */
         bool (*follow)(void *state);  /* true if an answer is another than before; may be called at any time */
+        const char *(*complaint)(void *state); /* what is wrong, in words; once, then NULL. Or NULL: nothing ever is */
 };
 
 /* All that there are, with one that has no name at the end. A new one is a line there. */

@@ -43,7 +43,7 @@ static void check_all(const struct expectation list[], size_t n) {
                 const struct expectation *e = &list[i];
                 struct identity is;
 
-                identity_from_path(e->path, no_directories, &is);
+                identity_from_path(e->path, desktop_ask, (void *) no_directories, &is);
                 n_wrong += differs(e->path, "kind", identity_kind(&is), e->kind);
                 n_wrong += differs(e->path, "id", is.app.id, e->id);
                 n_wrong += differs(e->path, "name", is.app.name, e->name);
@@ -355,29 +355,32 @@ static void desktop_files_tell_names_and_which_reading_is_right(void **state) {
                   "[Desktop Entry]\nName[de]=Mein\nName=My App\x1b\n[Desktop Action x]\nName=No\n");
         tree_file(tree, "firefox_firefox.desktop", "[Desktop Entry]\nName=Firefox\n");
         tree_file(tree, "nameless.desktop", "[Desktop Entry]\n[Other]\nName=No\n");
-        identity_from_path(USER "/app.slice/app-my-app-1234.scope", directories, &is);
+        identity_from_path(USER "/app.slice/app-my-app-1234.scope", desktop_ask, (void *) directories, &is);
         assert_string_equal(is.app.id, "my-app");
         assert_string_equal(is.app.name, "My App?");
-        identity_from_path(USER "/app.slice/snap.firefox.firefox-" UUID ".scope", directories, &is);
+        identity_from_path(USER "/app.slice/snap.firefox.firefox-" UUID ".scope",
+                           desktop_ask, (void *) directories, &is);
         assert_string_equal(is.app.id, "firefox");
         assert_string_equal(is.app.name, "Firefox");
-        identity_from_path(USER "/app.slice/app-nameless.service", directories, &is);
+        identity_from_path(USER "/app.slice/app-nameless.service", desktop_ask, (void *) directories, &is);
         assert_string_equal(is.app.name, "nameless");
-        identity_from_path("/system.slice/my-app.service", directories, &is);
+        identity_from_path("/system.slice/my-app.service", desktop_ask, (void *) directories, &is);
         assert_string_equal(is.app.name, "my-app");
 }
 
 static void who_can_give_names_is_told(void **state) {
         struct identity is;
 
-        identity_from_path(USER "/lxc.payload.web", no_directories, &is);
+        identity_from_path(USER "/lxc.payload.web", desktop_ask, (void *) no_directories, &is);
         assert_int_equal(is.unit.owner, 1000);
-        identity_from_path(USER "/system.slice/nginx.service", no_directories, &is);
+        identity_from_path(USER "/system.slice/nginx.service", desktop_ask, (void *) no_directories, &is);
         assert_int_equal(is.unit.owner, 1000);
         assert_int_equal(is.unit.uid, 1000);
-        identity_from_path("/system.slice/nginx.service/user@1000.service", no_directories, &is);
+        identity_from_path("/system.slice/nginx.service/user@1000.service",
+                           desktop_ask, (void *) no_directories, &is);
         assert_int_equal(is.unit.owner, UNIT_SYSTEM);
-        identity_from_path("/user.slice/user-1000.slice/session-3.scope", no_directories, &is);
+        identity_from_path("/user.slice/user-1000.slice/session-3.scope",
+                           desktop_ask, (void *) no_directories, &is);
         assert_int_equal(is.unit.owner, UNIT_SYSTEM);
 }
 
@@ -415,7 +418,7 @@ static void any_path_has_a_bounded_name(void **state) {
                         n += strlen(piece);
                 }
                 path[n] = '\0';
-                identity_from_path(path, no_directories, &is);
+                identity_from_path(path, desktop_ask, (void *) no_directories, &is);
                 assert_non_null(identity_kind(&is));
                 assert_non_null(is.app.rule);
                 assert_true(strlen(is.app.id) < sizeof is.app.id && strlen(is.app.name) < sizeof is.app.name);

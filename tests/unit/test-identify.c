@@ -247,6 +247,7 @@ static void strange_contents_of_proc_do_no_harm(void **state) {
 struct late {
         int fd;
         bool has_answer;
+        const char *complaint;
 };
 
 static struct late *late; /* the only one that is open */
@@ -278,6 +279,7 @@ static bool late_follow(void *state) {
         if (read(late->fd, &n, sizeof n) < 0)
                 return false;
         late->has_answer = n == 1; /* 2: it knows it no more */
+        ((struct late *) state)->complaint = n == 2 ? "it forgot" : NULL;
         return true;
 }
 
@@ -288,6 +290,22 @@ static bool late_matches(const char *path) {
 static void late_look_up(void *state, const char *path, struct identity *identity) {
         if (((struct late *) state)->has_answer)
                 snprintf(identity->unit.name, sizeof identity->unit.name, "late:%s", path + 12);
+}
+
+/* After the second answer, once. */
+static const char *late_complaint(void *state) {
+        const char *complaint = ((struct late *) state)->complaint;
+
+        ((struct late *) state)->complaint = NULL;
+        return complaint;
+}
+
+static unsigned n_complaints;
+
+static void on_complaint(const char *source, const char *complaint) {
+        assert_string_equal(source, "late");
+        assert_string_equal(complaint, "it forgot");
+        n_complaints++;
 }
 
 static int fail_to_open(void **ret_state) {
@@ -301,8 +319,8 @@ static void tell_late(sd_event *event, uint64_t what) {
 
 static void a_source_that_answers_later_moves_the_generation(void **state) {
         static const struct identity_source sources[] = {
-                { "unit", unit_matches, unit_look_up, NULL, NULL, NULL, NULL },
-                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow },
+                { .name = "unit", .matches = unit_matches, .look_up = unit_look_up },
+                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow, late_complaint },
                 { .name = NULL },
         };
         struct machine machine = { .tree = *state };
@@ -311,6 +329,7 @@ static void a_source_that_answers_later_moves_the_generation(void **state) {
                 .cgroup_mount = tree_directory(*state, "cgroup"),
                 .max_cgroups = 100,
                 .sources = sources,
+                .complain = on_complaint,
         };
         uint64_t id = cgroup_make(&machine, "/late.slice/4711"),
                  other = cgroup_make(&machine, "/system.slice/x.service");
@@ -326,8 +345,11 @@ static void a_source_that_answers_later_moves_the_generation(void **state) {
         check(&machine, other, 0, "x.service", UNIT_SYSTEM);
         identities_follow(machine.identities);
         assert_int_equal(identities_generation(machine.identities), 1);
+        assert_int_equal(n_complaints, 0);
         tell_late(config.event, 2);
         assert_int_equal(identities_generation(machine.identities), 2);
+        identities_follow(machine.identities);
+        assert_int_equal(n_complaints, 1);
         check(&machine, id, 0, "", UNIT_SYSTEM);
         identities_free(machine.identities);
         sd_event_unref(config.event);
@@ -336,8 +358,8 @@ static void a_source_that_answers_later_moves_the_generation(void **state) {
 
 static void a_source_that_cannot_be_opened_closes_those_before(void **state) {
         static const struct identity_source sources[] = {
-                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow },
-                { "broken", late_matches, late_look_up, fail_to_open, late_close, NULL, NULL },
+                { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow, NULL },
+                { "broken", late_matches, late_look_up, fail_to_open, late_close, NULL, NULL, NULL },
                 { .name = NULL },
         };
         struct identities_config config = { .proc = tree_directory(*state, "proc"), .sources = sources };

@@ -7,7 +7,7 @@
 set -euo pipefail
 top=$(realpath "${srcdir:-.}")
 # What is looked at together: folders with those in them, of which no two files define the same symbol.
-together=("daemon dbus" "libclient tools")
+together=("daemon dbus names" "libclient tools")
 
 # Objects are named after their sources, after a prefix for what they were compiled for. One without a source was left
 # over from a file that had another name, and is none of today's. Sets file.

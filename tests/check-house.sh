@@ -6,7 +6,7 @@
 # on a small tree of its own that breaks the rule, to see that it can fail.
 set -euo pipefail
 top=${srcdir:-.}
-rooms=(bpf daemon libclient dbus tools tests man data .ci)
+rooms=(bpf daemon names libclient dbus tools tests man data .ci)
 files=(autogen.sh try verify configure.ac Makefile.am README.md HACKING.md NEWS build-aux/install-packages build-aux/quietly build-aux/build)
 
 sources() { # TOP: every file of ours, from the top; nothing generated, no program that a build in the tree left

@@ -42,6 +42,7 @@ daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/identify*     daemon/identity/*.h daemon/directories.h
 tools/rules*        daemon/identity/*.h daemon/directories.h
+names/*             names/*.h daemon/identity/question.h daemon/text.h <json-c/*> <systemd/sd-daemon.h>
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *
 END
@@ -112,11 +113,12 @@ libclient/reader.c|#include "daemon/publish/segment.h"|the library reaches into 
 libclient/reader.c|#include <systemd/sd-event.h>|the library needs more than libc
 tools/top.c|#include "libclient/layout.h"|a tool reads the segment behind the library's back
 tools/top.c|#include "daemon/sample.h"|a tool reaches into the daemon
+names/places.c|#include "daemon/identity/identities.h"|the service of names knows more of the daemon than its questions
 bpf/tcp.bpf.c|#include "daemon/sample.h"|a program in the kernel knows the daemon
 daemon/collect/collector.c|#include "ledger.h"|a header is not included by its path from the top
 END
 
-for directory in bpf libclient daemon dbus tools tests; do
+for directory in bpf libclient daemon names dbus tools tests; do
         [ -d "$top/$directory" ] || continue
         found=$(violations "$top" "$directory")
         [ -z "$found" ] || sed 's/^/# /' <<<"$found"

@@ -42,6 +42,7 @@ daemon/*            dbus/bus.h
 tools/*             tools/*.h libclient/socktally.h libclient/metrics.h libclient/inspect.h
 tools/identify*     daemon/identity/*.h daemon/directories.h
 tools/rules*        daemon/identity/*.h daemon/directories.h
+tools/namer*        daemon/identity/*.h
 names/*             names/*.h daemon/identity/question.h daemon/text.h <json-c/*> <systemd/sd-daemon.h>
 tools/*             <systemd/*> <json-c/*> <libsmartcols*> <*curses*>
 tests/*             *

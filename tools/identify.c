@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "daemon/identity/component.h"
-#include "daemon/identity/desktop.h"
 #include "daemon/identity/identity.h"
 #include "daemon/identity/procfs.h"
 #include "daemon/identity/rules.h"
 #include "tools/identify.h"
 #include "tools/json.h"
+#include "tools/namer.h"
 #include "tools/rules.h"
 #include "tools/units.h"
 #include "tools/untrusted.h"
@@ -61,21 +61,22 @@ static void name_process(struct subject *subject, const struct procfs *procfs, c
                 app_from_group(subject->match.group, &subject->identity);
 }
 
-static int read_process(struct subject *subject, const struct rules *rules) {
+static int read_process(struct subject *subject, struct namer *namer, const struct rules *rules) {
         struct procfs procfs = PROCFS_NULL;
         int r = procfs_open(&procfs, "/proc");
 
         if (r >= 0)
                 r = read_path(&procfs, subject->pid, subject->path, sizeof(subject->path));
         if (r >= 0) {
-                identity_from_path(subject->path, desktop_ask, (void *)desktop_directories, &subject->identity);
+                identity_from_path(subject->path, namer_ask, namer, &subject->identity);
                 name_process(subject, &procfs, rules);
         }
         procfs_close(&procfs);
         return r;
 }
 
-static enum exit_status take_pid(struct subject *subject, const char *argument, const struct rules *rules) {
+static enum exit_status take_pid(struct subject *subject, struct namer *namer, const struct rules *rules,
+                                 const char *argument) {
         uint64_t pid;
         int r;
 
@@ -83,7 +84,7 @@ static enum exit_status take_pid(struct subject *subject, const char *argument, 
                 return options_refuse("identify: '%s' is no PID (1 to %d), and no path, which begins with '/'",
                                       argument, INT32_MAX);
         subject->pid = (uint32_t)pid;
-        r = read_process(subject, rules);
+        r = read_process(subject, namer, rules);
         if (r == -ESRCH)
                 warnx("there is no process %" PRIu32 ", or it is hidden here (/proc mounted with hidepid=)",
                       subject->pid);
@@ -92,7 +93,7 @@ static enum exit_status take_pid(struct subject *subject, const char *argument, 
         return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-static enum exit_status take_path(struct subject *subject, const char *argument) {
+static enum exit_status take_path(struct subject *subject, struct namer *namer, const char *argument) {
         size_t n = strlen(MOUNT);
 
         if (strncmp(argument, MOUNT, n) == 0 && (argument[n] == '/' || argument[n] == '\0'))
@@ -101,13 +102,15 @@ static enum exit_status take_path(struct subject *subject, const char *argument)
                 return options_refuse("identify: a path has at most %d bytes, this one %zu", PATH_MAX - 1,
                                       strlen(argument));
         (void)snprintf(subject->path, sizeof(subject->path), "%s", *argument ? argument : "/");
-        identity_from_path(subject->path, desktop_ask, (void *)desktop_directories, &subject->identity);
+        identity_from_path(subject->path, namer_ask, namer, &subject->identity);
         return STATUS_DONE;
 }
 
-static enum exit_status find(struct subject *ret_subject, const char *argument, const struct rules *rules) {
+static enum exit_status find(struct subject *ret_subject, struct namer *namer, const struct rules *rules,
+                             const char *argument) {
         *ret_subject = (struct subject){ .pid = 0 };
-        return argument[0] == '/' ? take_path(ret_subject, argument) : take_pid(ret_subject, argument, rules);
+        return argument[0] == '/' ? take_path(ret_subject, namer, argument)
+                                  : take_pid(ret_subject, namer, rules, argument);
 }
 
 static void put(struct json_object *object, const char *key, const char *value) {
@@ -155,6 +158,7 @@ static enum exit_status print_json(const struct subject *subject) {
         put_number(object, "owner", identity->unit.owner, identity->unit.owner != UNIT_SYSTEM);
         put(object, "slice", identity->unit.slice);
         put(object, "container", container);
+        put(object, "container_name", identity->container.name);
         put(object, "container_id", identity->container.id);
         put(object, "container_runtime", identity->container.runtime);
         put(object, "pod", identity->container.pod);
@@ -190,6 +194,7 @@ static void print_text(const struct subject *subject) {
         }
         print_line("Slice", identity->unit.slice);
         print_line("Container", identity->container.id);
+        print_line("Called", identity->container.name);
         print_line("Runtime", identity->container.runtime);
         print_line("Pod", identity->container.pod);
         print_line("Cgroup", subject->path);
@@ -198,6 +203,7 @@ static void print_text(const struct subject *subject) {
 }
 
 enum exit_status identify_run(const struct options *options) {
+        struct namer namer = NAMER_NULL;
         enum exit_status worst = STATUS_DONE;
         struct rules *rules;
 
@@ -205,7 +211,7 @@ enum exit_status identify_run(const struct options *options) {
                 return STATUS_FAILED;
         for (size_t i = 0; i < options->n_arguments; i++) {
                 struct subject subject;
-                enum exit_status status = find(&subject, options->arguments[i], rules);
+                enum exit_status status = find(&subject, &namer, rules, options->arguments[i]);
 
                 if (status == STATUS_DONE && options->is_json)
                         status = print_json(&subject);
@@ -218,5 +224,6 @@ enum exit_status identify_run(const struct options *options) {
                         worst = status;
         }
         (void)rules_free(rules);
+        namer_done(&namer);
         return worst;
 }

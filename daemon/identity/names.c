@@ -9,13 +9,11 @@
  * connection is closed, and another is made when pause_usec has passed since this one was.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,7 +68,7 @@ int names_new(struct names **ret_names, const struct names_config *config) {
 
 int names_open(void **ret_state) {
         static const struct names_config config = {
-                .socket = NAMES_SOCKET,
+                .socket = QUESTION_SOCKET,
                 .directories = desktop_directories,
                 .patience_usec = 10 * SECOND,
                 .pause_usec = 30 * SECOND,
@@ -112,29 +110,13 @@ int names_fd(const void *state) {
         return names->epoll_fd;
 }
 
-static int open_socket(const char *path) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd, r;
-
-        if (snprintf(address.sun_path, sizeof address.sun_path, "%s", path) >= (int) sizeof address.sun_path)
-                return -ENAMETOOLONG;
-        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (struct sockaddr *) &address, sizeof address) >= 0)
-                return fd;
-        r = -errno;
-        close(fd);
-        return r;
-}
-
 static bool is_connected(struct names *names, uint64_t now_usec) {
         if (names->fd >= 0)
                 return true;
         if (now_usec < names->next_connect_usec)
                 return false;
         names->next_connect_usec = now_usec + names->config.pause_usec;
-        names->fd = open_socket(names->config.socket);
+        names->fd = question_connect(names->config.socket);
         if (names->fd >= 0 && watch(names, names->fd) < 0)
                 disconnect(names);
         return names->fd >= 0;

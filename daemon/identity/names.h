@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAMES_SOCKET "/run/socktally/names"
-
 struct identity;
 struct names;
 

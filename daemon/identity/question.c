@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "daemon/identity/component.h"
 #include "daemon/identity/desktop.h"
@@ -70,9 +74,29 @@ void question_fill(struct identity *identity, question_ask *ask, void *userdata)
                 fill_app(identity, file, ask, userdata);
 }
 
+int question_connect(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd, r;
+
+        if (snprintf(address.sun_path, sizeof address.sun_path, "%s", path) >= (int) sizeof address.sun_path)
+                return -ENAMETOOLONG;
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *) &address, sizeof address) >= 0)
+                return fd;
+        r = -errno;
+        close(fd);
+        return r;
+}
+
 bool question_is_valid(const struct question *question) {
         return question->magic == QUESTION_MAGIC && memchr(question->runtime, '\0', sizeof question->runtime) &&
                memchr(question->id, '\0', sizeof question->id);
+}
+
+bool answer_name(const struct answer *answer, char ret_name[static QUESTION_NAME_SIZE]) {
+        return text_clean(ret_name, QUESTION_NAME_SIZE, answer->name, sizeof answer->name) > 0;
 }
 
 bool answer_is_valid(const struct answer *answer, uint32_t number) {

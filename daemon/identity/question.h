@@ -14,6 +14,7 @@
 #include "daemon/identity/container.h"
 #include "daemon/identity/unit.h"
 
+#define QUESTION_SOCKET "/run/socktally/names"
 #define QUESTION_MAGIC UINT32_C(0x31514e53) /* "SNQ1"; another digit when anything below changes */
 #define ANSWER_MAGIC UINT32_C(0x31414e53)
 #define QUESTION_ID_SIZE 256
@@ -53,8 +54,12 @@ typedef bool question_ask(void *userdata, const struct question *question, char 
 /* Asks what can be asked about an identity whose other members are filled in, and puts the names into it. */
 void question_fill(struct identity *identity, question_ask *ask, void *userdata);
 
+/* A non-blocking connection to who answers there; a negative errno, at once, if nobody does. */
+int question_connect(const char *path);
 /* Both have a NUL at the end of each text, and what else can be seen without knowing who sent it. */
 bool question_is_valid(const struct question *question);
 bool answer_is_valid(const struct answer *answer, uint32_t number);
+/* The name, safe to print; false: there is none. */
+bool answer_name(const struct answer *answer, char ret_name[static QUESTION_NAME_SIZE]);
 
 #endif

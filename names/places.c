@@ -16,7 +16,7 @@
 
 #define ID_DIGITS 64
 #define SYSTEM_MAX (4 * 1024 * 1024) /* about 5,000 containers in a list of Podman's */
-#define HOME_MAX (512 * 1024)        /* json-c takes up to 100 bytes for one of a text that was made for that */
+#define HOME_MAX (256 * 1024)        /* json-c takes up to 270 bytes for each byte of a text that was made for that */
 #define BUNDLES "run/containerd/io.containerd.runtime.v2.task/"
 #define K3S_BUNDLES "run/k3s/containerd/io.containerd.runtime.v2.task/"
 #define STORAGE "var/lib/containers/storage/"

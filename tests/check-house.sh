@@ -157,10 +157,10 @@ check_tour() { # TOP
         [ -f "$1/HACKING.md" ] || return 0
         { grep -oE '\b[a-z][a-z0-9_]+\(\)' "$1/HACKING.md" || true; } | sort -u | while read -r name; do
                 case $name in 'send()' | 'recv()' | 'bpf_printk()') continue ;; esac
-                grep -rqE "\b${name%()}\(" "$1/bpf" "$1/daemon" "$1/dbus" "$1/libclient" "$1/tools" ||
+                grep -rqE "\b${name%()}\(" "$1/bpf" "$1/daemon" "$1/dbus" "$1/libclient" "$1/names" "$1/tools" ||
                         grep -rqE "\(${name%()}," "$1/bpf" || echo "HACKING.md: there is no function $name"
         done
-        { grep -oE '\b(bpf|daemon|libclient|tools|tests|man|data)/[a-zA-Z0-9./_-]*[a-z0-9]' "$1/HACKING.md" || true; } |
+        { grep -oE '\b(bpf|daemon|libclient|names|tools|tests|man|data)/[a-zA-Z0-9./_-]*[a-z0-9]' "$1/HACKING.md" || true; } |
                 sort -u | while read -r name; do
                 case $name in */test-FILE.c | bpf/NAME.bpf.h | bpf/attach-NAME.bpf.h | */bench | */bench- | */live/live | daemon/socktallyd |\
                         tests/unit/test-segment) continue ;; esac

@@ -11,6 +11,7 @@
 struct identity;
 struct names;
 
+/* What it points to must live as long as the source does. */
 struct names_config {
         const char *socket;                /* a path of at most 107 bytes */
         const char *const *directories;    /* of desktop files, with NULL at the end */

@@ -4,7 +4,7 @@
 # The installed service under systemd, in a container of its own: it is started by a reader, shows what services really
 # moved, to those who may see it, survives what is done to it, and leaves nothing. Prints TAP. Run it by ./verify
 # system, or by hand with builddir and srcdir set; SOCKTALLY_TEST_CACHE says where the Debian tree is kept. Arguments
-# choose groups of cases: service, control, command, boot.
+# choose groups of cases: service, control, command, names, boot.
 set -uo pipefail
 exec </dev/null
 export LC_ALL=C.UTF-8 PATH="$PATH:/usr/sbin:/sbin"
@@ -17,7 +17,7 @@ if [ "${1-}" != --in-own-namespace ] && [ "$(id -u)" = 0 ]; then
 fi
 [ "${1-}" != --in-own-namespace ] || shift
 groups=("$@")
-[ $# -gt 0 ] || groups=(service control command boot)
+[ $# -gt 0 ] || groups=(service control command names boot)
 
 scratch=
 ready=$builddir/tests/system/ready
@@ -33,6 +33,8 @@ ready=$builddir/tests/system/ready
 . "$srcdir/tests/system/polkit.sh"
 # shellcheck source=tests/system/command.sh
 . "$srcdir/tests/system/command.sh"
+# shellcheck source=tests/system/names.sh
+. "$srcdir/tests/system/names.sh"
 # shellcheck source=tests/system/boot.sh
 . "$srcdir/tests/system/boot.sh"
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +28,8 @@
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define CGROUP "/system.slice/docker-" HEX ".scope"
+
+#define LIMIT_SEC 60 /* a message that never comes is a failure, too */
 
 static struct tree *tree; /* of the case that runs */
 
@@ -64,7 +67,7 @@ static pid_t start_server(int idle_msec) {
         config.listen_fd = open_listener();
         pid = fork();
         assert_true(pid >= 0);
-        if (pid == 0)
+        if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
                 _exit(server_run(&config) == 0 ? 7 : 1);
         close(config.listen_fd);
         return pid;
@@ -291,6 +294,7 @@ int main(void) {
                 CASE(the_program_does_nothing_without_a_socket),
         };
 
+        (void) alarm(LIMIT_SEC);
         cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

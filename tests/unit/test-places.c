@@ -120,12 +120,14 @@ static void a_user_gets_no_names_of_others(void **state) {
 }
 
 static void an_id_leads_nowhere_else(void **state) {
-        static const char *const ids[] = { "", ".", "..", "../x", "a/../x", "x/", "/etc/passwd" };
+        static const char *const ids[] = { "", ".", "..", "../x", "a/../../x", "x/", "abc", "/etc/passwd" };
         struct tree *tree = *state;
 
         tree_file(tree, "home/.local/share/x.desktop", "[Desktop Entry]\nName=No\n");
         tree_file(tree, "home/.local/share/applications/..desktop", "[Desktop Entry]\nName=No\n");
         tree_file(tree, "var/lib/docker/containers/x/config.v2.json", "{\"Name\":\"/no\"}");
+        tree_file(tree, "var/lib/docker/containers/abc/config.v2.json", "{\"Name\":\"/no\"}");
+        tree_directory(tree, "home/.local/share/applications/a");
         tree_file(tree, "var/lib/docker/config.v2.json", "{\"Name\":\"/no\"}");
         tree_file(tree, "etc/pve/x.conf", "hostname: no\n");
         for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
@@ -200,8 +202,8 @@ static void a_file_that_is_too_long_is_not_read(void **state) {
 
         assert_non_null(file);
         memset(spaces, ' ', sizeof spaces);
-        for (long n = ftell(file); n < 512 * 1024;) {
-                size_t piece = 512 * 1024 - (size_t) n < sizeof spaces ? 512 * 1024 - (size_t) n : sizeof spaces;
+        for (long n = ftell(file); n < 256 * 1024;) {
+                size_t piece = 256 * 1024 - (size_t) n < sizeof spaces ? 256 * 1024 - (size_t) n : sizeof spaces;
 
                 assert_int_equal(fwrite(spaces, 1, piece, file), piece);
                 n += (long) piece;
@@ -226,6 +228,8 @@ static void text_that_makes_no_sense_has_no_name(void **state) {
                 "{\"Name\":{}}", "{\"Name\":\"\"}", "{\"Name\":\"/\"}", "{\"Config\":[],\"Name\":3}",
                 "{\"annotations\":[]}", "{\"annotations\":{\"nerdctl/name\":{}}}",
                 "{\"annotations\":{\"io.kubernetes.pod.name\":\"x\"}}",
+                "{\"Name\":\"/x\",\"deep\":"
+                "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
         };
         struct tree *tree = *state;
 
@@ -241,14 +245,15 @@ static void text_that_makes_no_sense_has_no_name(void **state) {
 
 static void text_of_any_depth_is_parsed_in_bounds(void **state) {
         struct tree *tree = *state;
-        char *text = malloc(500001);
+        static const char *const pieces[] = { "[", "[],", "{},", "{\"\":{}}," };
+        const size_t n = 256 * 1024 - 1;
+        char *text = malloc(n + 1);
 
         assert_non_null(text);
-        for (unsigned round = 0; round < 2; round++) {
-                for (size_t i = 0; i < 500000; i++)
-                        text[i] = round == 0 ? '[' : "[],"[i % 3];
-                text[0] = '[';
-                text[500000] = '\0';
+        for (size_t round = 0; round < sizeof pieces / sizeof pieces[0]; round++) {
+                for (size_t i = 0; i < n; i++)
+                        text[i] = i == 0 ? '[' : pieces[round][(i - 1) % strlen(pieces[round])];
+                text[n] = '\0';
                 tree_file(tree, HOME_PODMAN, text);
                 check(tree, geteuid(), "podman", HEX, NULL);
         }
@@ -266,6 +271,8 @@ static void names_are_safe_to_print_and_bounded(void **state) {
         check(tree, geteuid(), "podman", HEX, "a");
         tree_file(tree, HOME_PODMAN, LIST("\\u00fcber"));
         check(tree, geteuid(), "podman", HEX, "\xc3\xbc" "ber");
+        tree_file(tree, "etc/pve/lxc/101.conf", "arch: amd64\n[snap]\nhostname: old\n");
+        check(tree, QUESTION_SYSTEM, "lxc", "101", NULL);
         tree_file(tree, "etc/pve/lxc/101.conf", "hostname: a\x1b\xff\xe2\x80\xaa\n");
         check(tree, QUESTION_SYSTEM, "lxc", "101", "a?????");
         memset(text + n, 'x', 1000);

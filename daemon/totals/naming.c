@@ -95,7 +95,7 @@ static void find_key(enum grouping grouping, const struct identity *identity, ui
         case BY_CONTAINER:
                 *ret_key = (struct group_key) { or_null(id), identity->unit.owner };
                 container_name(container, name);
-                COPY_TEXT(ret_label->title, name);
+                COPY_TEXT(ret_label->title, container->name[0] ? container->name : name);
                 COPY_TEXT(ret_label->type, container->runtime);
                 COPY_TEXT(ret_label->pod, container->pod);
                 return;

@@ -395,7 +395,7 @@ static void assert_app(struct machine *machine, uint64_t cgroup_id, uint32_t pid
 
         (void) identities_find(machine->identities, &key, pid, comm, &identity);
         assert_string_equal(identity.app.id, id);
-        assert_int_equal(identity.app.kind, id[0] ? APP_GROUP : IDENTITY_NULL.app.kind);
+        assert_int_equal(identity.app.kind == APP_GROUP, strchr(id, '.') == NULL); /* else it is the unit */
 }
 
 static struct rules *make_rules(const char *group, const char *pattern) {

@@ -126,7 +126,7 @@ static struct identity find(struct identities *identities, uint64_t cgroup_id) {
         struct process_key key = { .tgid = 42, .cgroup_id = cgroup_id };
         struct identity identity;
 
-        assert_true(identities_find(identities, &key, 0, &identity));
+        assert_true(identities_find(identities, &key, 0, "p", &identity));
         return identity;
 }
 

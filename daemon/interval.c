@@ -77,6 +77,8 @@ static int publish_sample(struct interval *interval, const struct sample *sample
         log_change(&interval->publish_error, r, "publish", "readers keep what was published before");
         readers_published(line->readers, replaced);
         totals_get(line->totals, &result);
+        while (overflow_say(&result, &sample->health, &interval->overflow_news, text, sizeof text))
+                log_line(LOG_WARNING, "%s", text);
         if (missed_say(result.missed, &interval->missed_news, now_usec(), text, sizeof text))
                 log_line(LOG_WARNING, "%s", text);
         return r;

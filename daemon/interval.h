@@ -12,6 +12,7 @@
 #include "daemon/control/settings.h"
 #include "daemon/data-line.h"
 #include "daemon/totals/missed.h"
+#include "daemon/totals/overflow.h"
 #include "daemon/watcher.h"
 
 /* Written by interval.c alone. */
@@ -31,6 +32,7 @@ struct interval {
         char status[160];            /* what the service manager shows */
         struct ledger_health health; /* of the last sample */
         struct missed_news missed_news;
+        struct overflow_news overflow_news;
 };
 
 /* The parts of the line may still be missing; all are there before the first turn, and until interval_stop(). The

@@ -37,6 +37,12 @@ static uint32_t get_generation(void *userdata) {
         return identities_generation(line->identities);
 }
 
+static void get_command_line(void *userdata, uint32_t pid, uint64_t start_time, char *ret_line, size_t size) {
+        const struct data_line *line = userdata;
+
+        identities_command_line(line->identities, pid, start_time, ret_line, size);
+}
+
 static bool is_process_alive(void *userdata, uint32_t pid, uint64_t start_time) {
         const struct data_line *line = userdata;
 
@@ -58,6 +64,7 @@ int data_line_make_tables(struct data_line *line, const struct settings *setting
                 .is_without = { [BY_SERVICE] = !settings->has_services, [BY_APP] = !settings->has_apps },
                 .identity = find_identity,
                 .generation = get_generation,
+                .command_line = get_command_line,
                 .is_alive = is_process_alive,
                 .userdata = line,
         };

@@ -16,6 +16,7 @@
 #define LAYOUT_UNIT_SIZE 128
 #define LAYOUT_APP_SIZE 96
 #define LAYOUT_CONTAINER_SIZE 80
+#define LAYOUT_COMMAND_SIZE 192
 #define LAYOUT_NO_UID UINT32_MAX
 
 #define LAYOUT_CHANGED_HELP "sequence of the publication in which a counter of the row last moved"
@@ -51,6 +52,7 @@ struct layout_process_row {
         char service[LAYOUT_UNIT_SIZE];
         char app[LAYOUT_APP_SIZE];
         char container[LAYOUT_CONTAINER_SIZE];
+        char command_line[LAYOUT_COMMAND_SIZE];
         uint64_t reserved[2];
         uint64_t counters[SOCKTALLY_N_METRICS];
 };
@@ -66,6 +68,7 @@ struct layout_process_row {
         X(row, COMM, TEXT, comm, "", "command name of the process")                                                    \
         X(row, SERVICE, TEXT, service, "", "systemd unit that the process runs in")                                    \
         X(row, APP, TEXT, app, "", "application that the process belongs to")                                          \
-        X(row, CONTAINER, TEXT, container, "", "container or virtual machine that it runs in")
+        X(row, CONTAINER, TEXT, container, "", "container or virtual machine that it runs in")                         \
+        X(row, COMMAND_LINE, TEXT, command_line, "", "arguments of the process, its program first")
 
 #endif

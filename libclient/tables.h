@@ -51,7 +51,8 @@ enum {
         FIELD_DISPLAY_NAME = 1014,
         FIELD_APP_KIND = 1015,
         FIELD_CONTAINER_RUNTIME = 1016,
-        FIELD_POD = 1017
+        FIELD_POD = 1017,
+        FIELD_COMMAND_LINE = 1018
 };
 
 #endif

@@ -5,7 +5,7 @@
 
 static const struct catalog tables[] = {
         { SOCKTALLY_TABLE_PROCESSES, SOCKTALLY_ROW_PROCESS, "processes", "Processes", "process", "pid,user,process",
-          "app,service", NULL },
+          "app,service,command", NULL },
         { SOCKTALLY_TABLE_APPS, SOCKTALLY_ROW_APP, "apps", "Apps", "app", "app,kind,user,processes", "", "Apps" },
         { SOCKTALLY_TABLE_SERVICES, SOCKTALLY_ROW_SERVICE, "services", "Services", "service",
           "service,user,processes", "", "Services" },

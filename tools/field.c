@@ -26,6 +26,7 @@ static const struct field fields[] = {
         { "kind", "KIND", SHOWS_TEXT, .text = TEXT_APP_KIND },
         { "runtime", "RUNTIME", SHOWS_TEXT, .text = TEXT_RUNTIME },
         { "pod", "POD", SHOWS_TEXT, .text = TEXT_POD },
+        { "command", "COMMAND", SHOWS_TEXT, .text = TEXT_COMMAND },
         { "processes", "PROCS", SHOWS_PROCESSES, .unit = UNIT_COUNT },
         { "traffic", "TRAFFIC", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_TX | ALL_RX },
         { "tx", "TX", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_TX },

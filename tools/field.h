@@ -24,7 +24,8 @@ enum field_kind { SHOWS_PID, SHOWS_USER, SHOWS_TEXT, SHOWS_PROCESSES, SHOWS_NUMB
         X(DISPLAY_NAME, display_name)                                                                                  \
         X(APP_KIND, app_kind)                                                                                          \
         X(RUNTIME, container_runtime)                                                                                  \
-        X(POD, pod)
+        X(POD, pod)                                                                                                    \
+        X(COMMAND, command_line)
 
 enum row_text {
 #define X(name, column) TEXT_##name,

@@ -169,7 +169,7 @@ static bool is_elastic(const struct screen *screen, const struct field *field) {
 static int text_width(const struct field *field) {
         static const int widths[N_TEXTS] = {
                 [TEXT_COMM] = 15, [TEXT_APP] = 20,     [TEXT_SERVICE] = 24, [TEXT_CONTAINER] = 20,
-                [TEXT_POD] = 36,  [TEXT_APP_KIND] = 9, [TEXT_RUNTIME] = 10,
+                [TEXT_POD] = 36, [TEXT_COMMAND] = 40,  [TEXT_APP_KIND] = 9, [TEXT_RUNTIME] = 10,
         };
 
         return widths[field->text];

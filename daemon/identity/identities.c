@@ -163,6 +163,19 @@ bool identities_is_alive(const struct identities *identities, uint32_t pid, uint
         return procfs_is_alive(&identities->procfs, pid, start_time);
 }
 
+void identities_command_line(const struct identities *identities, uint32_t pid, uint64_t start_time, char *ret_line,
+                             size_t size) {
+        char line[1024];
+        int n = procfs_command_line(&identities->procfs, pid, start_time, line, sizeof line);
+
+        for (int i = 0; i < n; i++)
+                if (line[i] == '\0' || line[i] == '\n' || line[i] == '\t')
+                        line[i] = ' ';
+        while (n > 0 && line[n - 1] == ' ')
+                n--;
+        (void) text_clean(ret_line, size, line, n > 0 ? (size_t) n : 0);
+}
+
 static bool is_root(const char *path) {
         return path && strcmp(path, "/") == 0;
 }

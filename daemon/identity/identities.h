@@ -43,6 +43,10 @@ uint32_t identities_generation(const struct identities *identities);
 bool identities_find(struct identities *identities, const struct process_key *key, uint32_t pid, const char *comm,
                      struct identity *ret_identity);
 
+/* The arguments of a process, safe to print, with spaces between; empty if it has none, or is gone. */
+void identities_command_line(const struct identities *identities, uint32_t pid, uint64_t start_time, char *ret_line,
+                             size_t size);
+
 /* False if no such process is in /proc; pid 0 is never known to be gone. */
 bool identities_is_alive(const struct identities *identities, uint32_t pid, uint64_t start_time);
 

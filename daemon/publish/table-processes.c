@@ -32,6 +32,7 @@ static void fill_process(struct layout_process_row *row, const struct process *p
         };
         memcpy(row->counters, process->counters, sizeof row->counters);
         memcpy(row->comm, process->comm, sizeof row->comm);
+        memcpy(row->command_line, process->command_line, sizeof row->command_line);
         if (process->kind != SOCKTALLY_ROW_PROCESS)
                 return;
         set_name(row->service, sizeof row->service, process, groups, BY_SERVICE);

@@ -29,6 +29,7 @@ struct process {
         bool is_hidden; /* the process lives, but the table got too small: its row is not published any more, and what
                          * it moves goes to the overflow row */
         char comm[LAYOUT_COMM_SIZE];
+        char command_line[LAYOUT_COMMAND_SIZE]; /* empty: not known */
 };
 
 struct processes {

@@ -185,6 +185,16 @@ static struct cursor *cursor_new(struct totals *a, const struct sample_row *row)
         return cursor;
 }
 
+/* The name may be another one because the process became another program. One that is gone keeps what it had. */
+static void describe_command(struct totals *a, struct process *process, const struct cursor *cursor) {
+        char line[LAYOUT_COMMAND_SIZE] = "";
+
+        if (a->config.command_line)
+                a->config.command_line(a->config.userdata, cursor->pid, cursor->key.start_time, line, sizeof line);
+        if (line[0])
+                memcpy(process->command_line, line, sizeof process->command_line);
+}
+
 /* Name and user are those of the kernel row in which they changed last (exec, prctl, setuid): that of a cgroup which
  * the process left tells nothing new. The cgroup is that of the row which moved data last. */
 static void describe(struct totals *a, const struct cursor *cursor, bool is_renamed, bool has_moved) {
@@ -195,6 +205,7 @@ static void describe(struct totals *a, const struct cursor *cursor, bool is_rena
         if (is_renamed) {
                 text_clean(process->comm, sizeof process->comm, cursor->comm, sizeof cursor->comm);
                 process->uid = cursor->uid;
+                describe_command(a, process, cursor);
         }
         if (!is_renamed && !has_moved)
                 return;

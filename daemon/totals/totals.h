@@ -23,6 +23,9 @@ typedef bool totals_identify(void *userdata, const struct process_key *key, uint
 /* Begins at 0. Another number than before: kernel rows that were asked for may have another identity now. */
 typedef uint32_t totals_generation(void *userdata);
 
+/* The command line of a process, safe to print, cut to size; empty: nobody can tell any more. */
+typedef void totals_get_command_line(void *userdata, uint32_t pid, uint64_t start_time, char *ret_line, size_t size);
+
 /* False once that process is known to be gone. pid 0: not known here. */
 typedef bool totals_is_alive(void *userdata, uint32_t pid, uint64_t start_time);
 
@@ -36,6 +39,7 @@ struct totals_config {
         bool is_without[N_GROUPINGS]; /* rows of such groups are not kept */
         totals_identify *identity;
         totals_generation *generation; /* NULL: an identity never changes */
+        totals_get_command_line *command_line; /* NULL: nobody can tell */
         totals_is_alive *is_alive; /* NULL: ends are known from the rows alone */
         void *userdata;
 };

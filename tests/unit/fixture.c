@@ -69,6 +69,7 @@ static void fill_process(struct layout_process_row *row, uint64_t sequence, uint
         snprintf(row->service, sizeof(row->service), "service%u.service", i);
         snprintf(row->app, sizeof(row->app), "app%u", i);
         snprintf(row->container, sizeof(row->container), "container%u", i);
+        snprintf(row->command_line, sizeof(row->command_line), "/usr/bin/comm%u --option %u", i, i);
 }
 
 static void fill_service(struct layout_service_row *row, uint64_t sequence, uint32_t i) {

@@ -99,6 +99,30 @@ static void who_is_not_known_has_an_app_and_a_user(void **state) {
         assert_int_equal(stage->result.groups[BY_CONTAINER].rows[GROUP_NONE].counters[METRIC], 100);
 }
 
+/* The process is gone when it is asked for the third time. */
+static void tell_command_line(void *userdata, uint32_t pid, uint64_t start_time, char *ret_line, size_t size) {
+        static unsigned n;
+
+        assert_int_equal(pid, 7);
+        assert_int_equal(start_time, 7000);
+        if (n++ < 2)
+                snprintf(ret_line, size, "/bin/x --number %u", n);
+}
+
+static void a_command_line_is_read_when_the_program_may_be_another(void **state) {
+        struct stage *stage = *state;
+
+        stage->config.command_line = tell_command_line;
+        stage_open(stage, 10, 10);
+        move_as(stage, 0, "a", 100);
+        move_as(stage, 0, "a", 150);
+        assert_string_equal(find(stage, 7)->command_line, "/bin/x --number 1");
+        move_as(stage, 0, "b", 160);
+        assert_string_equal(find(stage, 7)->command_line, "/bin/x --number 2");
+        move_as(stage, 0, "c", 170);
+        assert_string_equal(find(stage, 7)->command_line, "/bin/x --number 2");
+}
+
 static void each_table_is_switched_off_and_on_alone_and_loses_nothing(void **state) {
         struct stage *stage = *state;
 
@@ -143,6 +167,7 @@ int main(void) {
                 CASE(what_a_process_moves_after_it_became_another_users_is_that_users),
                 CASE(a_program_with_another_name_is_another_app),
                 CASE(who_is_not_known_has_an_app_and_a_user),
+                CASE(a_command_line_is_read_when_the_program_may_be_another),
                 CASE(each_table_is_switched_off_and_on_alone_and_loses_nothing),
                 CASE(a_table_that_is_full_is_told_once),
         };

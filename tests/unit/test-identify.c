@@ -423,6 +423,26 @@ static void a_rule_names_the_app_and_nothing_else(void **state) {
         identities_free(machine.identities);
 }
 
+static void a_command_line_is_one_safe_line(void **state) {
+        struct machine machine = machine_open(*state, true);
+        static const char arguments[] = "/bin/x\0--na\nme=\x1b[2J\0\0";
+        char line[64], shortened[9];
+        FILE *file;
+
+        process_make(&machine, 42, "0::/\n");
+        file = fopen(tree_path(machine.tree, "proc/42/cmdline"), "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(arguments, 1, sizeof arguments - 1, file), sizeof arguments - 1);
+        fclose(file);
+        identities_command_line(machine.identities, 42, START_NSEC, line, sizeof line);
+        assert_string_equal(line, "/bin/x --na me=?[2J");
+        identities_command_line(machine.identities, 42, START_NSEC, shortened, sizeof shortened);
+        assert_string_equal(shortened, "/bin/x -");
+        identities_command_line(machine.identities, 43, START_NSEC, line, sizeof line);
+        assert_string_equal(line, "");
+        identities_free(machine.identities);
+}
+
 static void other_rules_move_the_generation(void **state) {
         struct machine machine = machine_open(*state, true);
 
@@ -457,6 +477,7 @@ int main(void) {
                 CASE(who_cannot_be_asked_any_more_is_not_known),
                 CASE(a_rule_names_the_app_and_nothing_else),
                 CASE(other_rules_move_the_generation),
+                CASE(a_command_line_is_one_safe_line),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

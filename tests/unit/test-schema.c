@@ -31,11 +31,16 @@ static const struct {
         { 2, 1006, 32, 4, SOCKTALLY_ID, "kind" },         { 2, 1007, 36, 4, SOCKTALLY_GAUGE, "exited" },
         { 2, 1008, 40, 16, SOCKTALLY_TEXT, "comm" },      { 2, 1009, 56, 128, SOCKTALLY_TEXT, "service" },
         { 2, 1010, 184, 96, SOCKTALLY_TEXT, "app" },      { 2, 1011, 280, 80, SOCKTALLY_TEXT, "container" },
+        { 2, 1018, 360, 192, SOCKTALLY_TEXT, "command_line" }, { 3, 1010, 32, 256, SOCKTALLY_TEXT, "app" },
+        { 3, 1014, 288, 128, SOCKTALLY_TEXT, "display_name" }, { 3, 1015, 416, 32, SOCKTALLY_TEXT, "app_kind" },
+        { 4, 1011, 32, 256, SOCKTALLY_TEXT, "container" }, { 4, 1014, 288, 128, SOCKTALLY_TEXT, "display_name" },
+        { 4, 1016, 416, 32, SOCKTALLY_TEXT, "container_runtime" }, { 4, 1017, 448, 80, SOCKTALLY_TEXT, "pod" },
+        { 5, 1005, 16, 4, SOCKTALLY_ID, "uid" },
 };
 
 /* Of each table: where metric 1 is, and those up to N_METRICS behind it. */
-static const uint32_t metrics[] = { 56, 312, 376 };
-static const char *const names[] = { "host", "services", "processes" };
+static const uint32_t metrics[] = { 56, 312, 568, 480, 560, 64 };
+static const char *const names[] = { "host", "services", "processes", "apps", "containers", "users" };
 
 static bool find(uint32_t table, uint32_t field_id, struct schema_column *ret_column) {
         for (uint32_t c = 0; stly_schema_column(stly_schema_table(table), c, ret_column); c++)

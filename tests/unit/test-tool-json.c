@@ -121,7 +121,8 @@ static void every_process_row_is_in_the_json_key_by_key(void **state) {
                 expect_text(row, "service", expected.service);
                 expect_text(row, "app", expected.app);
                 expect_text(row, "container", expected.container);
-                assert_int_equal(json_object_object_length(row), SOCKTALLY_N_METRICS + 11);
+                expect_text(row, "command_line", expected.command_line);
+                assert_int_equal(json_object_object_length(row), SOCKTALLY_N_METRICS + 12);
         }
         (void)json_object_put(object);
         fixture_done(&fixture);

@@ -294,7 +294,7 @@ static void help_pause_columns_and_order_answer_to_their_keys(void **state) {
         press(&terminal, ">");
         expect(&terminal, "by user");
         press(&terminal, "<<");
-        expect(&terminal, "by service");
+        expect(&terminal, "by command");
         press(&terminal, "b");
         expect(&terminal, "Readable");
         press(&terminal, "\033[A\033[B\033[5~\033[6~\033[H\033[Fq");

@@ -89,6 +89,8 @@ void fixture_process(struct layout_process_row *ret_row, size_t row, uint64_t se
         (void)snprintf(ret_row->service, sizeof(ret_row->service), "%s", processes[row].service);
         (void)snprintf(ret_row->app, sizeof(ret_row->app), "%s", processes[row].app);
         (void)snprintf(ret_row->container, sizeof(ret_row->container), "%s", processes[row].container);
+        if (ret_row->pid)
+                (void)snprintf(ret_row->command_line, sizeof(ret_row->command_line), "/usr/sbin/x -n %u", ret_row->pid);
 }
 
 void fixture_service(struct layout_service_row *ret_row, size_t row, uint64_t sequence) {

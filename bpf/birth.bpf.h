@@ -18,15 +18,19 @@
 #define BIRTH_BITS 16
 #define BIRTH_WAYS 2 /* a power of two; four cost each connection some 300 instructions more */
 
-/* Low bits of a note; the numbers of sockets are multiples of 8. */
+/* Low bits of a note. The numbers of sockets are multiples of 16: the kernel aligns sockets to cache lines
+ * (SLAB_HWCACHE_ALIGN in proto_register()), and the table is aligned below. */
 enum birth {
         BIRTH_SEEN = 1,   /* it has no past */
         BIRTH_ACTIVE = 2, /* and connect() opened it: its SYN takes a sequence number that must not count */
         BIRTH_EARLY = 4,  /* and was there before the daemon: it needs no ledger until it moves data */
-        BIRTH_MASK = 7,
+        /* The beginning of its connection is not charged: who accepted it is not known yet, or, with BIRTH_ACTIVE, the
+         * kernel has skipped the hook that sees connect(). */
+        BIRTH_DUE = 8,
+        BIRTH_MASK = 15,
 };
 
-__u64 births[1 << BIRTH_BITS] = {};
+__u64 births[1 << BIRTH_BITS] __attribute__((aligned(64))) = {};
 
 /* The number that a note has for its socket: the socket's address minus the table's. No two sockets have the same one
  * while they live, and all programs see the table at the same address. The verifier refuses to calculate with one

@@ -94,6 +94,8 @@ static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struc
                 l->flags |= LEDGER_SYN_COUNTED;
         if (state != TCP_SYN_RECV)
                 l->flags |= LEDGER_CONNECTED;
+        else if (!(birth & BIRTH_ACTIVE)) /* Fast Open: accepted before it is established */
+                l->flags |= LEDGER_DUE;
         if (is_newborn(sk, birth))
                 return;
         l->flags |= LEDGER_INHERITED;
@@ -110,6 +112,8 @@ static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, st
                 return false;
         l->kind = kind;
         l->state = LEDGER_UNCLAIMED;
+        if (birth & BIRTH_DUE && kind <= KIND_MPTCP) /* it is one of TCP's two */
+                l->flags |= LEDGER_DUE;
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock))
                 l->flags |= LEDGER_KERNEL;
         if (!is_newborn(sk, birth)) /* what a socket that was there before us dropped is the past */
@@ -129,8 +133,11 @@ static __always_inline void begin_with_call(struct ledger *l, const struct call 
         l->base[call->dir & 1] -= call->n;
         l->past[TX] = l->base[TX];
         l->past[RX] = l->base[RX];
-        if (!(l->base[TX] | l->base[RX]))
-                l->retransmits = 0;
+        if (l->base[TX] | l->base[RX])
+                return;
+        l->retransmits = 0;
+        if (!(l->flags & LEDGER_ACTIVE)) /* accepted, as socket() would have noted its birth */
+                l->flags |= LEDGER_DUE;
 }
 
 static __always_inline void own(struct ledger *l, const struct process_key *me) {
@@ -216,8 +223,19 @@ static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, str
 
 static __always_inline void overflow_call(struct call *call) {
         __sync_fetch_and_add(&health.sockets_overflowed, 1);
-        call->is_overflow = true;
         charge_call(call);
+}
+
+/* The beginning of a connection that gets no ledger. */
+static __always_inline void charge_due(const struct sock *sk, const struct tcp_sock *tp, const struct call *call) {
+        __u32 birth = birth_of(sk);
+        struct beginning b = { .owner = call->me, .counter = beginning_of(sk, birth & BIRTH_ACTIVE) };
+
+        if (!(birth & BIRTH_DUE) || !is_connected(sk->__sk_common.skc_state) ||
+            (call->kind != KIND_TCP && call->kind != KIND_MPTCP))
+                return;
+        b.usec = tp ? tp->srtt_us >> 3 : 0;
+        count_beginning(row_of_call(call), &b);
 }
 
 /* Does the owner not hold the socket any more? GRACE_PASSES whole passes that began since have not met it there. */
@@ -283,9 +301,11 @@ static __always_inline int place(struct sock *sk, struct ledger *l, struct call 
         if (!l && !(tp && (state == TCP_CLOSE || state == TCP_LISTEN))) {
                 l = ledger_of(sk, call->kind);
                 if (!l && !call->is_kernel) {
+                        call->is_overflow = is_cap_reached();
+                        charge_due(sk, tp, call);
                         forget_birth(sk); /* what is charged now will be its past */
                         is_youth_no_proof = true;
-                        if (is_cap_reached()) {
+                        if (call->is_overflow) {
                                 overflow_call(call);
                                 return 0;
                         }

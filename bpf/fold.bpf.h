@@ -16,11 +16,15 @@
  * They are not charged to A: when the recv() returns, B is charged 10,000, and base grows by as many.
  */
 #include "bpf/account.bpf.h"
+#include "bpf/connect.bpf.h"
 #include "bpf/rows.bpf.h"
 #include "bpf/tcp.bpf.h"
 
 struct charge {
-        struct process_key owner;
+        union {
+                struct process_key owner;
+                struct beginning beginning; /* which has the same owner */
+        };
         __u64 bytes[N_DIRECTIONS];
         __u64 calls[N_DIRECTIONS];
         __u64 errors[N_DIRECTIONS];
@@ -151,6 +155,19 @@ static __always_inline void take_calls(struct ledger *l, struct charge *c) {
         c->errors[RX] = drain(&l->errors[RX]);
 }
 
+/* The beginning of a connection that nobody was charged for. How long it took is not known; the round trip tells about
+ * as much. */
+static __always_inline void take_beginning(const struct sock *sk, const struct tcp_sock *tp, struct ledger *l,
+                                           struct charge *c) {
+        bool is_begun = tp ? l->flags & LEDGER_READY : is_connected(sk->__sk_common.skc_state);
+
+        if (!(l->flags & LEDGER_DUE) || !is_begun)
+                return;
+        l->flags &= ~LEDGER_DUE;
+        c->beginning.counter = beginning_of(sk, l->flags & LEDGER_ACTIVE);
+        c->beginning.usec = tp ? tp->srtt_us >> 3 : 0;
+}
+
 /* tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                  const struct occasion *why) {
@@ -168,6 +185,8 @@ static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct le
                         l->drops += c->drops;
                 }
         }
+        if (c->owner.tgid && !(c->flags & LEDGER_KERNEL))
+                take_beginning(sk, tp, l, c);
 }
 
 static __always_inline bool is_nothing(const struct charge *c) {
@@ -259,6 +278,8 @@ static __always_inline void disown_past(struct ledger *l) {
         l->past[TX] = l->past[RX] = 0;
         if (!(l->flags & LEDGER_SETTLED))
                 l->retransmits = 0;
+        if ((l->flags & (LEDGER_INHERITED | LEDGER_ACTIVE)) == LEDGER_INHERITED)
+                l->flags |= LEDGER_DUE; /* accepted, as socket() would have noted its birth */
         l->flags &= ~LEDGER_INHERITED;
 }
 
@@ -268,6 +289,8 @@ static __always_inline bool has_past(const struct ledger *l) {
 
 /* Charges the owner, unless the module is off. */
 static __always_inline void give_to_owner(const struct charge *c) {
+        if (c->beginning.counter)
+                count_beginning(owner_row(&c->owner, c->flags), &c->beginning);
         if (!is_kind_off(c->kind) && !is_nothing(c))
                 give(owner_row(&c->owner, c->flags), c);
 }
@@ -275,8 +298,8 @@ static __always_inline void give_to_owner(const struct charge *c) {
 /* Folds one ledger into its owner's row. Returns true if the end of a connection is to be charged to the closer, who is
  * not the owner. */
 static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct ledger *l, const struct occasion *why) {
+        bool is_closers_end = false, is_kernels = l->flags & LEDGER_KERNEL && unproven(sk)->sk_socket;
         struct charge c = {};
-        bool is_closers_end = false;
 
         bpf_spin_lock(&l->lock);
         recall_kernel(sk, l);
@@ -286,6 +309,8 @@ static __always_inline bool fold(struct sock *sk, struct tcp_sock *tp, struct le
                 l->owner = why->closer;
         if (has_owner(l) || (why->is_final && l->state != LEDGER_NEW))
                 take(sk, tp, l, &c, why);
+        if (is_kernels) /* what a listener of MPTCP has made and nobody has accepted yet has no socket */
+                take_beginning(sk, tp, l, &c);
         if (why->is_close) {
                 if (l->kind == KIND_MPTCP && (l->state > LEDGER_UNCLAIMED || l->base[TX] | l->base[RX] ||
                                               is_connected(sk->__sk_common.skc_state)))

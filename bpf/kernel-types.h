@@ -6,6 +6,7 @@
  * preserve_access_index makes libbpf take them from the running kernel's BTF when the programs are loaded. So neither
  * the build nor the repository needs a vmlinux.h.
  */
+#include "bpf/error-numbers.h"
 
 typedef unsigned char __u8;
 typedef unsigned short __u16;
@@ -33,13 +34,6 @@ enum { false, true };
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define MSG_MORE 0x8000
-#define EINTR 4
-#define E2BIG 7
-#define EAGAIN 11
-#define ENOSYS 38
-#define EOPNOTSUPP 95
-#define ERESTARTSYS 512 /* and up to 516: the call is made again, nobody sees a failure */
-#define ERESTART_RESTARTBLOCK 516
 
 enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
 enum bpf_map_type {
@@ -178,11 +172,16 @@ struct task_struct {
         struct pipe_inode_info *splice_pipe; /* sendfile()'s */
 };
 
+struct in6_addr {
+        union { __be32 u6_addr32[4]; } in6_u;
+};
+
 struct sock_common {
         __be16 skc_dport;
         unsigned short skc_family;
         volatile unsigned char skc_state;
         unsigned long skc_flags;
+        struct in6_addr skc_v6_daddr;
 };
 
 struct socket {
@@ -213,6 +212,7 @@ struct sock {
         __u16 sk_type;
         __u16 sk_protocol;
         atomic_t sk_drops;
+        int sk_err;
         socket_lock_t sk_lock;
         struct socket *sk_socket; /* NULL: nobody holds it */
 };
@@ -246,6 +246,8 @@ struct tcp_sock {
         __u32 snd_nxt;
         __u64 bytes_received;
         __u32 total_retrans;
+        __u64 tcp_mstamp; /* microseconds */
+        __u32 srtt_us; /* eight times as much */
         __u8 is_mptcp : 1;
 };
 

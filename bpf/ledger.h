@@ -9,6 +9,7 @@
 #include <linux/types.h>
 #endif
 
+#include "bpf/process-key.h"
 #include "libclient/metrics.h"
 
 #define LEDGER_COMM_SIZE 16
@@ -35,13 +36,12 @@ enum walk {
         WALK_FLUSH, /* folds what finished calls have added */
 };
 
-/* Whose a row is. The start time is there because a PID may be used again. A process that moves to another cgroup gets
- * a second row. */
-struct process_key {
-        __u32 tgid;       /* PID in the initial PID namespace */
-        __u32 zero;       /* always 0: the key is hashed as bytes */
-        __u64 start_time; /* nanoseconds since boot, of the thread group leader */
-        __u64 cgroup_id;  /* cgroup v2 id: inode number of its directory */
+/* A call of connect() whose end is not known yet; bpf/connect.bpf.h. */
+struct attempt {
+        __u64 number; /* note_number() of the socket; 0: the place is free */
+        __u64 since_ns;
+        struct process_key caller;
+        __u64 flags; /* LEDGER_KERNEL, LEDGER_ROWLESS: as of a charge */
 };
 
 /* What one process moved, and what is known of it that may be gone when somebody asks. */

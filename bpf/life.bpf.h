@@ -15,7 +15,7 @@
  * connect(), so the SYN is noted as ours: the kernel makes the sockets that accept() returns in another way. */
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx) {
-        note_birth(ctx, BIRTH_SEEN | BIRTH_ACTIVE);
+        note_birth(ctx, BIRTH_SEEN | BIRTH_ACTIVE | BIRTH_DUE); /* until an attempt is noted */
         return 1;
 }
 
@@ -64,6 +64,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         struct process_key me = {};
         struct charge c = {};
 
+        begin_attempt(sk);
         if (!l) {
                 if (!note_birth(sk, BIRTH_SEEN | BIRTH_ACTIVE) || is_unseen())
                         open_for_current(sk);
@@ -77,6 +78,7 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
                 l->owner = me;
         if (l->state != LEDGER_NEW)
                 reopen(sk, tp, l, &c);
+        l->flags &= ~LEDGER_DUE;
         bpf_spin_unlock(&l->lock);
         give_to_owner(&c);
         return 0;
@@ -87,18 +89,29 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
  *   - kernel sockets, whose reader takes the data without a call;
  *   - all where nothing later would tell who used the socket (is_unseen());
  *   - those for whose note there is no place. */
-static __always_inline bool needs_ledger_now(struct sock *sk, __u32 birth) {
+static __always_inline bool needs_ledger_now(struct sock *sk, __u32 noted, __u32 birth) {
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || is_unseen())
                 return true;
-        return !birth && !note_birth(sk, BIRTH_SEEN);
+        return noted != birth && !note_birth(sk, birth);
 }
 
-static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
-        __u32 birth = birth_of(sk);
+/* What is known of a socket that is established. has_attempt: the process that called connect() is charged. What
+ * accept() returns has no socket() and no connect() behind it; with Fast Open it can be accepted already. */
+static __always_inline __u32 birth_established(const struct sock *sk, __u32 noted, __u32 old_state, bool has_attempt) {
+        __u32 due = switches & SWITCH_CONNECT ? BIRTH_DUE : 0;
 
-        if (old_state == TCP_SYN_SENT)
-                birth |= BIRTH_ACTIVE;
-        if (!l && needs_ledger_now(sk, birth))
+        if (has_attempt)
+                return noted | BIRTH_SEEN | BIRTH_ACTIVE;
+        if (old_state == TCP_SYN_SENT || (noted & BIRTH_ACTIVE && unproven(sk)->sk_socket))
+                return BIRTH_SEEN | BIRTH_ACTIVE | due;
+        return BIRTH_SEEN | due;
+}
+
+static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state,
+                                              bool has_attempt) {
+        __u32 noted = birth_of(sk), birth = birth_established(sk, noted, old_state, has_attempt);
+
+        if (!l && needs_ledger_now(sk, noted, birth))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
@@ -106,6 +119,10 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
         open_ledger(sk, NULL, l, KIND_TCP, birth, 0);
         if (old_state == TCP_SYN_SENT && l->flags & LEDGER_READY) /* of a connection before this one */
                 begin_again(sk, tp, l);
+        if (has_attempt)
+                l->flags &= ~LEDGER_DUE;
+        else if (old_state == TCP_SYN_SENT)
+                l->flags |= LEDGER_DUE;
         take_keys(l, tp);
         l->flags |= LEDGER_SURE; /* we run under the socket's lock */
         if (birth & BIRTH_ACTIVE)
@@ -134,23 +151,49 @@ static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, str
         return 0;
 }
 
+/* The socket of an MPTCP connection, whose subflows are not the process's. */
+static __always_inline int mptcp_changes(struct sock *sk, __u32 old_state, __u32 new_state) {
+        bool has_attempt = false;
+
+        if (sk->sk_protocol != IPPROTO_MPTCP)
+                return 0;
+        if (new_state == TCP_SYN_SENT) {
+                begin_attempt(sk);
+                note_birth(sk, BIRTH_SEEN | BIRTH_ACTIVE);
+                return 0;
+        }
+        has_attempt = end_attempt(sk, NULL, new_state == TCP_ESTABLISHED);
+        if (new_state == TCP_ESTABLISHED && old_state != TCP_SYN_SENT && !has_attempt)
+                note_birth(sk, BIRTH_SEEN | BIRTH_DUE);
+        return 0;
+}
+
+static __always_inline bool is_opening(__u32 state) {
+        return state == TCP_SYN_SENT || state == TCP_SYN_RECV;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int old_state, int new_state) {
+        bool has_attempt = false;
         struct tcp_sock *tp;
         struct ledger *l;
 
         if (new_state != TCP_CLOSE && new_state != TCP_ESTABLISHED && new_state != TCP_SYN_SENT)
                 return 0;
         l = find_ledger(sk);
-        if (!l && new_state == TCP_CLOSE && !unproven(sk)->sk_socket)
+        if (!l && new_state == TCP_CLOSE && !is_opening(old_state) && !unproven(sk)->sk_socket)
                 return 0;
         tp = bpf_skc_to_tcp_sock(sk);
-        if (!tp || BPF_CORE_READ_BITFIELD(tp, is_mptcp))
+        if (!tp)
+                return mptcp_changes(sk, old_state, new_state);
+        if (BPF_CORE_READ_BITFIELD(tp, is_mptcp))
                 return 0;
+        if (is_opening(old_state))
+                has_attempt = end_attempt(sk, tp, new_state == TCP_ESTABLISHED);
         if (new_state == TCP_SYN_SENT)
                 return socket_opens(sk, tp, l);
         if (new_state == TCP_ESTABLISHED)
-                return socket_established(sk, tp, l, old_state);
+                return socket_established(sk, tp, l, old_state, has_attempt);
         return socket_ends(sk, tp, l, old_state);
 }
 
@@ -161,13 +204,18 @@ int BPF_PROG(on_tcp_destroy, struct sock *sk) {
         struct occasion why = { .is_final = true, .is_end = true };
         struct tcp_sock *tp;
 
-        if (!l) {
+        if (!l && !may_have_attempt(note_number(sk))) {
                 forget_birth(sk);
                 return 0;
         }
         tp = bpf_skc_to_tcp_sock(sk);
         if (!tp)
                 return 0;
+        end_attempt(sk, NULL, tp->rcv_nxt); /* the kernel has skipped the hook of states */
+        if (!l) {
+                forget_birth(sk);
+                return 0;
+        }
         why.is_close = switches & SWITCH_UNSEEN_RELEASE;
         fold(sk, tp, l, &why);
         untrack(l);
@@ -219,17 +267,25 @@ static __always_inline struct process_row *row_of_closer(const struct sock *sk, 
         return current_row(me) ?: special(SPECIAL_OVERFLOW);
 }
 
+/* connect() has made the connection, and the kernel has skipped the hook that would have seen it. */
+static __noinline int charge_skipped(const struct sock *sk, const struct tcp_sock *tp, struct process_row *row,
+                                     const struct process_key *me) {
+        struct beginning b = { .owner = *me, .counter = beginning_of(sk, true), .usec = tp ? tp->srtt_us >> 3 : 0 };
+
+        return count_beginning(row, &b);
+}
+
 /* A socket without a ledger is closed. No call was seen on it: there was none, calls are not looked at, or it was
  * only read by splice(). The process that closes it is charged. It was a connection if rcv_nxt is not 0, which it
  * becomes with the peer's first segment. If it may be older than the daemon, only its end counts, and not its bytes.
  * tp: NULL for MPTCP, whose bytes no counter of the socket tells. */
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
-        __u32 birth = birth_of(sk) ?: is_young(sk), state = sk->__sk_common.skc_state;
+        __u32 birth = birth_of(sk) ?: is_young(sk) ? BIRTH_SEEN | BIRTH_DUE : 0, state = sk->__sk_common.skc_state;
         struct process_key me = {};
         struct process_row *row;
         __u64 *counters;
 
-        if (!(switches & SWITCH_TCP) || state == TCP_LISTEN)
+        if (!(switches & (SWITCH_TCP | SWITCH_CONNECT)) || state == TCP_LISTEN)
                 return 0;
         if (tp ? !tp->rcv_nxt || BPF_CORE_READ_BITFIELD(tp, is_mptcp) : !is_connected(state))
                 return 0;
@@ -237,6 +293,14 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         if (!row)
                 return 0;
         counters = counters_of(row, &me);
+        if ((birth & (BIRTH_DUE | BIRTH_ACTIVE)) == BIRTH_DUE && switches & SWITCH_CONNECT)
+                add(&counters[beginning_of(sk, false)], 1);
+        else if (birth & BIRTH_DUE)
+                charge_skipped(sk, tp, row, &me);
+        if (!tp)
+                forget_birth(sk);
+        if (!(switches & SWITCH_TCP))
+                return 0;
         add(&counters[SOCKTALLY_METRIC_tcp_closes], 1);
         if (!tp || !is_newborn(sk, birth))
                 return 0;

@@ -58,6 +58,8 @@ enum ledger_flag {
         /* A connection ended before the present one, and its end is not charged yet. Set by begin_again(), charged by
          * take_tcp(). */
         LEDGER_ENDED = 1 << 11,
+        /* The beginning of the connection is not charged yet: see BIRTH_DUE. Charged by take_beginning(). */
+        LEDGER_DUE = 1 << 13,
         /* Never in a ledger, only in a charge: there is no room for a row of the owner. */
         LEDGER_ROWLESS = 1 << 12,
 };

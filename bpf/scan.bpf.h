@@ -78,8 +78,9 @@ static __always_inline bool needs_no_ledger_yet(struct sock *sk, struct tcp_sock
 static __always_inline struct ledger *find_or_make(struct sock *sk, struct tcp_sock *tp, __u32 kind, __u32 drops) {
         if (needs_no_ledger_yet(sk, tp, drops))
                 return NULL;
-        /* Without a ledger it has not moved anything since we started, but may have dropped what came. */
-        if (!tp && !drops)
+        /* Without a ledger it has not moved anything since we started, but may have dropped what came, or been
+         * accepted. */
+        if (!tp && !drops && (kind != KIND_MPTCP || (birth_of(sk) & (BIRTH_DUE | BIRTH_ACTIVE)) != BIRTH_DUE))
                 return NULL;
         return is_scanned ? ledger_of(sk, kind) : ledger_of_old(sk);
 }
@@ -89,7 +90,7 @@ static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct t
         if (tp ? is_forgetting_tcp : is_forgetting_others)
                 forget_birth(sk);
         else if (is_young_file(file))
-                return birth_of(sk) | BIRTH_SEEN;
+                return birth_of(sk) ?: BIRTH_SEEN | BIRTH_DUE; /* socket() would have noted it */
         return birth_of(sk);
 }
 
@@ -171,7 +172,7 @@ static __always_inline struct ledger *find_holder(struct sock *sk, struct ledger
  * look is folded by the next walk. */
 static __always_inline bool is_idle(const struct sock *sk, const struct tcp_sock *tp, const struct ledger *l,
                                     __u32 drops) {
-        if (has_calls(l))
+        if (has_calls(l) || (l->flags & LEDGER_DUE && (!tp || l->flags & LEDGER_READY)))
                 return false;
         if (!tp)
                 return l->kind != KIND_UDP || l->drops == drops;

@@ -197,7 +197,8 @@ static __always_inline void begin_again(const struct sock *sk, const struct tcp_
         bool is_settled = l->flags & LEDGER_SETTLED;
         __u64 written, read;
 
-        l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE | LEDGER_CONNECTED | LEDGER_ENDED;
+        l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE | LEDGER_CONNECTED | LEDGER_ENDED |
+                   LEDGER_DUE;
         take_keys(l, tp);
         if (tp->bytes_acked)
                 l->flags |= LEDGER_SYN_COUNTED;

@@ -15,7 +15,8 @@
  */
 #define SOCKTALLY_MODULES(X)                                                                                           \
         X(TCP, tcp)                                                                                                    \
-        X(UDP, udp)
+        X(UDP, udp)                                                                                                    \
+        X(CONNECT, connect)
 
 #define SOCKTALLY_METRICS(X)                                                                                           \
         X(1, tcp_tx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload written by the process")                       \
@@ -42,7 +43,21 @@
         X(22, udp_rx_errors, COUNTER, "calls", udp, RETURN, "receiving calls on UDP sockets that failed")              \
         X(23, udp_rx_drops, COUNTER, "datagrams", udp, PASSIVE, "datagrams the kernel dropped at a UDP socket")        \
         X(24, other_tx_bytes, COUNTER, "bytes", udp, PASSIVE, "payload sent on raw, ICMP and other inet sockets")      \
-        X(25, other_rx_bytes, COUNTER, "bytes", udp, PASSIVE, "payload received on raw, ICMP and other inet sockets")
+        X(25, other_rx_bytes, COUNTER, "bytes", udp, PASSIVE, "payload received on raw, ICMP and other inet sockets")  \
+        X(26, tcp_connect_refused, COUNTER, "connections", connect, PASSIVE, "of these failures: refused by the peer") \
+        X(27, tcp_connect_timed_out, COUNTER, "connections", connect, PASSIVE, "of these failures: no answer in time") \
+        X(28, tcp_connect_unreachable, COUNTER, "connections", connect, PASSIVE, "of these failures: no way there")    \
+        X(29, tcp_connect_reset, COUNTER, "connections", connect, PASSIVE, "of these failures: reset by the peer")     \
+        X(30, tcp_connect_other, COUNTER, "connections", connect, PASSIVE, "of these failures: given up, or other")    \
+        X(31, tcp_connect_us, GAUGE, "microseconds", connect, PASSIVE, "time to connect of the latest one")            \
+        X(32, tcp_connect_le_1ms, COUNTER, "connections", connect, PASSIVE, "time to connect up to 1 ms")              \
+        X(33, tcp_connect_le_4ms, COUNTER, "connections", connect, PASSIVE, "time to connect over 1 to 4 ms")          \
+        X(34, tcp_connect_le_16ms, COUNTER, "connections", connect, PASSIVE, "time to connect over 4 to 16 ms")        \
+        X(35, tcp_connect_le_64ms, COUNTER, "connections", connect, PASSIVE, "time to connect over 16 to 64 ms")       \
+        X(36, tcp_connect_le_256ms, COUNTER, "connections", connect, PASSIVE, "time to connect over 64 to 256 ms")     \
+        X(37, tcp_connect_le_1s, COUNTER, "connections", connect, PASSIVE, "time to connect over 256 ms to 1 s")       \
+        X(38, tcp_connect_le_4s, COUNTER, "connections", connect, PASSIVE, "time to connect over 1 to 4 s")            \
+        X(39, tcp_connect_over_4s, COUNTER, "connections", connect, PASSIVE, "time to connect over 4 s")
 
 enum socktally_metric {
 #define X(id, name, kind, unit, module, mode, help) SOCKTALLY_METRIC_##name,

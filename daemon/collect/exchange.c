@@ -234,6 +234,7 @@ static int exchange_tables(struct collect *collect, const struct successors *nex
         if (r == 0 && bpf_map_update_elem(outer, &zero, &next->table_fd, BPF_ANY) < 0)
                 r = -errno;
         if (r == 0) {
+                memset(collect->skeleton->bss->callers, 0, sizeof(collect->skeleton->bss->callers));
                 tables_retire(collect, next->n_rows, next->table_fd, next->cores_fd);
                 (void) tables_follow(collect); /* else the next read does it */
                 if (seed_late(collect, &collect->former[collect->n_former - 1], &seeds) > 0)

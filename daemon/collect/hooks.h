@@ -14,7 +14,7 @@
  */
 #define HOOK_SETS(X)                                                                                                   \
         /* a TCP socket opens, comes up, ends */                                                                       \
-        X(TCP_LIFE, BY_BOTH, HOOKS_OF_LIFE, MODULE(MODULE_TCP), "TCP cannot be counted")                               \
+        X(TCP_LIFE, BY_BOTH, HOOKS_OF_LIFE, MODULE(MODULE_TCP) | MODULE(MODULE_CONNECT), "TCP cannot be counted")      \
         /* a process calls exec, ends */                                                                               \
         X(PROCESS, BY_BOTH, HOOKS_OF_LIFE, EVERY_MODULE, "ends and names of processes are looked for each interval")   \
         /* socket(), control group's hook */                                                                           \

@@ -84,7 +84,8 @@ static uint64_t lacking_metrics(const struct collect *collect) {
         uint64_t lacking = 0;
 
         if (!(collect->attached & (SET(SET_SOCK_RELEASE) | SET(SET_INET_RELEASE))))
-                lacking |= UINT64_C(1) << SOCKTALLY_METRIC_tcp_closes;
+                lacking |= UINT64_C(1) << SOCKTALLY_METRIC_tcp_closes | UINT64_C(1) << SOCKTALLY_METRIC_tcp_accepts_v4 |
+                           UINT64_C(1) << SOCKTALLY_METRIC_tcp_accepts_v6;
         if (!(collect->attached & SET(SET_SOCK_CREATE)))
                 lacking |= UINT64_C(1) << SOCKTALLY_METRIC_udp_rx_drops;
         return lacking;

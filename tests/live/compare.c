@@ -18,8 +18,14 @@
 #define TCP_CALLS (METRIC_BIT(tcp_tx_calls) | METRIC_BIT(tcp_rx_calls))
 #define ERRORS                                                                                                         \
         (METRIC_BIT(tcp_tx_errors) | METRIC_BIT(tcp_rx_errors) | METRIC_BIT(udp_tx_errors) | METRIC_BIT(udp_rx_errors))
+#define CONNECTIONS                                                                                                    \
+        (METRIC_BIT(tcp_connects_v4) | METRIC_BIT(tcp_connects_v6) | METRIC_BIT(tcp_accepts_v4) |                      \
+         METRIC_BIT(tcp_accepts_v6) | METRIC_BIT(tcp_connect_failures) | METRIC_BIT(tcp_connect_refused) |             \
+         METRIC_BIT(tcp_connect_timed_out) | METRIC_BIT(tcp_connect_unreachable) | METRIC_BIT(tcp_connect_reset) |     \
+         METRIC_BIT(tcp_connect_other))
 #define ALWAYS                                                                                                         \
-        (METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes) | METRIC_BIT(tcp_closes) | METRIC_BIT(tcp_retransmits) |  \
+        (CONNECTIONS | METRIC_BIT(tcp_tx_bytes) | METRIC_BIT(tcp_rx_bytes) | METRIC_BIT(tcp_closes) |                  \
+         METRIC_BIT(tcp_retransmits) |                                                                                 \
          METRIC_BIT(udp_tx_bytes) | METRIC_BIT(udp_rx_bytes) | METRIC_BIT(udp_tx_calls) | METRIC_BIT(udp_rx_calls) |   \
          METRIC_BIT(udp_rx_drops) | METRIC_BIT(other_tx_bytes) | METRIC_BIT(other_rx_bytes))
 
@@ -104,6 +110,17 @@ static void look_up(struct findings *findings, const struct watch *watch, const 
                 note(findings, "\n%s (pid %d): %s", player->comm, player->pid, watch_problem(watch));
 }
 
+/* Each connection that was made has its time to connect in one of the buckets. */
+static void compare_times(struct findings *findings, const char *who, const struct sighting *seen) {
+        uint64_t n = 0;
+
+        for (unsigned int m = SOCKTALLY_METRIC_tcp_connect_le_1ms; m <= SOCKTALLY_METRIC_tcp_connect_over_4s; m++)
+                n += seen->counters[m];
+        if (n != seen->counters[SOCKTALLY_METRIC_tcp_connects_v4] + seen->counters[SOCKTALLY_METRIC_tcp_connects_v6])
+                note(findings, "\n%s: %llu times to connect, which are not as many as the connections", who,
+                     (unsigned long long) n);
+}
+
 /* A row that was right when its process had exited leaves after two passes, which may be before the next comparison. */
 static void compare_player(struct findings *findings, const struct watch *watch, struct player *player,
                            uint64_t metrics, uint64_t sums[SOCKTALLY_N_METRICS]) {
@@ -112,6 +129,8 @@ static void compare_player(struct findings *findings, const struct watch *watch,
         bool has_moved = false;
 
         look_up(findings, watch, player, &seen);
+        if (metrics & METRIC_BIT(tcp_connects_v4))
+                compare_times(findings, player->comm, &seen);
         if (!seen.has_row && player->is_over)
                 return;
         for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++) {

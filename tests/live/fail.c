@@ -44,6 +44,7 @@ static void tcp_failer(struct player *player) {
         address_of(&address, FLAVOUR_V4, (uint16_t) closed_port(player, SOCK_STREAM));
         name = (struct sockaddr *) &address.storage;
         must_fail(player, connect(unconnected, name, address.size), ECONNREFUSED, "connect");
+        not_connected(player, SOCKTALLY_METRIC_tcp_connect_refused);
         must_fail(player, sent(player, unconnected, send(unconnected, bytes, 10, 0)), EPIPE, "send");
         close(unconnected);
         send_all(player, fd, 5000);

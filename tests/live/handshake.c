@@ -137,6 +137,7 @@ static void patient_dialler(struct player *player) {
         event_raise(player->scene, SENT);
         poller.fd = fd;
         NEED(player, poll(&poller, 1, -1));
+        connected(player, fd);
         player->open = 1;
         send_all(player, fd, 1000);
         book_retransmits(player, fd);
@@ -171,6 +172,7 @@ static void fast_open_client(struct player *player) {
         address_of(&address, FLAVOUR_V4, (uint16_t) player->scene->numbers[PORT]);
         NEED(player, sent(player, fd, sendto(fd, bytes, EARLY_DATA, MSG_FASTOPEN, (struct sockaddr *) &address.storage,
                                              address.size)));
+        connected(player, fd);
         player->open = 1;
         recv_exactly(player, fd, 100);
         tcp_info(player, fd, &info);
@@ -216,6 +218,7 @@ static void self_dialler(struct player *player) {
         NEED(player, bind(fd, (struct sockaddr *) &address.storage, address.size));
         address_of(&address, FLAVOUR_V4, (uint16_t) port_of(player, fd));
         NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+        connected(player, fd);
         player->open = 1;
         for (int i = 0; i < 10; i++) {
                 send_all(player, fd, 3000);

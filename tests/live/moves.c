@@ -107,6 +107,28 @@ void moved_uncalled(struct player *player, int fd, size_t tx_bytes, size_t rx_by
                 __atomic_or_fetch(&player->unsure, UINT64_C(1) << page->rx_calls, __ATOMIC_RELAXED);
 }
 
+/* An IPv6 socket whose peer has a mapped address speaks IPv4. */
+static bool is_over_ipv6(int fd) {
+        struct sockaddr_in6 peer = { 0 };
+        socklen_t size = sizeof(peer);
+
+        return getpeername(fd, (struct sockaddr *) &peer, &size) == 0 && peer.sin6_family == AF_INET6 &&
+               !IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr);
+}
+
+void connected(struct player *player, int fd) {
+        add(player, is_over_ipv6(fd) ? SOCKTALLY_METRIC_tcp_connects_v6 : SOCKTALLY_METRIC_tcp_connects_v4, 1);
+}
+
+void accepted(struct player *player, int fd) {
+        add(player, is_over_ipv6(fd) ? SOCKTALLY_METRIC_tcp_accepts_v6 : SOCKTALLY_METRIC_tcp_accepts_v4, 1);
+}
+
+void not_connected(struct player *player, enum socktally_metric reason) {
+        add(player, SOCKTALLY_METRIC_tcp_connect_failures, 1);
+        add(player, reason, 1);
+}
+
 int flavour_family(enum flavour flavour) {
         return flavour == FLAVOUR_V4 ? AF_INET : AF_INET6;
 }
@@ -168,6 +190,7 @@ int tcp_dial(struct player *player, enum flavour flavour, uint64_t port) {
 
         address_of(&address, flavour, (uint16_t) port);
         NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+        connected(player, fd);
         __atomic_add_fetch(&player->open, 1, __ATOMIC_RELAXED);
         return fd;
 }
@@ -175,6 +198,7 @@ int tcp_dial(struct player *player, enum flavour flavour, uint64_t port) {
 int tcp_answer(struct player *player, int listener) {
         int fd = NEED(player, accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 
+        accepted(player, fd);
         __atomic_add_fetch(&player->open, 1, __ATOMIC_RELAXED);
         return fd;
 }

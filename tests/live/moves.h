@@ -35,6 +35,12 @@ ssize_t got_at_most(struct player *player, int fd, ssize_t result, size_t size);
 /* A byte count without a call to go with it (splice, io_uring): the number of calls is the kernel's affair. */
 void moved_uncalled(struct player *player, int fd, size_t tx_bytes, size_t rx_bytes);
 
+/* connect() has made the connection; accept() has returned it. */
+void connected(struct player *player, int fd);
+void accepted(struct player *player, int fd);
+/* connect() has failed; reason: the metric that says why. */
+void not_connected(struct player *player, enum socktally_metric reason);
+
 void address_of(struct address *address, enum flavour flavour, uint16_t port);
 int flavour_family(enum flavour flavour);
 

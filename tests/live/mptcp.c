@@ -64,6 +64,7 @@ static int mptcp_dial(struct player *player) {
 
         address_of(&address, FLAVOUR_V4, (uint16_t) player->scene->numbers[PORT]);
         NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+        connected(player, fd);
         player->open++;
         return fd;
 }

@@ -47,6 +47,10 @@ scenario_function fail_tcp, fail_udp, fail_storm, fail_error_queue, fail_urgent,
 int exec_again(int fd, int control);
 scenario_function process_brief, process_burst, process_exec, process_leader_ends;
 
+/* connect.c */
+scenario_function connect_refused, connect_slowly, connect_given_up, connect_timed_out, connect_interrupted,
+        connect_passed, connect_prefork, connect_not_accepted, connect_over_before_accept;
+
 /* identity.c: bits, what changes and when */
 enum identity_change { IDENTITY_NAME = 1, IDENTITY_USER = 2, IDENTITY_IDLE = 4 };
 scenario_function identity_changes;

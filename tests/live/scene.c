@@ -254,8 +254,15 @@ static void sum_up_tcp(struct scene *scene) {
         scene->only_at_end = true;
 }
 
+/* By tracepoint no hook sees accept(): who uses or holds the connection first is charged. */
+static void sum_up_accepts(struct scene *scene) {
+        if (strcmp(scene->bill.attach_method, "trampoline") != 0)
+                scene->summed |= METRIC_BIT(tcp_accepts_v4) | METRIC_BIT(tcp_accepts_v6);
+}
+
 void scene_shares_tcp(struct scene *scene) {
         scene->shares_tcp = true;
+        sum_up_accepts(scene);
         scene->summed |= METRIC_BIT(tcp_closes);
         if (strcmp(scene->bill.load_mode, "passive") == 0)
                 sum_up_tcp(scene);
@@ -263,6 +270,7 @@ void scene_shares_tcp(struct scene *scene) {
 
 void scene_hands_on_tcp(struct scene *scene) {
         scene->shares_tcp = true;
+        sum_up_accepts(scene);
         if (strcmp(scene->bill.load_mode, "passive") == 0)
                 sum_up_tcp(scene);
 }

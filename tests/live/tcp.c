@@ -295,6 +295,7 @@ static void reuse_client(struct player *player) {
                 let_look(player);
                 player->moved[SOCKTALLY_METRIC_tcp_closes]++; /* which may show only with the next connection */
                 NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));
+                connected(player, fd);
         }
         if (player->scene->argument == REUSE_TO_THE_END) { /* and the socket closes unconnected */
                 NEED(player, connect(fd, &nowhere, sizeof(nowhere)));

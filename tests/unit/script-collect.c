@@ -12,7 +12,7 @@ struct collect {
         struct sample_row rows[2 * SCRIPT_MAX_ROWS];
         uint64_t base; /* bytes that were in the table before this one */
         uint32_t n_pending;
-        struct collect_report reports[2];
+        struct collect_report reports[N_MODULES];
 };
 
 static struct script *script;
@@ -33,8 +33,9 @@ static int start(struct collect **ret_collect, const struct collect_config *conf
         if (!collect)
                 return -ENOMEM;
         collect->reports[0] = (struct collect_report) { ATTACH_TRACEPOINT, is_counting, "" };
+        collect->reports[MODULE_CONNECT] = collect->reports[0];
         collect->reports[1] = (struct collect_report) { ATTACH_TRACEPOINT, false, "the script has none" };
-        for (size_t i = 0; i < 2 && !is_counting; i++) {
+        for (size_t i = 0; i < N_MODULES && !is_counting; i++) {
                 collect->reports[i].method = ATTACH_AUTO;
                 snprintf(collect->reports[i].reason, COLLECT_REASON_SIZE, "%s", script->reason);
         }

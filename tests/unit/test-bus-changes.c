@@ -48,6 +48,7 @@ static const struct {
         { STAGE_PATH, STAGE_MANAGER },
         { STAGE_PATH "/module/tcp", STAGE_MODULE },
         { STAGE_PATH "/module/udp", STAGE_MODULE },
+        { STAGE_PATH "/module/connect", STAGE_MODULE },
         { STAGE_PATH "/table/processes", STAGE_TABLE },
         { STAGE_PATH "/table/services", STAGE_TABLE },
         { STAGE_PATH "/table/apps", STAGE_TABLE },
@@ -388,7 +389,7 @@ static void asking_for_what_is_so_already_succeeds_and_tells_nobody(void **state
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetApps", error, "b", 1), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "SetMapsPerCore", error, "b", 0), 0);
         assert_int_equal(stage_call(stage->bus, objects[1].path, STAGE_MODULE, "Enable", error, "t", (uint64_t) 0), 0);
-        assert_int_equal(stage_call(stage->bus, objects[3].path, STAGE_TABLE, "SetCapacity", error, "u", 16384), 0);
+        assert_int_equal(stage_call(stage->bus, objects[4].path, STAGE_TABLE, "SetCapacity", error, "u", 16384), 0);
         assert_int_equal(stage_call(stage->bus, STAGE_PATH, STAGE_MANAGER, "Reload", error, NULL), 0);
         while (sd_bus_process(stage->bus, NULL) > 0)
                 ;

@@ -40,7 +40,7 @@ expect() { # SENTENCE EXPECTED WORD...
 expect 'a command is completed' 'services settings set segment' se
 expect 'the second word of a command is completed' 'dump verify' segment ''
 expect 'the tables of top are offered' 'processes apps services containers users' top ''
-expect 'modules are known without a daemon' 'tcp udp' enable ''
+expect 'modules are known without a daemon' 'tcp udp connect' enable ''
 expect 'an option does not hide the argument' 'udp' enable --for 5min u
 expect 'keys are offered' 'Interval IdleInterval' set I
 expect 'a key is not offered that only a start changes' '' set So
@@ -92,7 +92,7 @@ bash_offers() { # LINE EXPECTED: as readline calls it, which breaks words at = a
 }
 # shellcheck source=/dev/null
 . "$top/data/completions/socktally.bash"
-bash_offers 'socktally en' enable && bash_offers 'socktally enable ' 'tcp udp' &&
+bash_offers 'socktally en' enable && bash_offers 'socktally enable ' 'tcp udp connect' &&
         bash_offers 'socktally set LoadMode p' passive && bash_offers 'socktally status --view=p' public &&
         bash_offers 'socktally status --view=' 'public full' && bash_offers 'socktally segment v' verify
 report $? 'bash offers the same'

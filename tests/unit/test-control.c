@@ -130,7 +130,7 @@ static void what_is_so_already_is_no_change(void **state) {
         assert_row(stage, "Interval", "500ms", "command line");
         assert_row(stage, "LoadMode", "entry", "default");
         assert_row(stage, "Processes", "16384", "default");
-        assert_row(stage, "Modules", "tcp udp", "default");
+        assert_row(stage, "Modules", "tcp udp connect", "default");
         assert_row(stage, "LogLevel", "info", "default");
         assert_int_equal(stage->script.n_changes, 0);
 }

@@ -58,7 +58,7 @@ static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
         assert_string_equal(module.name, "tcp");
         assert_string_equal(module.state, "off");
         assert_string_equal(module.method, "");
-        assert_row(stage, "Modules", "udp", "run time");
+        assert_row(stage, "Modules", "udp connect", "run time");
         refresh(stage);
         assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_NOT_TRACKED);
         assert_int_equal(stage->ops->module_enable(stage->control, MODULE_TCP, 0, &stage->error), 0);
@@ -66,7 +66,7 @@ static void a_module_that_is_off_is_unknown_and_comes_back(void **state) {
         assert_string_equal(module.state, "running");
         assert_string_equal(module.method, "tracepoint");
         assert_int_equal(module.expires_usec, 0);
-        assert_row(stage, "Modules", "tcp udp", "run time");
+        assert_row(stage, "Modules", "tcp udp connect", "run time");
         refresh(stage);
         assert_int_equal(read_bytes(stage, SOCKTALLY_TABLE_HOST, 0, &bytes), SOCKTALLY_VALUE);
         assert_int_equal(bytes, 50);
@@ -89,10 +89,10 @@ static void a_lifetime_ends_by_itself_and_can_be_extended(void **state) {
         assert_int_equal(stage->ops->module_enable(stage->control, MODULE_TCP, 1, &stage->error), 0);
         while (stage->control->modules->states[MODULE_TCP].is_enabled)
                 assert_true(sd_event_run(stage->control->modules->event, UINT64_MAX) >= 0);
-        assert_int_equal(stage->script.config.modules, MODULE(MODULE_UDP));
+        assert_int_equal(stage->script.config.modules, MODULE(MODULE_UDP) | MODULE(MODULE_CONNECT));
         assert_int_equal(stage->ops->module(stage->control, MODULE_TCP, &module), 0);
         assert_int_equal(module.expires_usec, 0);
-        assert_row(stage, "Modules", "udp", "run time"); /* it was not on for good */
+        assert_row(stage, "Modules", "udp connect", "run time"); /* it was not on for good */
 }
 
 static void a_lifetime_that_does_not_fit_is_refused(void **state) {

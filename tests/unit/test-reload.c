@@ -30,9 +30,9 @@ static void reload_applies_what_differs_and_takes_back_what_was_not_saved(void *
         assert_int_equal(stage->script.config.load_mode, LOAD_ENTRY);
         assert_int_equal(stage->script.config.max_processes, 100);
         assert_int_equal(stage->script.config.modules, MODULE(MODULE_TCP));
-        assert_int_equal(stage->script.n_changes, 4);
+        assert_int_equal(stage->script.n_changes, 5);
         assert_int_equal(stage->ops->reload(stage->control, &stage->error), 0);
-        assert_int_equal(stage->script.n_changes, 4); /* nothing differs */
+        assert_int_equal(stage->script.n_changes, 5); /* nothing differs */
 }
 
 static void reload_with_a_bad_line_keeps_that_setting_and_applies_the_rest(void **state) {
@@ -187,18 +187,18 @@ static void save_writes_what_differs_and_the_next_start_has_it(void **state) {
         assert_int_equal(stage->ops->table_set_capacity(stage->control, 1, 50, &stage->error), 0);
         assert_int_equal(stage->ops->module_disable(stage->control, MODULE_UDP, &stage->error), 0);
         assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
-        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp\n");
+        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nLoadMode=return\nModules=tcp connect\n");
         assert_row(stage, "LoadMode", "return", ":4");
         assert_row(stage, "ServiceRows", "50", ":2");
         assert_row(stage, "Interval", "500ms", "command line");
         assert_int_equal(configuration_load(&next, stage->directories, NULL, NULL), 0);
         assert_int_equal(next.load_mode, LOAD_RETURN);
         assert_int_equal(next.idle_interval_usec, 1500001);
-        assert_int_equal(next.modules, 1 << MODULE_TCP);
+        assert_int_equal(next.modules, 1 << MODULE_TCP | 1 << MODULE_CONNECT);
         /* What was saved stays with the next save; what is as before leaves. */
         assert_int_equal(set_text(stage, SETTING_LOAD_MODE, "entry"), 0);
         assert_int_equal(stage->ops->save(stage->control, &stage->error), 0);
-        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp\n");
+        assert_saved(stage, "[Socktally]\nIdleInterval=1s 500ms 1us\nModules=tcp connect\n");
 }
 
 static void save_removes_its_file_when_nothing_differs(void **state) {

@@ -138,8 +138,8 @@ static void settings_tell_where_they_came_from(void **state) {
         assert_string_equal(json_object_get_string(json_get(row, "source")), "run time");
         json_object_put(object);
         DONE(stage, "settings");
-        tool_stage_expect(said.out, "LoadMode      passive run time\n");
-        tool_stage_expect(said.out, "Interval      1s      default\n");
+        tool_stage_expect(said.out, "LoadMode      passive         run time\n");
+        tool_stage_expect(said.out, "Interval      1s              default\n");
 }
 
 static void enabling_says_until_when(void **state) {

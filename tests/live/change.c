@@ -66,7 +66,7 @@ static void check_backwards(struct play *play) {
                 const struct process *row = find_row(play, play->workers->workers[i].pid);
 
                 for (unsigned m = 0; row && m < SOCKTALLY_N_METRICS; m++) {
-                        if (row->counters[m] < play->seen[i][m])
+                        if (!counter_is_gauge(m) && row->counters[m] < play->seen[i][m])
                                 workers_complain(play->workers, "worker %u: metric %u went back to %llu from %llu", i,
                                                  m, (unsigned long long) row->counters[m],
                                                  (unsigned long long) play->seen[i][m]);

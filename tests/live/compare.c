@@ -47,10 +47,23 @@ const char *metric_name(enum socktally_metric metric) {
         return names[metric];
 }
 
-static bool is_named(const char *word, const char *name) {
-        bool is_tcp = strncmp(name, "tcp_", 4) == 0;
+static bool is_word(const char *list, size_t length, const char *word) {
+        return strlen(word) == length && strncmp(list, word, length) == 0;
+}
 
-        return strcmp(word, name) == 0 || strcmp(word, is_tcp ? "tcp" : "udp") == 0 || strcmp(word, "all") == 0;
+/* list: metrics, modules or all, with commas between. What begins with "tcp_" counts as module tcp's here. */
+static bool is_named(const char *list, unsigned int metric) {
+        const char *name = metric_name(metric), *protocol = strncmp(name, "tcp_", 4) == 0 ? "tcp" : "udp";
+
+        for (const char *p = list; *p; p += *p == ',') {
+                size_t n = strcspn(p, ",");
+
+                if (is_word(p, n, name) || is_word(p, n, protocol) || is_word(p, n, "all") ||
+                    (is_word(p, n, "connect") && CONNECTIONS & UINT64_C(1) << metric))
+                        return true;
+                p += n;
+        }
+        return false;
 }
 
 /* Bit per metric that must have a value in this load mode. unknown: see struct playbill. */
@@ -62,7 +75,7 @@ static uint64_t metrics_known(const char *load_mode, const char *unknown) {
         if (strcmp(load_mode, "passive") == 0)
                 metrics &= ~TCP_CALLS;
         for (unsigned int m = 0; m < SOCKTALLY_N_METRICS; m++)
-                if (unknown && is_named(unknown, metric_name(m)))
+                if (unknown && is_named(unknown, m))
                         metrics &= ~(UINT64_C(1) << m);
         return metrics;
 }

@@ -48,7 +48,7 @@ static int print_help(void) {
              "  --list            print the scenarios' sentences\n\n"
              "Environment: SOCKTALLY_LOAD_MODE (entry), SOCKTALLY_ATTACH_METHOD (auto), SOCKTALLY_LIVE_SCALE (1: bulk\n"
              "sizes are divided by it), SOCKTALLY_LIVE_TIMEOUT (120: seconds for one scenario),\n"
-             "SOCKTALLY_LIVE_UNKNOWN (a metric, a module or all: what must be unknown),\n"
+             "SOCKTALLY_LIVE_UNKNOWN (metrics, modules or all: what must be unknown),\n"
              "SOCKTALLY_LIVE_UNSURE (the same: what is not compared),\n"
              "SOCKTALLY_LIVE_LATE (1: compare only when the players are gone).");
         return EXIT_SUCCESS;

@@ -20,7 +20,7 @@ export builddir
 
 # A link that is made and does nothing (IDLE) is a hook that the kernel skips each time: no byte may be lost then, while
 # the release hook is attached. Without the hook of states nobody knows how often a socket disconnected by AF_UNSPEC
-# between two looks: there the number of closes is not compared.
+# between two looks: there the number of closes is not compared, and never how many connections there were.
 #
 # Scenarios by the words of their sentences. Without the walks over open files bytes show when the socket closes: there
 # nothing is compared before, and no scene plays that has to. What only io_uring holds is then closed by a thread of the
@@ -47,7 +47,7 @@ hook  on_tcp_destroy   tcp           prompt  TCP cannot be counted
 hook  on_process_exit  -             prompt  ends and names of processes
 hook  on_process_exec  -             prompt  ends and names of processes
 hook  on_sock_create   udp_rx_drops  prompt  drops of datagrams are unknown
-hook  on_sock_release  tcp_closes    prompt  who closes a connection is unknown
+hook  on_sock_release  tcp_closes,tcp_accepts_v4,tcp_accepts_v6  prompt  who closes a connection is unknown
 hook  on_send_length   method        prompt  on_send_length
 hook  on_recv_length   method        prompt  on_recv_length
 idle  on_set_state     -             prompt  -
@@ -74,9 +74,9 @@ play() { # RULE UNKNOWN WHEN WORDS
         local scenes=("${common[@]}") log=$room/log
         export SOCKTALLY_REFUSED=$1 SOCKTALLYD=$self SOCKTALLY_LIVE_UNKNOWN= SOCKTALLY_LIVE_LATE=0 SOCKTALLY_LIVE_SCALE=16
         export SOCKTALLY_LIVE_UNSURE=
-        [ "$1" = bpf:LINK_CREATE:on_set_state:IDLE ] || scenes+=("${again[@]}")
+        if [ "$1" = bpf:LINK_CREATE:on_set_state:IDLE ]; then SOCKTALLY_LIVE_UNSURE=connect; else scenes+=("${again[@]}"); fi
         case $3 in
-        again) scenes=("${again[@]}") SOCKTALLY_LIVE_UNSURE=tcp_closes ;;
+        again) scenes=("${again[@]}") SOCKTALLY_LIVE_UNSURE=tcp_closes,connect ;;
         prompt) scenes+=("${prompt[@]}") ;;
         end) scenes+=('only io_uring holds') ;;
         esac

@@ -295,7 +295,11 @@ static bool run_mode(enum load_mode mode, int *n_cases) {
         bool is_well = true;
 
         for (size_t i = 0; i < N_MODULES; i++) {
-                bool is_good = run(mode, i);
+                bool is_good;
+
+                if (i != MODULE_TCP && i != MODULE_UDP) /* those that count what is moved */
+                        continue;
+                is_good = run(mode, i);
 
                 printf("%sok %d - what moved while %s was off is nobody's, in load mode %s\n", is_good ? "" : "not ",
                        ++*n_cases, module_name(i), load_mode_name(mode));

@@ -139,6 +139,29 @@ static int copy_rows(struct watch *watch) {
         return 0;
 }
 
+/* The rows of every other table add up to the host as well. One that is not kept has none. */
+static int check_table(struct watch *watch, enum socktally_table table, unsigned int metric, uint64_t total) {
+        size_t n = socktally_count(watch->reader, table);
+        struct socktally_column column;
+        uint64_t sum = 0;
+
+        if (n == 0)
+                return 0;
+        if (socktally_column(watch->reader, table, metric_name(metric), &column) < 0)
+                return complain(watch, "table %u has no column %s", (unsigned int) table, metric_name(metric));
+        for (size_t i = 0; i < n; i++) {
+                struct socktally_row row;
+
+                if (socktally_row(watch->reader, table, i, &row) != 0)
+                        return complain(watch, "row %zu of table %u cannot be read", i, (unsigned int) table);
+                sum += number(&row, &column);
+        }
+        return sum == total ? 0
+                            : complain(watch, "publication %llu: %s of table %u add up to %llu, the host row says %llu",
+                                       (unsigned long long) watch->sequence, metric_name(metric), (unsigned int) table,
+                                       (unsigned long long) sum, (unsigned long long) total);
+}
+
 static int check_sums(struct watch *watch) {
         struct socktally_row host;
 
@@ -159,6 +182,9 @@ static int check_sums(struct watch *watch) {
                         return complain(watch, "publication %llu: the rows' %s add up to %llu, the host row says %llu",
                                         (unsigned long long) watch->sequence, metric_name(m), (unsigned long long) sum,
                                         (unsigned long long) total);
+                for (unsigned int table = 0; table <= SOCKTALLY_TABLE_USERS; table++)
+                        if (check_table(watch, (enum socktally_table) table, m, total) < 0)
+                                return -1;
         }
         return 0;
 }

@@ -91,6 +91,12 @@ it_can_do_nothing_else() {
                 expect "restarts" "$(unit_property NRestarts socktally-names.service)" 0
 }
 
+switched_off_it_leaves_nothing() {
+        inside systemctl disable --now socktally-names.socket socktally-names.service &&
+                expect "files in /run/socktally" "$(inside ls /run/socktally)" readers &&
+                expect enabled "$(inside systemctl is-enabled socktally-names.socket)" disabled
+}
+
 run_names_cases() {
         files_of_runtimes_come >"$scratch/names" 2>&1 || bail_out "files of runtimes: $(tail -n 1 "$scratch/names")"
         check "without the service of names there are no names of containers" without_the_service_there_are_no_names
@@ -100,4 +106,5 @@ run_names_cases() {
         check "nobody but the daemon and root may ask" nobody_else_may_ask
         check "a user cannot make it read what is not the user's" a_user_gets_nothing_of_others
         check "it can do nothing else" it_can_do_nothing_else
+        check "switched off it leaves nothing" switched_off_it_leaves_nothing
 }

@@ -254,10 +254,9 @@ static void sum_up_tcp(struct scene *scene) {
         scene->only_at_end = true;
 }
 
-/* By tracepoint no hook sees accept(): who uses or holds the connection first is charged. */
+/* No hook sees accept(): who uses or holds the connection first is charged. */
 static void sum_up_accepts(struct scene *scene) {
-        if (strcmp(scene->bill.attach_method, "trampoline") != 0)
-                scene->summed |= METRIC_BIT(tcp_accepts_v4) | METRIC_BIT(tcp_accepts_v6);
+        scene->summed |= METRIC_BIT(tcp_accepts_v4) | METRIC_BIT(tcp_accepts_v6);
 }
 
 void scene_shares_tcp(struct scene *scene) {

@@ -222,6 +222,10 @@ static bool is_row_size_as_said(const struct schema_table *table) {
                 [LAYOUT_TABLE_HOST] = "One row of %u bytes: the sum of everything.\nThe first metric is at byte %u.",
                 [LAYOUT_TABLE_SERVICES] = "One row of %u bytes per systemd unit.\nThe first metric is at byte %u.",
                 [LAYOUT_TABLE_PROCESSES] = "One row of %u bytes per process.\nThe first metric is at byte %u.",
+                [LAYOUT_TABLE_APPS] = "One row of %u bytes per application.\nThe first metric is at byte %u.",
+                [LAYOUT_TABLE_CONTAINERS] = ("One row of %u bytes per container or virtual machine.\n"
+                                             "The first metric is at byte %u."),
+                [LAYOUT_TABLE_USERS] = "One row of %u bytes per user.\nThe first metric is at byte %u.",
         };
         char sentence[128];
 

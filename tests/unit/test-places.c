@@ -228,8 +228,8 @@ static void text_that_makes_no_sense_has_no_name(void **state) {
                 "{\"Name\":{}}", "{\"Name\":\"\"}", "{\"Name\":\"/\"}", "{\"Config\":[],\"Name\":3}",
                 "{\"annotations\":[]}", "{\"annotations\":{\"nerdctl/name\":{}}}",
                 "{\"annotations\":{\"io.kubernetes.pod.name\":\"x\"}}",
-                "{\"Name\":\"/x\",\"deep\":"
-                "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+                ("{\"Name\":\"/x\",\"deep\":"
+                 "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
         };
         struct tree *tree = *state;
 

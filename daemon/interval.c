@@ -72,7 +72,7 @@ static int publish_sample(struct interval *interval, const struct sample *sample
         r = publish_fit(line->publish, line->totals);
         if (r != 0)
                 log_change(&interval->fit_error, r < 0 ? r : 0, "make room for more rows in the runtime directory",
-                           "further processes and services are part of the overflow rows");
+                           "what is new is part of the overflow rows");
         r = publish_write(line->publish, line->totals, &facts, sample->known, &replaced);
         log_change(&interval->publish_error, r, "publish", "readers keep what was published before");
         readers_published(line->readers, replaced);

@@ -75,27 +75,38 @@ static bool has_part(const struct entry *entry, struct users *users, const char 
                (entry->uid.is_known && strcasestr(users_name(users, (uint32_t)entry->uid.value), part));
 }
 
-static bool is_wanted(const struct filter *filter, const struct entry *entry, enum socktally_table table,
+/* A table that does not have the column is not filtered by it: top goes through all tables with one filter. */
+static bool has_text_like(const struct listing *listing, const struct entry *entry, enum row_text text,
+                          const char *pattern) {
+        return !pattern || !listing->has_text[text] || is_like(entry->texts[text], pattern) ||
+               (listing->table != SOCKTALLY_TABLE_PROCESSES && is_like(entry->texts[TEXT_DISPLAY_NAME], pattern));
+}
+
+static bool is_wanted(const struct filter *filter, const struct listing *listing, const struct entry *entry,
                       struct users *users) {
         bool is_named_one = filter->n_names == 0;
 
         for (size_t i = 0; i < filter->n_names; i++)
-                is_named_one |= is_named(entry, table, users, filter->names[i]);
-        return is_named_one && (!filter->has_pid || (entry->pid.is_known && entry->pid.value == filter->pid)) &&
+                is_named_one |= is_named(entry, listing->table, users, filter->names[i]);
+        return is_named_one &&
+               (!filter->has_pid || !listing->has_pid || (entry->pid.is_known && entry->pid.value == filter->pid)) &&
                (!filter->has_user || (entry->uid.is_known && entry->uid.value == filter->uid)) &&
-               (!filter->service || is_like(entry->texts[TEXT_SERVICE], filter->service)) &&
-               (!filter->app || is_like(entry->texts[TEXT_APP], filter->app) ||
-                is_like(entry->texts[TEXT_DISPLAY_NAME], filter->app)) &&
-               (!filter->container || is_like(entry->texts[TEXT_CONTAINER], filter->container) ||
-                is_like(entry->texts[TEXT_DISPLAY_NAME], filter->container)) &&
+               has_text_like(listing, entry, TEXT_SERVICE, filter->service) &&
+               has_text_like(listing, entry, TEXT_APP, filter->app) &&
+               has_text_like(listing, entry, TEXT_CONTAINER, filter->container) &&
                (!filter->part || has_part(entry, users, filter->part));
+}
+
+bool filter_is_set(const struct filter *filter) {
+        return filter->n_names > 0 || filter->has_pid || filter->has_user || filter->service || filter->app ||
+               filter->container || filter->part;
 }
 
 void filter_apply(const struct filter *filter, struct listing *listing, struct users *users) {
         size_t n = 0;
 
         for (size_t i = 0; i < listing->n; i++)
-                if (is_wanted(filter, &listing->entries[i], listing->table, users))
+                if (is_wanted(filter, listing, &listing->entries[i], users))
                         listing->entries[n++] = listing->entries[i];
         listing->n = n;
 }

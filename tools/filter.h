@@ -19,6 +19,7 @@ struct filter {
 };
 
 /* A pattern is a name with *, ? and [...] as in a shell; "ssh" stands for "ssh.service" as well, as with systemctl. */
+bool filter_is_set(const struct filter *filter);
 void filter_apply(const struct filter *filter, struct listing *listing, struct users *users);
 
 #endif

@@ -11,13 +11,6 @@
 #include "tools/table.h"
 #include "tools/untrusted.h"
 
-static bool is_filtered(const struct options *options) {
-        const struct filter *filter = &options->filter;
-
-        return filter->n_names > 0 || filter->has_pid || filter->has_user || filter->service || filter->app ||
-               filter->container;
-}
-
 /* Why there is no row. A table that is kept always has some, if only such as the listing leaves out. */
 static void say_empty(const struct socktally *reader, enum socktally_table table, const struct options *options) {
         const struct catalog *catalog = catalog_of(table);
@@ -30,7 +23,7 @@ static void say_empty(const struct socktally *reader, enum socktally_table table
                 warnx("%s: nothing was counted for %s%s; 'socktally %s' lists all", catalog->name,
                       untrusted_printable(name, sizeof(name), options->arguments[0]),
                       options->n_arguments > 1 ? " and the others" : "", catalog->name);
-        else if (is_filtered(options))
+        else if (filter_is_set(&options->filter))
                 warnx("%s: nothing was counted for that; 'socktally %s' lists all", catalog->name, catalog->name);
         else if (!options->is_json && options->has_legend)
                 warnx("nothing was counted yet");
@@ -48,7 +41,7 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
         filter_apply(&options->filter, &listing, &users);
         if (r >= 0 && listing.n == 0)
                 say_empty(reader, table, options);
-        if (r >= 0 && listing.n == 0 && is_filtered(options)) {
+        if (r >= 0 && listing.n == 0 && filter_is_set(&options->filter)) {
                 listing_done(&listing);
                 return STATUS_FAILED;
         }

@@ -26,7 +26,7 @@ static const char *const text_names[N_TEXTS] = {
 
 struct identity_columns {
         struct socktally_column kind, pid, uid, processes, exited, texts[N_TEXTS];
-        bool has_kind, has_pid, has_uid, has_processes, has_exited, has_text[N_TEXTS];
+        bool has_kind, has_pid, has_uid, has_processes, has_exited;
 };
 
 const char *row_kind_name(uint64_t kind) {
@@ -57,8 +57,9 @@ static void look_up_columns(struct listing *listing, struct identity_columns *re
         ret_columns->has_uid = look_up(listing, "uid", &ret_columns->uid);
         ret_columns->has_processes = look_up(listing, "processes", &ret_columns->processes);
         ret_columns->has_exited = look_up(listing, "exited", &ret_columns->exited);
+        listing->has_pid = ret_columns->has_pid;
         for (size_t i = 0; i < N_TEXTS; i++)
-                ret_columns->has_text[i] = look_up(listing, text_names[i], &ret_columns->texts[i]);
+                listing->has_text[i] = look_up(listing, text_names[i], &ret_columns->texts[i]);
 }
 
 static struct amount number(const struct socktally_row *row, const struct socktally_column *column, bool has_column) {
@@ -75,7 +76,7 @@ static const char *text(const struct socktally_row *row, const struct socktally_
         return has_column && socktally_text(row, column, &found) == SOCKTALLY_VALUE && *found ? found : NULL;
 }
 
-static void read_identity(struct entry *entry, const struct identity_columns *columns) {
+static void read_identity(struct entry *entry, const struct listing *listing, const struct identity_columns *columns) {
         const struct socktally_row *row = &entry->row;
 
         entry->kind = number(row, &columns->kind, columns->has_kind);
@@ -84,7 +85,7 @@ static void read_identity(struct entry *entry, const struct identity_columns *co
         entry->processes = number(row, &columns->processes, columns->has_processes);
         entry->exited = number(row, &columns->exited, columns->has_exited);
         for (size_t i = 0; i < N_TEXTS; i++)
-                entry->texts[i] = text(row, &columns->texts[i], columns->has_text[i]);
+                entry->texts[i] = text(row, &columns->texts[i], listing->has_text[i]);
         entry->pid.is_known &= entry->pid.value != 0;
         entry->uid.is_known &= entry->uid.value != UINT32_MAX;
 }
@@ -255,7 +256,7 @@ int listing_take(struct listing *listing, const struct socktally *reader, enum s
                 r = socktally_row(reader, table, i, &entry->row);
                 if (r != SOCKTALLY_VALUE)
                         break;
-                read_identity(entry, &columns);
+                read_identity(entry, listing, &columns);
                 if (listing->hides_empty && is_empty_special(listing, entry))
                         continue;
                 compute_order(listing, entry, order, traffic);

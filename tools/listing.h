@@ -32,6 +32,7 @@ struct listing {
         enum socktally_table table;
         struct socktally_column metrics[SOCKTALLY_N_METRICS];
         uint64_t has_metric; /* bit per metric that the table has a column for */
+        bool has_pid, has_text[N_TEXTS]; /* the same of the others that rows are chosen by */
         bool hides_empty; /* leave out kernel, overflow and the like while nothing was counted in them */
         struct entry *entries;
         size_t n, n_allocated;

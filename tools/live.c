@@ -101,13 +101,12 @@ static void switch_tree(struct live *live) {
 /* With a filter, apps are there that match or that have a process that does. */
 static int take_tree(struct live *live) {
         struct listing *apps = &live->listing, *processes = &live->processes;
-        bool is_filtered = *live->part;
         int r = listing_take(processes, live->reader, SOCKTALLY_TABLE_PROCESSES, &live->order);
 
         if (r < 0)
                 return r;
         filter_apply(&live->filter, processes, &live->users);
-        return lines_tree(&live->lines, apps, processes, !is_filtered);
+        return lines_tree(&live->lines, apps, processes, !filter_is_set(&live->filter));
 }
 
 static void take(struct live *live) {
@@ -321,6 +320,7 @@ static void draw(struct live *live) {
                 .next_table = next_table(live) ? next_table(live)->title : NULL,
                 .typed = live->is_typing ? live->part : NULL,
                 .part = live->part,
+                .is_filtered = filter_is_set(&live->filter),
                 .first = live->first,
                 .limit = live->options->limit,
                 .notice = live->notice,

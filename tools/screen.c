@@ -376,7 +376,7 @@ void screen_draw(const struct screen *screen) {
                 draw_line(screen, HEADER_LINES + (int)i, &screen->lines->lines[screen->first + i]);
         if (n == 0) {
                 attron(A_DIM);
-                (void)mvaddnstr(HEADER_LINES, 0, *screen->part ? "No row has that." : "Nothing was counted yet.",
+                (void)mvaddnstr(HEADER_LINES, 0, screen->is_filtered ? "No row has that." : "Nothing was counted yet.",
                                  COLS);
                 attroff(A_DIM);
         }

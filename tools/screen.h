@@ -21,7 +21,8 @@ struct screen {
         bool is_paused, has_help, is_exact, is_tree;
         const char *next_table; /* what Tab shows, or NULL */
         const char *typed;      /* the filter that is being typed, or NULL */
-        const char *part;       /* the filter; "": all rows are shown */
+        const char *part;       /* the filter that was typed; "": none */
+        bool is_filtered;       /* by that or by options */
         size_t first;       /* line at the top */
         size_t limit;
         const char *notice; /* one line for the person, or NULL */

@@ -301,24 +301,21 @@ static void match_cgroup(const char *path, struct app *app) {
                 set(app, APP_KERNEL, "root of all cgroups", component_of("kernel"));
 }
 
-void app_from_program(const char *comm, struct identity *identity) {
-        struct app *app = &identity->app;
-
+/* Its name is all that is known of it. */
+static void name_app(struct app *app, enum app_kind kind, const char *rule, const char *name) {
         memset(app, 0, sizeof *app);
-        app->kind = APP_PROCESS;
-        app->rule = "name of the program, in the root of all cgroups";
-        component_copy(component_of(comm), app->id, sizeof app->id);
+        app->kind = kind;
+        app->rule = rule;
+        component_copy(component_of(name), app->id, sizeof app->id);
         memcpy(app->name, app->id, sizeof app->name);
 }
 
-void app_from_group(const char *group, struct identity *identity) {
-        struct app *app = &identity->app;
+void app_from_program(const char *comm, struct identity *identity) {
+        name_app(&identity->app, APP_PROCESS, "name of the program, in the root of all cgroups", comm);
+}
 
-        memset(app, 0, sizeof *app);
-        app->kind = APP_GROUP;
-        app->rule = "administrator's rule";
-        component_copy(component_of(group), app->id, sizeof app->id);
-        memcpy(app->name, app->id, sizeof app->name);
+void app_from_group(const char *group, struct identity *identity) {
+        name_app(&identity->app, APP_GROUP, "administrator's rule", group);
 }
 
 void app_from_identity(const char *path, struct identity *identity) {
@@ -332,10 +329,6 @@ void app_from_identity(const char *path, struct identity *identity) {
         }
         else
                 match_cgroup(path, &identity->app);
-}
-
-bool app_matches(const char *path) {
-        return true;
 }
 
 void app_look_up(void *state, const char *path, struct identity *identity) {

@@ -38,7 +38,6 @@ struct identity;
 /* From the unit and the container, which are filled in already, and the path. */
 void app_from_identity(const char *path, struct identity *identity);
 /* The same as a source of names. */
-bool app_matches(const char *path);
 void app_look_up(void *state, const char *path, struct identity *identity);
 /* A process in the root of all cgroups is called after its program. */
 void app_from_program(const char *comm, struct identity *identity);

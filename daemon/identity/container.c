@@ -257,10 +257,6 @@ void container_from_path(const char *path, struct container *ret_container) {
         }
 }
 
-bool container_matches(const char *path) {
-        return strcmp(path, "/") != 0;
-}
-
 void container_look_up(void *state, const char *path, struct identity *identity) {
         container_from_path(path, &identity->container);
 }

@@ -26,7 +26,6 @@ struct identity;
  * lxc.monitor) belongs to it. */
 void container_from_path(const char *path, struct container *ret_container);
 /* The same as a source of names. */
-bool container_matches(const char *path);
 void container_look_up(void *state, const char *path, struct identity *identity);
 /* The name to show while nobody has told a better one: the id, of a long one the first CONTAINER_SHORT_ID digits. */
 void container_name(const struct container *container, char name[static CONTAINER_ID_SIZE]);

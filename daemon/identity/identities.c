@@ -228,7 +228,7 @@ bool identities_find(struct identities *identities, const struct process_key *ke
         for (size_t i = 0; path && i < identities->n_sources; i++) {
                 const struct open_source *open = &identities->sources[i];
 
-                if (open->source->matches(path))
+                if (!open->source->matches || open->source->matches(path))
                         open->source->look_up(open->state, path, ret_identity);
         }
         if (!path || is_root(path))

@@ -215,10 +215,6 @@ static bool ask(void *userdata, const struct question *question, char ret_name[s
         return ret_name[0];
 }
 
-bool names_match(const char *path) {
-        return true;
-}
-
 void names_look_up(void *state, const char *path, struct identity *identity) {
         struct names *names = state;
 

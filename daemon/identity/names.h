@@ -23,7 +23,6 @@ struct names_config {
 int names_new(struct names **ret_names, const struct names_config *config);
 
 /* As a source of names, see source.h; the state is a struct names. */
-bool names_match(const char *path);
 void names_look_up(void *state, const char *path, struct identity *identity);
 int names_open(void **ret_state);
 void names_close(void *state);

@@ -6,10 +6,10 @@
 #include "daemon/identity/source.h"
 
 const struct identity_source identity_sources[] = {
-        { .name = "unit", .matches = unit_matches, .look_up = unit_look_up },
-        { .name = "container", .matches = container_matches, .look_up = container_look_up },
-        { .name = "app", .matches = app_matches, .look_up = app_look_up },
-        { .name = "names", .matches = names_match, .look_up = names_look_up, .open = names_open, .close = names_close,
+        { .name = "unit", .look_up = unit_look_up },
+        { .name = "container", .look_up = container_look_up },
+        { .name = "app", .look_up = app_look_up },
+        { .name = "names", .look_up = names_look_up, .open = names_open, .close = names_close,
           .fd = names_fd, .follow = names_follow, .complaint = names_complaint },
         { .name = NULL },
 };

@@ -13,7 +13,7 @@
 
 struct identity_source {
         const char *name;
-        /* Does it know names of what is in such a cgroup? Pure text. */
+        /* Does it know names of what is in such a cgroup? Pure text. NULL: of all. */
         bool (*matches)(const char *path);
         /* Fills in its member, if there is an answer by now. Names from strangers are made safe to print. */
         void (*look_up)(void *state, const char *path, struct identity *identity);

@@ -92,10 +92,6 @@ void unit_from_path(const char *path, struct unit *ret_unit) {
         ret_unit->uid = uid;
 }
 
-bool unit_matches(const char *path) {
-        return strcmp(path, "/") != 0;
-}
-
 void unit_look_up(void *state, const char *path, struct identity *identity) {
         unit_from_path(path, &identity->unit);
 }

@@ -22,7 +22,6 @@ struct identity;
 void unit_from_path(const char *path, struct unit *ret_unit);
 
 /* The same as a source of names. */
-bool unit_matches(const char *path);
 void unit_look_up(void *state, const char *path, struct identity *identity);
 
 #endif

@@ -319,7 +319,7 @@ static void tell_late(sd_event *event, uint64_t what) {
 
 static void a_source_that_answers_later_moves_the_generation(void **state) {
         static const struct identity_source sources[] = {
-                { .name = "unit", .matches = unit_matches, .look_up = unit_look_up },
+                { .name = "unit", .look_up = unit_look_up },
                 { "late", late_matches, late_look_up, late_open, late_close, late_fd, late_follow, late_complaint },
                 { .name = NULL },
         };

@@ -259,6 +259,30 @@ static void a_filter_leaves_the_rows_that_have_its_text(void **state) {
         fixture_done(&fixture);
 }
 
+/* A table without PIDs is not filtered by one. */
+static void a_filter_of_the_command_line_goes_for_the_tables_that_have_it(void **state) {
+        const char *const arguments[] = { "top", "--json", "--once", "--pid=101", "--app=org.*", NULL };
+        static const char *const tables[] = { "processes", "apps", "services" };
+        static const char *const rows[] = { "\"processes\":[]", "org.example.Huge", "nginx.service" };
+        struct fixture fixture;
+
+        fixture_start(&fixture, true);
+        for (size_t i = 0; i < 3; i++) {
+                const char *words[8] = { arguments[0], tables[i] };
+                struct outcome outcome;
+
+                for (size_t j = 1; arguments[j]; j++)
+                        words[j + 1] = arguments[j];
+                fixture_run(&fixture, &outcome, (uid_t)-1, words);
+                assert_int_equal(outcome.status, 0);
+                if (!strstr(outcome.out, rows[i]))
+                        fail_msg("'%s' is not in '%s'", rows[i], outcome.out);
+                assert_null(strstr(outcome.out, "\"no-app\""));
+                outcome_done(&outcome);
+        }
+        fixture_done(&fixture);
+}
+
 static void who_may_not_see_processes_begins_with_the_services(void **state) {
         struct fixture fixture;
         struct terminal terminal;
@@ -406,6 +430,7 @@ int main(void) {
                 cmocka_unit_test(tab_and_numbers_switch_between_the_tables),
                 cmocka_unit_test(an_apps_processes_are_below_it_in_the_tree),
                 cmocka_unit_test(a_filter_leaves_the_rows_that_have_its_text),
+                cmocka_unit_test(a_filter_of_the_command_line_goes_for_the_tables_that_have_it),
                 cmocka_unit_test(who_may_not_see_processes_begins_with_the_services),
                 cmocka_unit_test(help_pause_columns_and_order_answer_to_their_keys),
                 cmocka_unit_test(a_daemon_that_went_is_stale_and_one_that_came_back_is_fresh),

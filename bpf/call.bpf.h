@@ -107,10 +107,11 @@ static __always_inline void open_tcp(struct sock *sk, struct tcp_sock *tp, struc
 /* Fills a ledger that was just made, and returns whether it was. Under the lock; birth was looked up before it.
  * tp: NULL for other kinds. */
 static __always_inline bool open_ledger(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
-                                        __u32 birth, __u32 drops) {
+                                        __u32 birth, __u32 drops, __u32 scope) {
         if (l->state != LEDGER_NEW)
                 return false;
         l->kind = kind;
+        l->scope = scope;
         l->state = LEDGER_UNCLAIMED;
         if (birth & BIRTH_DUE && kind <= KIND_MPTCP) /* it is one of TCP's two */
                 l->flags |= LEDGER_DUE;
@@ -187,7 +188,7 @@ static __always_inline bool place_call(struct sock *sk, struct tcp_sock *tp, str
         __u64 is_mine, is_owner_gone, is_unclaimed, is_refused;
         __u32 dir = call->dir & 1;
 
-        if (open_ledger(sk, tp, l, call->kind, call->birth, why->drops))
+        if (open_ledger(sk, tp, l, call->kind, call->birth, why->drops, why->scope))
                 begin_with_call(l, call);
         if (!call->is_kernel) /* a listener of MPTCP makes its children as the kernel's, until they are accepted */
                 l->flags &= ~LEDGER_KERNEL;
@@ -280,6 +281,8 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
                         note_active(&call->me);
                         return;
                 }
+                if (tp)
+                        call->scope = l->scope;
         }
         /* TCP bytes of the kernel's own sockets come from tcp_sock alone. */
         if (call->is_kernel && tp && l)
@@ -288,7 +291,7 @@ static __always_inline void charge(struct sock *sk, struct tcp_sock *tp, struct 
 }
 
 static __always_inline int place(struct sock *sk, struct ledger *l, struct call *call, bool is_tcp) {
-        struct occasion why = { .drops = call->drops };
+        struct occasion why = { .drops = call->drops, .scope = call->scope };
         struct tcp_sock *tp = NULL;
         __u8 state;
 
@@ -341,6 +344,7 @@ enum hook_view { SEES_ANY, SEES_TCP, SEES_MPTCP, SEES_OTHERS };
 static __always_inline int slow_call(struct sock *sk, struct ledger *l, struct call *call, enum hook_view view) {
         call->is_kernel = BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
         call->drops = view == SEES_TCP ? 0 : drops_of(sk);
+        call->scope = scope_of(sk);
         call->has_row = make_callers_row(call);
         if (view == SEES_TCP || (view == SEES_ANY && kind_of(sk) == KIND_TCP))
                 return place_tcp_call(sk, l, call);

@@ -33,6 +33,7 @@ struct charge {
         __u32 closes;
         __u32 kind;
         __u32 flags;
+        __u32 scope; /* of all bytes */
 };
 
 /* How a fold came about. */
@@ -46,6 +47,7 @@ struct occasion {
         struct process_key closer; /* the process that closed the socket; zeros: not known */
         bool is_heir;              /* the closer becomes the owner: nobody moved data, and no owner has a row */
         bool is_rowless;           /* there is no room for a row of the closer */
+        __u32 scope;               /* what scope_of() says, if wants_scope() */
 };
 
 static __always_inline __u32 drops_of(const struct sock *sk) {
@@ -168,12 +170,29 @@ static __always_inline void take_beginning(const struct sock *sk, const struct t
         c->beginning.usec = tp ? tp->srtt_us >> 3 : 0;
 }
 
+/* The peer of a connection stays. A datagram socket can be connected anew, and no hook sees that: what it moved since
+ * the last look is of unknown scope then. */
+static __always_inline __u32 take_scope(struct ledger *l, const struct occasion *why) {
+        __u32 before = l->scope;
+
+        if (l->kind <= KIND_MPTCP && before != SCOPE_unknown)
+                return before;
+        l->scope = why->scope;
+        return l->kind <= KIND_MPTCP || before == why->scope ? why->scope : SCOPE_unknown;
+}
+
+/* Does take_scope() ask for the scope? */
+static __always_inline bool wants_scope(const struct ledger *l) {
+        return l->kind > KIND_MPTCP || l->scope == SCOPE_unknown;
+}
+
 /* tp: NULL unless the ledger's kind is KIND_TCP. */
 static __always_inline void take(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
                                  const struct occasion *why) {
         c->owner = l->owner;
         c->kind = l->kind;
         c->flags = l->flags;
+        c->scope = take_scope(l, why);
         take_calls(l, c);
         if (tp) {
                 take_tcp(sk, tp, l, c, why);
@@ -197,15 +216,17 @@ static __always_inline bool is_nothing(const struct charge *c) {
 /* Not static: a global function is verified once, on its own. The same for charge_call(). */
 __attribute__((noinline)) int give(struct process_row *row, const struct charge *c) {
         __u64 *k;
+        __u32 scope;
 
         if (!row || !c)
                 return 0;
         k = counters_of(row, &c->owner);
+        scope = c->scope;
         switch (c->kind) {
         case KIND_TCP:
         case KIND_MPTCP:
-                add(&k[SOCKTALLY_METRIC_tcp_tx_bytes], c->bytes[TX]);
-                add(&k[SOCKTALLY_METRIC_tcp_rx_bytes], c->bytes[RX]);
+                add(scoped(k, SOCKTALLY_METRIC_tcp_tx_bytes_unknown, scope), c->bytes[TX]);
+                add(scoped(k, SOCKTALLY_METRIC_tcp_rx_bytes_unknown, scope), c->bytes[RX]);
                 add(&k[SOCKTALLY_METRIC_tcp_tx_calls], c->calls[TX]);
                 add(&k[SOCKTALLY_METRIC_tcp_rx_calls], c->calls[RX]);
                 add(&k[SOCKTALLY_METRIC_tcp_tx_errors], c->errors[TX]);
@@ -214,8 +235,8 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
                 add(&k[SOCKTALLY_METRIC_tcp_closes], c->closes);
                 break;
         case KIND_UDP:
-                add(&k[SOCKTALLY_METRIC_udp_tx_bytes], c->bytes[TX]);
-                add(&k[SOCKTALLY_METRIC_udp_rx_bytes], c->bytes[RX]);
+                add(scoped(k, SOCKTALLY_METRIC_udp_tx_bytes_unknown, scope), c->bytes[TX]);
+                add(scoped(k, SOCKTALLY_METRIC_udp_rx_bytes_unknown, scope), c->bytes[RX]);
                 add(&k[SOCKTALLY_METRIC_udp_tx_calls], c->calls[TX]);
                 add(&k[SOCKTALLY_METRIC_udp_rx_calls], c->calls[RX]);
                 add(&k[SOCKTALLY_METRIC_udp_tx_errors], c->errors[TX]);
@@ -223,8 +244,8 @@ __attribute__((noinline)) int give(struct process_row *row, const struct charge 
                 add(&k[SOCKTALLY_METRIC_udp_rx_drops], c->drops);
                 break;
         case KIND_OTHER:
-                add(&k[SOCKTALLY_METRIC_other_tx_bytes], c->bytes[TX]);
-                add(&k[SOCKTALLY_METRIC_other_rx_bytes], c->bytes[RX]);
+                add(scoped(k, SOCKTALLY_METRIC_other_tx_bytes_unknown, scope), c->bytes[TX]);
+                add(scoped(k, SOCKTALLY_METRIC_other_rx_bytes_unknown, scope), c->bytes[RX]);
                 break;
         }
         return 0;

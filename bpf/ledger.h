@@ -46,7 +46,8 @@ struct attempt {
 
 /* What one process moved, and what is known of it that may be gone when somebody asks. */
 struct process_row {
-        __u64 counters[SOCKTALLY_N_METRICS]; /* indexed by enum socktally_metric */
+        /* Indexed by enum socktally_metric. Bytes are in those of the scopes alone; the collector adds them up. */
+        __u64 counters[SOCKTALLY_N_METRICS];
         char comm[LEDGER_COMM_SIZE];         /* the leader's name, NUL terminated, untrusted bytes */
         __u64 exe_inode;                     /* 0: unknown */
         __u32 uid;                           /* real uid in the initial user namespace */

@@ -20,7 +20,8 @@ int on_sock_create(struct bpf_sock *ctx) {
 }
 
 /* A socket that was used before and disconnected starts again from nothing. Under the lock. */
-static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c) {
+static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct ledger *l, struct charge *c,
+                                   __u32 scope) {
         struct occasion why = { .is_final = true };
 
         take(sk, tp, l, c, &why);
@@ -29,6 +30,7 @@ static __always_inline void reopen(struct sock *sk, struct tcp_sock *tp, struct 
         l->key_seen_msec = 0;
         l->flags = (l->flags & (LEDGER_KERNEL | LEDGER_UNCAPPED)) | LEDGER_ACTIVE;
         l->retransmits = tp->total_retrans;
+        l->scope = scope;
 }
 
 /* Does a socket need a ledger from its beginning? Where neither calls nor the last close are seen, nothing later would
@@ -42,6 +44,7 @@ static __always_inline bool is_unseen(void) {
 static __always_inline struct ledger *open_for_current(struct sock *sk) {
         struct process_key me = {};
         struct ledger *l;
+        __u32 scope;
 
         current_key(&me);
         if (BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) || !current_row(&me))
@@ -49,8 +52,9 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
         l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return NULL;
+        scope = scope_for(l, sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, NULL, l, KIND_TCP, 0, 0);
+        open_ledger(sk, NULL, l, KIND_TCP, 0, 0, scope);
         l->flags |= LEDGER_ACTIVE;
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = me;
@@ -63,6 +67,7 @@ static __always_inline struct ledger *open_for_current(struct sock *sk) {
 static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, struct ledger *l) {
         struct process_key me = {};
         struct charge c = {};
+        __u32 scope;
 
         begin_attempt(sk);
         if (!l) {
@@ -73,11 +78,12 @@ static __always_inline int socket_opens(struct sock *sk, struct tcp_sock *tp, st
         current_key(&me);
         if (!l->owner.tgid || is_same_process(&l->owner, &me)) /* an owner that a walk has noted may have no row yet */
                 current_row(&me);
+        scope = scope_of(sk);
         bpf_spin_lock(&l->lock);
         if (!l->owner.tgid)
                 l->owner = me;
         if (l->state != LEDGER_NEW)
-                reopen(sk, tp, l, &c);
+                reopen(sk, tp, l, &c, scope);
         l->flags &= ~LEDGER_DUE;
         bpf_spin_unlock(&l->lock);
         give_to_owner(&c);
@@ -109,14 +115,15 @@ static __always_inline __u32 birth_established(const struct sock *sk, __u32 note
 
 static __always_inline int socket_established(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state,
                                               bool has_attempt) {
-        __u32 noted = birth_of(sk), birth = birth_established(sk, noted, old_state, has_attempt);
+        __u32 noted = birth_of(sk), birth = birth_established(sk, noted, old_state, has_attempt), scope;
 
         if (!l && needs_ledger_now(sk, noted, birth))
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
+        scope = scope_for(l, sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, NULL, l, KIND_TCP, birth, 0);
+        open_ledger(sk, NULL, l, KIND_TCP, birth, 0, scope);
         if (old_state == TCP_SYN_SENT && l->flags & LEDGER_READY) /* of a connection before this one */
                 begin_again(sk, tp, l);
         if (has_attempt)
@@ -138,14 +145,15 @@ static __always_inline int socket_established(struct sock *sk, struct tcp_sock *
  * tcp_sock's counters, so what they say now is put into the ledger. A socket that nobody holds was charged at its
  * last close. */
 static __always_inline int socket_ends(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 old_state) {
-        __u32 birth = birth_of(sk);
+        __u32 birth = birth_of(sk), scope;
 
         if (!l && birth && unproven(sk)->sk_socket && tp->rcv_nxt)
                 l = ledger_of(sk, KIND_TCP);
         if (!l)
                 return 0;
+        scope = scope_for(l, sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, KIND_TCP, birth, 0);
+        open_ledger(sk, tp, l, KIND_TCP, birth, 0, scope);
         settle_tcp(sk, tp, l, old_state);
         bpf_spin_unlock(&l->lock);
         return 0;
@@ -284,6 +292,7 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         struct process_key me = {};
         struct process_row *row;
         __u64 *counters;
+        __u32 scope;
 
         if (!(switches & (SWITCH_TCP | SWITCH_CONNECT)) || state == TCP_LISTEN)
                 return 0;
@@ -304,8 +313,10 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         add(&counters[SOCKTALLY_METRIC_tcp_closes], 1);
         if (!tp || !is_newborn(sk, birth))
                 return 0;
-        add(&counters[SOCKTALLY_METRIC_tcp_tx_bytes], tcp_written_in_all(sk, tp, birth & BIRTH_ACTIVE));
-        add(&counters[SOCKTALLY_METRIC_tcp_rx_bytes], tcp_read_in_all(sk, tp));
+        scope = scope_of(sk);
+        add(scoped(counters, SOCKTALLY_METRIC_tcp_tx_bytes_unknown, scope),
+            tcp_written_in_all(sk, tp, birth & BIRTH_ACTIVE));
+        add(scoped(counters, SOCKTALLY_METRIC_tcp_rx_bytes_unknown, scope), tcp_read_in_all(sk, tp));
         add(&counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
         forget_birth(sk);
         return 0;
@@ -339,6 +350,8 @@ static __always_inline int on_release(struct sock *sk, struct tcp_sock *tp, stru
                 why.drops = drops_of(sk);
         else if (has_past(l))
                 why.is_young = is_young(sk);
+        if (wants_scope(l))
+                why.scope = scope_of(sk);
         if (why.closer.tgid && l->state == LEDGER_UNCLAIMED) {
                 why.is_heir = !owner.tgid || !find_row(&owner);
                 if (why.is_heir)

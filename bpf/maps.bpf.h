@@ -88,6 +88,7 @@ struct ledger {
         __u32 folded_round; /* ... and folded it: a pass can meet a socket more than once */
         __u32 key_seen_traffic; /* traffic() when a walk first read the present seq_key; see confirm_keys() ... */
         __u32 key_seen_msec;    /* ... and pass_msec of that walk; 0: no walk has read it yet */
+        __u32 scope;            /* enum scope, of the peer; a datagram socket's at the last take() */
 };
 
 struct {

@@ -6,7 +6,7 @@
  * that what may be gone later (name, executable, parent) is taken while it is there. Adding never fails: what has no
  * row goes to a special one.
  */
-#include "bpf/maps.bpf.h"
+#include "bpf/scope.bpf.h"
 
 static __always_inline struct process_key key_of(struct task_struct *known) {
         struct task_struct *task = unproven(known), *leader = task->group_leader;
@@ -215,6 +215,7 @@ struct call {
         struct process_key seen;
         __u32 birth;        /* what is known of the socket's beginning */
         __u32 drops;        /* datagrams dropped at the socket so far */
+        __u32 scope;        /* enum scope, of the peer */
 };
 
 /* Has the caller a row of its own? It is made when there is room. */
@@ -241,7 +242,7 @@ static __always_inline struct process_row *row_of_call(const struct call *call) 
 /* One call that is not put on a ledger. */
 __attribute__((noinline)) int charge_call(const struct call *call) {
         struct process_row *row;
-        __u32 dir;
+        __u32 dir, scope;
         __u64 *c, n;
         int ret;
 
@@ -254,24 +255,28 @@ __attribute__((noinline)) int charge_call(const struct call *call) {
         dir = call->dir;
         ret = call->ret;
         n = call->n;
+        scope = call->scope;
         switch (call->kind) {
         case KIND_TCP:
         case KIND_MPTCP:
-                add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_bytes] : &c[SOCKTALLY_METRIC_tcp_rx_bytes], n);
+                add(scoped(c, dir == TX ? SOCKTALLY_METRIC_tcp_tx_bytes_unknown : SOCKTALLY_METRIC_tcp_rx_bytes_unknown,
+                           scope), n);
                 if (switches & SWITCH_TCP_CALLS && !call->is_part)
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_calls] : &c[SOCKTALLY_METRIC_tcp_rx_calls], 1);
                 if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_tcp_tx_errors] : &c[SOCKTALLY_METRIC_tcp_rx_errors], 1);
                 break;
         case KIND_UDP:
-                add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_bytes] : &c[SOCKTALLY_METRIC_udp_rx_bytes], n);
+                add(scoped(c, dir == TX ? SOCKTALLY_METRIC_udp_tx_bytes_unknown : SOCKTALLY_METRIC_udp_rx_bytes_unknown,
+                           scope), n);
                 if (!call->is_part)
                         add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_calls] : &c[SOCKTALLY_METRIC_udp_rx_calls], 1);
                 if (switches & SWITCH_ERRORS && is_failure(ret))
                         add(dir == TX ? &c[SOCKTALLY_METRIC_udp_tx_errors] : &c[SOCKTALLY_METRIC_udp_rx_errors], 1);
                 break;
         case KIND_OTHER:
-                add(dir == TX ? &c[SOCKTALLY_METRIC_other_tx_bytes] : &c[SOCKTALLY_METRIC_other_rx_bytes], n);
+                add(scoped(c, dir == TX ? SOCKTALLY_METRIC_other_tx_bytes_unknown
+                                        : SOCKTALLY_METRIC_other_rx_bytes_unknown, scope), n);
                 break;
         }
         return 0;

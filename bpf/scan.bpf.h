@@ -98,13 +98,14 @@ static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct t
  * unless find_or_make() says that it needs none yet. The owner's row is made later, when there is something to add. */
 static __always_inline void make_owner(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
                                        const struct process_key *key, const struct file *file) {
-        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file);
+        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file), scope;
 
         l = l ?: find_or_make(sk, tp, kind, drops);
         if (!l)
                 return;
+        scope = scope_for(l, sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind, birth, drops);
+        open_ledger(sk, tp, l, kind, birth, drops, scope);
         recall_kernel(sk, l);
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = *key;
@@ -282,6 +283,8 @@ static __always_inline void fold_once(struct sock *sk, struct tcp_sock *tp, stru
                 return;
         }
         /* Only where calls are seen can one explain later what is not explained now. */
+        if (wants_scope(l))
+                why.scope = scope_of(sk);
         why.may_be_shared = has_sharing && (walk == WALK_FLUSH || l->foreign_pass == pass_number);
         fold(sk, tp, l, &why);
 }
@@ -346,7 +349,7 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
         struct tcp_sock *tp;
         struct ledger *l;
         struct sock *sk;
-        __u32 birth;
+        __u32 birth, scope;
 
         if (!common)
                 return 0;
@@ -362,8 +365,9 @@ int fold_tcp(struct bpf_iter__tcp *ctx) {
                 l = find_or_make(sk, tp, KIND_TCP, 0);
                 if (!l)
                         return 0;
+                scope = scope_for(l, sk);
                 bpf_spin_lock(&l->lock);
-                open_ledger(sk, tp, l, KIND_TCP, birth, 0);
+                open_ledger(sk, tp, l, KIND_TCP, birth, 0, scope);
                 bpf_spin_unlock(&l->lock);
         }
         if (l && l->state != LEDGER_NEW)

@@ -210,6 +210,7 @@ static __always_inline void begin_again(const struct sock *sk, const struct tcp_
         if (!is_settled)
                 l->retransmits = 0;
         l->key_seen_msec = 0;
+        l->scope = 0; /* take_scope() asks anew */
 }
 
 /* Are the keys those of another connection? A key stays while a connection lasts. Without the socket's lock one of them

@@ -18,6 +18,20 @@
         X(UDP, udp)                                                                                                    \
         X(CONNECT, connect)
 
+/* Where the peer of a socket is. Bytes are told apart by it: those of the four scopes add up to the counter that they
+ * are of, in each row. */
+#define SOCKTALLY_SCOPES(X) X(unknown) X(host) X(private) X(internet)
+
+/* The counters that are told apart. */
+#define SOCKTALLY_SCOPED(X)                                                                                            \
+        X(tcp_tx_bytes) X(tcp_rx_bytes) X(udp_tx_bytes) X(udp_rx_bytes) X(other_tx_bytes) X(other_rx_bytes)
+
+#define SOCKTALLY_SCOPED_METRICS(X, id, of, module)                                                                    \
+        X(id, of##_unknown, COUNTER, "bytes", module, PASSIVE, "of " #of ": no hook knows the peer")                   \
+        X(id + 1, of##_host, COUNTER, "bytes", module, PASSIVE, "of " #of ": the peer is this host")                   \
+        X(id + 2, of##_private, COUNTER, "bytes", module, PASSIVE, "of " #of ": private and link-local networks")      \
+        X(id + 3, of##_internet, COUNTER, "bytes", module, PASSIVE, "of " #of ": the peer is anywhere else")
+
 #define SOCKTALLY_METRICS(X)                                                                                           \
         X(1, tcp_tx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload written by the process")                       \
         X(2, tcp_rx_bytes, COUNTER, "bytes", tcp, PASSIVE, "TCP payload read by the process")                          \
@@ -57,7 +71,13 @@
         X(36, tcp_connect_le_256ms, COUNTER, "connections", connect, PASSIVE, "time to connect over 64 to 256 ms")     \
         X(37, tcp_connect_le_1s, COUNTER, "connections", connect, PASSIVE, "time to connect over 256 ms to 1 s")       \
         X(38, tcp_connect_le_4s, COUNTER, "connections", connect, PASSIVE, "time to connect over 1 to 4 s")            \
-        X(39, tcp_connect_over_4s, COUNTER, "connections", connect, PASSIVE, "time to connect over 4 s")
+        X(39, tcp_connect_over_4s, COUNTER, "connections", connect, PASSIVE, "time to connect over 4 s")               \
+        SOCKTALLY_SCOPED_METRICS(X, 40, tcp_tx_bytes, tcp)                                                             \
+        SOCKTALLY_SCOPED_METRICS(X, 44, tcp_rx_bytes, tcp)                                                             \
+        SOCKTALLY_SCOPED_METRICS(X, 48, udp_tx_bytes, udp)                                                             \
+        SOCKTALLY_SCOPED_METRICS(X, 52, udp_rx_bytes, udp)                                                             \
+        SOCKTALLY_SCOPED_METRICS(X, 56, other_tx_bytes, udp)                                                           \
+        SOCKTALLY_SCOPED_METRICS(X, 60, other_rx_bytes, udp)
 
 enum socktally_metric {
 #define X(id, name, kind, unit, module, mode, help) SOCKTALLY_METRIC_##name,

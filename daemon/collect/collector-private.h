@@ -11,7 +11,6 @@
 #include "daemon/collect/pass.h"
 #include "daemon/collect/reason.h"
 #include "daemon/collect/tables.h"
-
 #include "bpf/socktally.skel.h"
 
 struct collect {
@@ -89,6 +88,7 @@ enum load_mode collect_mode(const struct collect *collect);
 /* rows.c. Makes room for reading n_rows, and releases the former room. The rows in over are copied. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_release(struct collect *collect);
+void collect_add_up(struct process_row *row); /* the kernel has bytes by scope: makes the sums */
 /* Reads a whole table into the collector's keys and values. */
 int collect_read_table(struct collect *collect, int fd, uint32_t capacity, uint32_t *ret_n);
 

@@ -68,13 +68,13 @@ static int compare_candidates(const void *a, const void *b) {
 
 /* The bytes that a process has moved, and 1 so that it comes before all that have exited. */
 static uint64_t rank_of(const struct process_row *row) {
-        const __u64 *c = row->counters;
+        uint64_t rank = 1;
 
         if (row->exited)
                 return 0;
-        return 1 + c[SOCKTALLY_METRIC_tcp_tx_bytes] + c[SOCKTALLY_METRIC_tcp_rx_bytes] +
-               c[SOCKTALLY_METRIC_udp_tx_bytes] + c[SOCKTALLY_METRIC_udp_rx_bytes] +
-               c[SOCKTALLY_METRIC_other_tx_bytes] + c[SOCKTALLY_METRIC_other_rx_bytes];
+        for (unsigned m = SOCKTALLY_METRIC_tcp_tx_bytes_unknown; m <= SOCKTALLY_METRIC_other_rx_bytes_internet; m++)
+                rank += row->counters[m];
+        return rank;
 }
 
 static int read_rows(struct collect *collect, int table_fd, uint32_t *ret_n) {

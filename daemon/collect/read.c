@@ -40,8 +40,10 @@ static bool take_last(struct collect *collect, struct sample_row *row) {
         int fd = collect->table_fd;
 
         if (bpf_map_lookup_and_delete_elem(fd, &row->key, &last) == 0) {
-                if (cores_take(&collect->cores, &row->key, &last)) /* else those of the sample are nearer */
+                if (cores_take(&collect->cores, &row->key, &last)) { /* else those of the sample are nearer */
+                        collect_add_up(&last);
                         memcpy(row->row.counters, last.counters, sizeof(last.counters));
+                }
         } else if (bpf_map_delete_elem(fd, &row->key) == 0)
                 (void) cores_take(&collect->cores, &row->key, NULL);
         else
@@ -64,9 +66,11 @@ void collect_saved(struct collect *collect) {
 static int read_specials(struct collect *collect) {
         int fd = bpf_map__fd(collect->skeleton->maps.specials);
 
-        for (uint32_t i = 0; i < N_SPECIALS; i++)
+        for (uint32_t i = 0; i < N_SPECIALS; i++) {
                 if (bpf_map_lookup_elem(fd, &i, &collect->sample.specials[i]) < 0)
                         return -errno;
+                collect_add_up(&collect->sample.specials[i]);
+        }
         return 0;
 }
 
@@ -135,6 +139,7 @@ static uint32_t take_rows(struct collect *collect, uint32_t n_rows, uint32_t n) 
                 struct sample_row *row = &collect->rows[n_rows + i];
 
                 *row = (struct sample_row) { .key = collect->keys[i], .row = collect->values[i] };
+                collect_add_up(&row->row);
                 collect->n_exited += row->row.exited;
                 if (is_over(collect, &row->row))
                         note_over(collect, row);

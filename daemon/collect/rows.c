@@ -60,6 +60,22 @@ void collect_release(struct collect *collect) {
         collect->n_reserved = 0;
 }
 
+void collect_add_up(struct process_row *row) {
+        static const struct {
+                uint32_t sum, first;
+        } scoped[] = {
+#define X(name) { SOCKTALLY_METRIC_##name, SOCKTALLY_METRIC_##name##_unknown },
+                SOCKTALLY_SCOPED(X)
+#undef X
+        };
+
+        for (size_t i = 0; i < sizeof(scoped) / sizeof(scoped[0]); i++) {
+                const __u64 *parts = &row->counters[scoped[i].first];
+
+                row->counters[scoped[i].sum] = parts[0] + parts[1] + parts[2] + parts[3];
+        }
+}
+
 static bool is_refused(int error) {
         return error == EPERM || error == EINVAL || error == EOPNOTSUPP || error == ENOTSUPP;
 }

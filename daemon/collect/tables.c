@@ -56,12 +56,14 @@ int tables_read_former(struct collect *collect, uint32_t *n_rows) {
         r = tables_follow(collect);
         for (uint32_t i = 0; r == 0 && i < collect->n_former; i++) {
                 r = read_former(collect, i, &n);
-                for (uint32_t j = 0; r == 0 && j < n; j++)
+                for (uint32_t j = 0; r == 0 && j < n; j++) {
+                        collect_add_up(&collect->values[j]);
                         collect->rows[(*n_rows)++] = (struct sample_row) {
                                 .key = collect->keys[j],
                                 .row = collect->values[j],
                                 .is_last = true,
                         };
+                }
         }
         return r;
 }

@@ -4,7 +4,8 @@
  *
  * A kernel row can dip by a few bytes for a moment, when a correction is made on one CPU before what it corrects is
  * on another; it can even start below zero. Growth is counted from the largest value seen, so a published counter
- * stands still until its row has caught up.
+ * stands still until its row has caught up. What is a sum of parts grows by what its parts grow by, so it is their sum
+ * in that moment, too.
  */
 #include "daemon/totals/counters.h"
 #include "daemon/totals/totals-private.h"
@@ -22,6 +23,12 @@ static void groups_grow(struct totals *a, const uint32_t groups[], unsigned metr
                 }
 }
 
+static void grow(struct totals *a, struct process *p, const uint32_t groups[], unsigned metric, uint64_t growth) {
+        p->counters[metric] += growth;
+        groups_grow(a, groups, metric, growth);
+        a->host.counters[metric] += growth;
+}
+
 bool totals_take_growth(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process,
                         const uint32_t groups[]) {
         struct process *p = &a->processes.slots[row_for_growth(a, process)];
@@ -29,13 +36,16 @@ bool totals_take_growth(struct totals *a, uint64_t taken[], const __u64 counters
 
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
                 uint64_t growth = counters[m] - taken[m];
+                unsigned whole = counter_whole(m);
 
-                if (counter_is_gauge(m) || (int64_t) counters[m] <= (int64_t) taken[m])
+                if (counter_is_gauge(m) || counter_is_sum(m) || (int64_t) counters[m] <= (int64_t) taken[m])
                         continue;
                 taken[m] = counters[m];
-                p->counters[m] += growth;
-                groups_grow(a, groups, m, growth);
-                a->host.counters[m] += growth;
+                grow(a, p, groups, m, growth);
+                if (whole < SOCKTALLY_N_METRICS) {
+                        taken[whole] += growth;
+                        grow(a, p, groups, whole, growth);
+                }
                 has_moved = true;
         }
         if (has_moved)

@@ -134,6 +134,28 @@ static void compare_times(struct findings *findings, const char *who, const stru
                      (unsigned long long) n);
 }
 
+/* Bytes by where the peer is. Where the sum is wrong or not to be compared, its parts are not, either. */
+static void compare_scopes(struct findings *findings, const struct player *player, uint64_t metrics,
+                           const struct sighting *seen) {
+        static const enum socktally_metric scoped[][2] = {
+#define X(name) { SOCKTALLY_METRIC_##name, SOCKTALLY_METRIC_##name##_unknown },
+                SOCKTALLY_SCOPED(X)
+#undef X
+        };
+
+        for (size_t i = 0; i < sizeof(scoped) / sizeof(*scoped); i++) {
+                enum socktally_metric sum = scoped[i][0], first = scoped[i][1];
+
+                if (!(metrics & ~player->unsure & ~player->scene->summed & UINT64_C(1) << sum) ||
+                    seen->counters[sum] != player->moved[sum])
+                        continue;
+                for (enum scope scope = SCOPE_UNKNOWN; scope <= SCOPE_INTERNET; scope++)
+                        if (!player->changes_peers ||
+                            (scope && seen->counters[first + scope] > player->moved[first + scope]))
+                                compare_one(findings, player->comm, first + scope, player->moved[first + scope], seen);
+        }
+}
+
 /* A row that was right when its process had exited leaves after two passes, which may be before the next comparison. */
 static void compare_player(struct findings *findings, const struct watch *watch, struct player *player,
                            uint64_t metrics, uint64_t sums[SOCKTALLY_N_METRICS]) {
@@ -159,6 +181,8 @@ static void compare_player(struct findings *findings, const struct watch *watch,
                 if (seen.has_row || player->moved[m] == 0)
                         compare_one(findings, player->comm, m, player->moved[m], &seen);
         }
+        if (seen.has_row)
+                compare_scopes(findings, player, metrics, &seen);
         if (has_moved && !seen.has_row)
                 note(findings, "\n%s (pid %d) has no row", player->comm, player->pid);
         player->is_over = seen.has_exited && findings->count == n_before && !player->scene->summed;

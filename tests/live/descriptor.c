@@ -233,6 +233,7 @@ void descriptor_killed(struct scene *scene, int unused) {
         event_raise(scene, READ);
         scene_wait_done(scene);
         victim->moved[SOCKTALLY_METRIC_tcp_tx_bytes] = peer->moved[SOCKTALLY_METRIC_tcp_rx_bytes];
+        victim->moved[SOCKTALLY_METRIC_tcp_tx_bytes_host] = victim->moved[SOCKTALLY_METRIC_tcp_tx_bytes];
         victim->moved[SOCKTALLY_METRIC_tcp_closes] = 1;
         victim->unsure |= METRIC_BIT(tcp_tx_calls);
         if (peer->moved[SOCKTALLY_METRIC_tcp_rx_bytes] == 0)

@@ -64,6 +64,43 @@ static void add(struct player *player, unsigned int metric, uint64_t value) {
                 __atomic_add_fetch(&player->moved[metric], value, __ATOMIC_RELAXED);
 }
 
+static unsigned int in_scope(unsigned int metric, enum scope scope) {
+        static const unsigned int first[SOCKTALLY_N_METRICS] = {
+#define X(name) [SOCKTALLY_METRIC_##name] = SOCKTALLY_METRIC_##name##_unknown,
+                SOCKTALLY_SCOPED(X)
+#undef X
+        };
+
+        return first[metric] + scope;
+}
+
+/* Where the socket's peer is, as the process itself can know. */
+static enum scope scope_of(const struct player *player, int fd, bool is_tcp) {
+        struct sockaddr_storage peer = { 0 };
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *) &peer;
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) &peer;
+        socklen_t size = sizeof(peer);
+
+        if (player->scope)
+                return player->scope;
+        if (is_tcp)
+                return SCOPE_HOST;
+        if (getpeername(fd, (struct sockaddr *) &peer, &size) < 0)
+                return SCOPE_UNKNOWN;
+        if (peer.ss_family == AF_INET)
+                return v4->sin_addr.s_addr == htonl(INADDR_LOOPBACK) ? SCOPE_HOST : SCOPE_UNKNOWN;
+        if (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+                return SCOPE_HOST;
+        return SCOPE_UNKNOWN;
+}
+
+static void add_bytes(struct player *player, int fd, unsigned int metric, uint64_t bytes) {
+        if (metric == NO_METRIC || bytes == 0)
+                return;
+        add(player, metric, bytes);
+        add(player, in_scope(metric, scope_of(player, fd, metric <= SOCKTALLY_METRIC_tcp_rx_bytes)), bytes);
+}
+
 /* What found nothing to do is no call. */
 static bool is_call(ssize_t result, int error) {
         return result >= 0 || (error != EAGAIN && error != EINTR);
@@ -74,7 +111,7 @@ ssize_t sent(struct player *player, int fd, ssize_t result) {
         const struct ledger_page *page = page_of(fd);
 
         add(player, page->tx_calls, is_call(result, error));
-        add(player, page->tx_bytes, result > 0 ? (uint64_t) result : 0);
+        add_bytes(player, fd, page->tx_bytes, result > 0 ? (uint64_t) result : 0);
         add(player, page->tx_errors, result < 0 && is_call(result, error));
         errno = error;
         return result;
@@ -86,7 +123,7 @@ ssize_t got_at_most(struct player *player, int fd, ssize_t result, size_t size) 
         uint64_t bytes = result > 0 ? (uint64_t) result : 0;
 
         add(player, page->rx_calls, is_call(result, error));
-        add(player, page->rx_bytes, bytes < size ? bytes : size);
+        add_bytes(player, fd, page->rx_bytes, bytes < size ? bytes : size);
         add(player, page->rx_errors, result < 0 && is_call(result, error));
         errno = error;
         return result;
@@ -99,8 +136,8 @@ ssize_t got(struct player *player, int fd, ssize_t result) {
 void moved_uncalled(struct player *player, int fd, size_t tx_bytes, size_t rx_bytes) {
         const struct ledger_page *page = page_of(fd);
 
-        add(player, page->tx_bytes, tx_bytes);
-        add(player, page->rx_bytes, rx_bytes);
+        add_bytes(player, fd, page->tx_bytes, tx_bytes);
+        add_bytes(player, fd, page->rx_bytes, rx_bytes);
         if (tx_bytes > 0 && page->tx_calls != NO_METRIC)
                 __atomic_or_fetch(&player->unsure, UINT64_C(1) << page->tx_calls, __ATOMIC_RELAXED);
         if (rx_bytes > 0 && page->rx_calls != NO_METRIC)

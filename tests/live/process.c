@@ -97,8 +97,10 @@ static void become_other(struct player *player, int fd) {
         memset(player->comm, 0, sizeof(player->comm));
         strncpy(player->comm, strrchr(self, '/') + 1, sizeof(player->comm) - 1);
         player->moved[SOCKTALLY_METRIC_tcp_tx_bytes] += 2000;
+        player->moved[SOCKTALLY_METRIC_tcp_tx_bytes_host] += 2000;
         player->moved[SOCKTALLY_METRIC_tcp_tx_calls] += 1;
         player->moved[SOCKTALLY_METRIC_tcp_rx_bytes] += 200;
+        player->moved[SOCKTALLY_METRIC_tcp_rx_bytes_host] += 200;
         player->moved[SOCKTALLY_METRIC_tcp_rx_calls] += 1;
         player->is_done = 1;
         execl(self, self, "--exec-again", number, control, NULL);

@@ -175,6 +175,7 @@ static void ring_client(struct player *player) {
         struct ring ring = { 0 };
         int fd, udp;
 
+        player->scope = SCOPE_HOST; /* of sockets that no descriptor leads to */
         event_wait(player->scene, LISTENING, 1);
         ring_open(player, &ring);
         fd = tcp_dial(player, FLAVOUR_V4, player->scene->numbers[PORT]);

@@ -26,6 +26,14 @@ scenario_function udp_connected_talk, udp_unconnected_talk, udp_empty_datagrams,
         udp_truncate, udp_peek, udp_corked, udp_batches, udp_short_batches, udp_segments, udp_flood,
         udp_other_peers, udp_broadcast;
 
+/* scope.c: which addresses */
+enum encounter_name {
+        SCOPE_LOOPBACK, SCOPE_LOOPBACK_OTHER, SCOPE_LOOPBACK_V6, SCOPE_LOOPBACK_MAPPED, SCOPE_OWN, SCOPE_OWN_FROM_OTHER,
+        SCOPE_OWN_V6, SCOPE_TEN, SCOPE_172, SCOPE_172_BEYOND, SCOPE_192, SCOPE_LINK_LOCAL, SCOPE_SHARED, SCOPE_PUBLIC,
+        SCOPE_PUBLIC_MAPPED, SCOPE_PRIVATE_MAPPED, SCOPE_LINK_LOCAL_V6, SCOPE_UNIQUE_LOCAL, SCOPE_PUBLIC_V6,
+};
+scenario_function scope_encounter, scope_groups, scope_turns, scope_unknown;
+
 /* many.c */
 scenario_function many_threads_one_tcp, many_threads_one_udp, many_threads_own_sockets, many_sockets,
         many_churn, many_endings, many_processes;

@@ -19,15 +19,12 @@
 #include "libclient/metrics.h"
 #include "tests/live/service.h"
 
-#define SCENE_N_PLAYERS 320
-#define SCENE_N_EVENTS 16
-#define SCENE_N_NUMBERS 16
-#define SCENE_N_LEFTOVERS 2
-#define COMM_SIZE 16
+enum { SCENE_N_PLAYERS = 320, SCENE_N_EVENTS = 16, SCENE_N_NUMBERS = 16, SCENE_N_LEFTOVERS = 2, COMM_SIZE = 16 };
 
 struct scene;
 
 enum verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_SKIPPED };
+enum scope { SCOPE_UNKNOWN, SCOPE_HOST, SCOPE_PRIVATE, SCOPE_INTERNET }; /* in the order of SOCKTALLY_SCOPES */
 
 /* One process that moves data. Written by that process, read by the stage. */
 struct player {
@@ -36,6 +33,8 @@ struct player {
         char comm[COMM_SIZE];
         uint64_t moved[SOCKTALLY_N_METRICS]; /* what this process did, by its own return values */
         uint64_t unsure;                     /* bit per metric: only the kernel knows, as with splice's calls */
+        enum scope scope;                    /* of all peers; SCOPE_UNKNOWN: each socket tells, see moves.c */
+        bool changes_peers;                  /* where its datagrams went may be unknown */
         uint64_t open;                       /* established connections whose only descriptors are this process's */
         uint32_t is_done, is_over; /* is_over: it has exited, and a comparison after that found it as it should be */
 };
@@ -56,8 +55,7 @@ struct scene {
         char reason[2048];
         uint64_t missed_before[2]; /* calls that the daemon had missed when the scene began, see watch_missed() */
         uint64_t summed; /* bit per metric: compared as the sum over all players, not one by one */
-        bool shares_tcp; /* the bytes of processes are told apart by their calls */
-        bool only_at_end;       /* the daemon may be late: compare once every player is gone, not before */
+        bool shares_tcp, only_at_end; /* processes are told apart by calls; the daemon may be late until all are gone */
         uint32_t patience_msec; /* how long the daemon may be late in a comparison */
         uint32_t events[SCENE_N_EVENTS];
         uint64_t numbers[SCENE_N_NUMBERS]; /* whatever the scenario's players have to tell each other */
@@ -78,7 +76,7 @@ _Noreturn void scene_play(struct scene *scene, const struct scenario *scenario);
 _Noreturn void scene_fail(struct scene *scene, const char *format, ...) __attribute__((format(printf, 2, 3)));
 _Noreturn void scene_skip(struct scene *scene, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Forks a player. It gets the name before it does anything else; when role returns it waits until the scene is over. */
+/* Forks a player. It gets the name before it does anything else; when role returns it waits for the scene's end. */
 struct player *player_start(struct scene *scene, const char *comm, player_role role);
 /* The same with the name "prefix-number". */
 struct player *player_start_numbered(struct scene *scene, const char *prefix, unsigned int number, player_role role);
@@ -97,8 +95,8 @@ void event_wait(struct scene *scene, unsigned int event, uint32_t count);
 bool event_has(const struct scene *scene, unsigned int event);
 /* Stage: waits until every role has returned. */
 void scene_wait_done(struct scene *scene);
-/* Stage: several processes use one TCP connection in this scene, or one hands it on to another. In load mode passive
- * nobody can tell whose call it was: then only the sum is compared, and only at the end. */
+/* Stage: several processes use one TCP connection in this scene, or one hands it on. In load mode passive nobody can
+ * tell whose call it was: then only the sum is compared, and only at the end. */
 void scene_shares_tcp(struct scene *scene);
 void scene_hands_on_tcp(struct scene *scene);
 /* Stage: keeps this scene apart from the same kind of scenes of another run on this machine. */

@@ -403,6 +403,7 @@ static void change_peers(struct player *player) {
         int peers[2] = { udp_bound(player, FLAVOUR_V4, &ports[0]), udp_bound(player, FLAVOUR_V4, &ports[1]) };
         int fd = udp_connected(player, FLAVOUR_V4, ports[0]);
 
+        player->changes_peers = true;
         for (int i = 0; i < 20; i++) {
                 address_of(&address, FLAVOUR_V4, (uint16_t) ports[i % 2]);
                 NEED(player, connect(fd, (struct sockaddr *) &address.storage, address.size));

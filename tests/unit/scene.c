@@ -28,6 +28,11 @@ void scene_next(struct scene *scene, uint64_t after_ns) {
 static void fill(__u64 counters[], int64_t bytes) {
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
                 counters[m] = (__u64) (bytes * (int64_t) (m + 1));
+        for (unsigned m = SOCKTALLY_METRIC_tcp_tx_bytes_unknown; m < SOCKTALLY_N_METRICS; m++)
+                counters[m] = 0;
+#define X(name) counters[SOCKTALLY_METRIC_##name##_unknown] = counters[SOCKTALLY_METRIC_##name];
+        SOCKTALLY_SCOPED(X)
+#undef X
 }
 
 struct sample_row *scene_row(struct scene *scene, uint32_t pid, uint64_t cgroup, int64_t bytes) {

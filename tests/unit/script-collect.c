@@ -87,7 +87,7 @@ static void add_rows(struct collect *collect, uint64_t bytes, bool is_last) {
 
                 *row = (struct sample_row) { .is_last = is_last };
                 row->key = (struct process_key) { .tgid = i + 1, .start_time = 1, .cgroup_id = 98765432198 };
-                row->row.counters[0] = (bytes - collect->base) * (i + 1);
+                row->row.counters[SOCKTALLY_METRIC_tcp_tx_bytes_unknown] = (bytes - collect->base) * (i + 1);
                 strcpy(row->row.comm, "scripted");
         }
         collect->sample.n_rows = collect->n_pending + n;

@@ -21,7 +21,7 @@
 #define N_PROCESSES 10
 #define LATE (N_PROCESSES + 1)   /* gets its row in the old table, when the new one is filled already */
 #define NEWEST (N_PROCESSES + 2) /* gets it in the new table, while its CPU still counts beside the old one */
-#define METRIC SOCKTALLY_METRIC_tcp_tx_bytes
+#define METRIC SOCKTALLY_METRIC_tcp_tx_bytes_unknown
 
 enum { PER_CORE = 1, SINGLE = 2, POLICY = 4, N_VARIANTS = 8 }; /* bits: maps per core, one entry a call, -EPERM */
 static const uint32_t sizes[] = { 64, N_PROCESSES + 1, 4 };

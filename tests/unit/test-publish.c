@@ -321,7 +321,7 @@ static void without_memory_to_grow_the_small_segment_goes_on_and_adds_up(void **
         struct socktally_row row;
 
         if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("none", stage->tree->path, "tmpfs", 0, "size=1m") < 0)
+            mount("none", stage->tree->path, "tmpfs", 0, "size=1200k") < 0)
                 skip();
         stage_open(stage, 5000, 1000);
         for (unsigned i = 1; i <= 3; i++) {

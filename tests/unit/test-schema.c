@@ -14,7 +14,7 @@
 #include "libclient/socktally.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
-#define N_METRICS 39
+#define N_METRICS 63
 
 static const struct {
         uint32_t table, id, offset, bytes, type;

@@ -86,7 +86,7 @@ static void a_healthy_system_has_no_problem(void **state) {
         tool_stage_expect(said.out, "ok       view full: granted to this user\n");
         tool_stage_expect(said.out, "ok       polkit configure: this user may change settings\n");
         tool_stage_expect(said.out, "ok       publication: ");
-        tool_stage_expect(said.out, "ok       counting: 35 of 37 counters are known\n");
+        tool_stage_expect(said.out, "ok       counting: 59 of 61 counters are known\n");
         tool_stage_expect(said.out, "ok       missed calls: none\n");
         /* The paper daemon's tables overflow, its programs miss, and this bus starts nothing. */
         tool_stage_expect(said.out, "warning  table processes: 10 of 16384 rows in use, overflowed 5 times; make it "

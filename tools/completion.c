@@ -185,7 +185,7 @@ static void offer_word(const struct unfinished *line, enum word word, const char
                 offer_choices(line, choices);
                 break;
         case WORD_COLUMNS:
-                offer_choices(line, "traffic protocols activity all");
+                offer_choices(line, "traffic protocols scopes activity all");
                 offer_columns(line);
                 break;
         case WORD_COLUMN:

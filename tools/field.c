@@ -9,6 +9,9 @@
 #define BIT(metric) (UINT64_C(1) << SOCKTALLY_METRIC_##metric)
 #define ALL_TX (BIT(tcp_tx_bytes) | BIT(udp_tx_bytes) | BIT(other_tx_bytes))
 #define ALL_RX (BIT(tcp_rx_bytes) | BIT(udp_rx_bytes) | BIT(other_rx_bytes))
+#define ALL_IN(scope)                                                                                                  \
+        (BIT(tcp_tx_bytes_##scope) | BIT(tcp_rx_bytes_##scope) | BIT(udp_tx_bytes_##scope) |                           \
+         BIT(udp_rx_bytes_##scope) | BIT(other_tx_bytes_##scope) | BIT(other_rx_bytes_##scope))
 #define ALL_CALLS (BIT(tcp_tx_calls) | BIT(tcp_rx_calls) | BIT(udp_tx_calls) | BIT(udp_rx_calls))
 #define ALL_ERRORS (BIT(tcp_tx_errors) | BIT(tcp_rx_errors) | BIT(udp_tx_errors) | BIT(udp_rx_errors))
 
@@ -36,6 +39,10 @@ static const struct field fields[] = {
         { "udp_tx", "UDP-TX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(udp_tx_bytes) },
         { "udp_rx", "UDP-RX", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(udp_rx_bytes) },
         { "other", "OTHER", SHOWS_NUMBER, UNIT_BYTES, .metrics = BIT(other_tx_bytes) | BIT(other_rx_bytes) },
+        { "host", "HOST", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_IN(host) },
+        { "private", "PRIVATE", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_IN(private) },
+        { "internet", "INTERNET", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_IN(internet) },
+        { "unknown", "UNKNOWN", SHOWS_NUMBER, UNIT_BYTES, .metrics = ALL_IN(unknown) },
         { "calls", "CALLS", SHOWS_NUMBER, UNIT_COUNT, .metrics = ALL_CALLS },
         { "errors", "ERRORS", SHOWS_NUMBER, UNIT_COUNT, .metrics = ALL_ERRORS },
         { "retransmits", "RETRANS", SHOWS_NUMBER, UNIT_COUNT, .metrics = BIT(tcp_retransmits) },
@@ -55,6 +62,7 @@ static const struct {
 } sets[] = {
         { "traffic", "tx,rx" },
         { "protocols", "tcp_tx,tcp_rx,udp_tx,udp_rx,other" },
+        { "scopes", "host,private,internet,unknown" },
         { "activity", "calls,errors,retransmits,drops,connects,accepts" },
         { "all", "tx,rx" SOCKTALLY_METRICS(METRIC_NAME) },
 };

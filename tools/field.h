@@ -60,8 +60,8 @@ const struct field *field_find(const char *name);
 /* All of them, to be named in a message; NULL past the end. */
 const struct field *field_at(size_t index);
 
-/* The columns of a table. list: "traffic", "protocols", "activity", "all" or names separated by commas; NULL is the
- * first. -EINVAL: ret_unknown is where an unknown name begins. */
+/* The columns of a table. list: "traffic", "protocols", "scopes", "activity", "all" or names separated by commas; NULL
+ * is the first. -EINVAL: ret_unknown is where an unknown name begins. */
 int choice_make(struct choice *ret_choice, enum socktally_table table, const char *list, bool with_rates,
                 bool with_totals, const char **ret_unknown);
 int choice_check(const char *list, const char **ret_unknown);

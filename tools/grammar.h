@@ -53,6 +53,7 @@ enum {
         OPTION_SERVICE,
         OPTION_APP,
         OPTION_CONTAINER,
+        OPTION_SCOPE,
         OPTION_VERSION,
         N_OPTION_VALUES
 };

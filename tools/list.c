@@ -32,7 +32,7 @@ static void say_empty(const struct socktally *reader, enum socktally_table table
 static enum exit_status print(const struct socktally *reader, enum socktally_table table,
                               const struct options *options) {
         const struct order order = { options->sort, options->has_rates, options->is_reverse };
-        struct listing listing = { .hides_empty = !options->is_json };
+        struct listing listing = { .hides_empty = !options->is_json, .scope = options->scope };
         struct users users = { .n = 0 };
         struct choice choice;
         enum exit_status status = STATUS_FAILED;
@@ -52,8 +52,10 @@ static enum exit_status print(const struct socktally *reader, enum socktally_tab
         else {
                 (void)choice_make(&choice, table, options->columns, options->has_rates, true, NULL);
                 status = table_print(&listing, &choice, options, &users);
-                if (options->has_legend)
+                if (options->has_legend) {
                         missed_print(reader, options->has_rates);
+                        missed_print_scope(reader, options->scope, options->has_rates);
+                }
         }
         listing_done(&listing);
         return status;

@@ -110,6 +110,7 @@ static bool is_kind(const struct entry *entry, uint64_t kind) {
 /* Adds what is known; says through ret_complete whether that was all. */
 static struct amount sum(const struct listing *listing, const struct entry *entry, const struct field *field,
                          bool is_rate, bool *ret_complete) {
+        uint64_t metrics = scope_metrics(listing->scope, field->metrics);
         struct amount total = { .is_known = false };
 
         *ret_complete = true;
@@ -118,7 +119,7 @@ static struct amount sum(const struct listing *listing, const struct entry *entr
                 double rate = 0;
                 int r = SOCKTALLY_NOT_TRACKED;
 
-                if (!(field->metrics & UINT64_C(1) << i))
+                if (!(metrics & UINT64_C(1) << i))
                         continue;
                 if (listing->has_metric & UINT64_C(1) << i && !(is_rate && is_kind(entry, SOCKTALLY_ROW_EXITED)))
                         r = is_rate ? socktally_rate(&entry->row, &listing->metrics[i], &rate)

@@ -11,6 +11,7 @@
 
 #include "libclient/socktally.h"
 #include "tools/field.h"
+#include "tools/scope.h"
 
 /* A number, or nothing: unknown is never 0. */
 struct amount {
@@ -34,6 +35,7 @@ struct listing {
         uint64_t has_metric; /* bit per metric that the table has a column for */
         bool has_pid, has_text[N_TEXTS]; /* the same of the others that rows are chosen by */
         bool hides_empty; /* leave out kernel, overflow and the like while nothing was counted in them */
+        enum scope scope; /* of the bytes in sums */
         struct entry *entries;
         size_t n, n_allocated;
 };

@@ -47,7 +47,7 @@ struct live {
         const char *notice;
 };
 
-static const char *const sets[] = { "traffic", "protocols", "activity" };
+static const char *const sets[] = { "traffic", "protocols", "scopes", "activity" };
 #define N_SETS (sizeof(sets) / sizeof(sets[0]))
 
 static uint64_t now_msec(void) {
@@ -442,7 +442,9 @@ enum exit_status live_run(struct socktally *reader, enum socktally_table table, 
                 .table = table,
                 .order = { options->sort, true, options->is_reverse },
                 .is_exact = options->is_exact,
-                .listing = { .hides_empty = true },
+                .listing = { .hides_empty = true, .scope = options->scope },
+                .processes.scope = options->scope,
+                .host.scope = options->scope,
                 .filter = options->filter,
         };
         const char *terminal = getenv("TERM");

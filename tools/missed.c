@@ -2,8 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tools/listing.h"
 #include "tools/missed.h"
 #include "tools/source.h"
+#include "tools/units.h"
 
 #define CONSEQUENCE "UDP bytes and calls are at least what is shown"
 
@@ -42,4 +44,20 @@ void missed_print(const struct socktally *reader, bool is_rate) {
                              bound(&info), is_rate ? info.interval_missed_tx_calls : info.missed_tx_calls,
                              is_rate ? info.interval_missed_rx_calls : info.missed_rx_calls,
                              is_rate ? "in the last interval" : "since counting began");
+}
+
+void missed_print_scope(const struct socktally *reader, enum scope scope, bool is_rate) {
+        const struct order order = { field_find("traffic"), is_rate, false };
+        struct listing host = { .n = 0 };
+        struct amount amount = { .is_known = false };
+        char text[UNITS_SIZE];
+
+        if (scope == SCOPE_ALL)
+                return;
+        if (listing_take(&host, reader, SOCKTALLY_TABLE_HOST, &order) >= 0 && host.n > 0)
+                amount = listing_amount(&host, &host.entries[0], field_find("unknown"), is_rate);
+        if (amount.is_known && amount.value > 0)
+                (void)printf("Scope %s: %sB%s of the host are left out, as nobody saw where they went.\n",
+                             scope_name(scope), units_readable(text, amount.value, UNIT_BYTES), is_rate ? "/s" : "");
+        listing_done(&host);
 }

@@ -2,12 +2,14 @@
 #ifndef SOCKTALLY_MISSED_H
 #define SOCKTALLY_MISSED_H
 /*
- * Words for calls that are in no row, because the kernel skipped the daemon's programs for them: numbers of calls and
- * UDP bytes are lower bounds then. TCP bytes never are.
+ * Words for what is not in what is shown. Calls are in no row if the kernel skipped the daemon's programs for them:
+ * numbers of calls and UDP bytes are lower bounds then. TCP bytes never are. Where one scope was asked for, bytes of
+ * unknown scope are left out.
  */
 #include <stdbool.h>
 
 #include "libclient/socktally.h"
+#include "tools/scope.h"
 
 #define MISSED_SIZE 256
 
@@ -17,5 +19,7 @@ const char *missed_describe(char *buffer, const struct socktally_info *info);
 uint64_t missed_count(const struct socktally_info *info, bool is_rate);
 /* One line below a table, if there are any. */
 void missed_print(const struct socktally *reader, bool is_rate);
+/* The same of bytes whose scope is not known. */
+void missed_print_scope(const struct socktally *reader, enum scope scope, bool is_rate);
 
 #endif

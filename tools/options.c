@@ -77,7 +77,7 @@ static void print_field_names(FILE *file, bool only_numbers) {
 static enum exit_status refuse_field(const char *option, const char *name, bool is_columns) {
         (void)fprintf(stderr, "socktally: --%s: there is no column '%.*s'; allowed are %s", option,
                       (int)strcspn(name, ","), name,
-                      is_columns ? "the sets traffic, protocols, activity, all, and lists of " : "");
+                      is_columns ? "the sets traffic, protocols, scopes, activity, all, and lists of " : "");
         print_field_names(stderr, is_columns);
         fputs(" and every counter by its name, such as tcp_tx_bytes\nTry 'socktally --help'.\n", stderr);
         return STATUS_USAGE;
@@ -166,6 +166,11 @@ static enum exit_status parse_with_argument(struct options *options, int option,
         case OPTION_CONTAINER:
                 options->filter.container = text;
                 break;
+        case OPTION_SCOPE:
+                if (!scope_find(text, &options->scope))
+                        return options_refuse("--scope: there is no scope '%s'; allowed are all, remote and "
+                                              "internet", text);
+                break;
         case OPTION_RULES:
                 options->rules_path = text;
                 return STATUS_DONE;
@@ -188,7 +193,7 @@ static void set_flag(struct options *options, int option) {
 }
 
 /* Some arguments are options for one command and nonsense for another: that is known only after all were read. */
-static enum exit_status check_scopes(const struct options *options, const bool given[]) {
+static enum exit_status check_commands(const struct options *options, const bool given[]) {
         for (const struct grammar_option *o = grammar_next_option(NULL); o; o = grammar_next_option(o)) {
                 const char *separator = "";
 
@@ -360,5 +365,5 @@ enum exit_status options_parse(struct options *ret_options, int argc, char **arg
                 options_print_help(stderr);
                 return STATUS_USAGE;
         }
-        return status == STATUS_DONE ? check_scopes(ret_options, given) : status;
+        return status == STATUS_DONE ? check_commands(ret_options, given) : status;
 }

@@ -13,6 +13,7 @@
 #include "tools/field.h"
 #include "tools/filter.h"
 #include "tools/grammar.h"
+#include "tools/scope.h"
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
@@ -26,6 +27,7 @@ struct options {
         enum color_when color;
         const struct catalog *top;     /* the table that top begins with; NULL: the best that there is */
         struct filter filter;
+        enum scope scope;
         bool is_json, is_once, is_exact, is_reverse, has_rates, has_legend;
         bool is_saved;                 /* set: for good */
         uint64_t lifetime_usec;        /* enable; 0: for good */

@@ -120,6 +120,8 @@ static void draw_host(const struct screen *screen) {
         };
 
         (void)move(1, 0);
+        if (screen->host->scope != SCOPE_ALL)
+                (void)printw("%s  ", scope_name(screen->host->scope));
         for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
                 draw_rate(screen, rates[i].label, rates[i].field);
         (void)clrtoeol();
@@ -341,7 +343,7 @@ static void draw_help(void) {
                 "i n a s        sort by PID, name, app, service",
                 "< >            sort by the column on the left, right",
                 "r              reverse the order",
-                "c              traffic, protocols, activity",
+                "c              traffic, protocols, scopes, activity",
                 "b              exact or readable numbers",
                 "arrows, PgUp, PgDn, Home, End   scroll",
                 "",

@@ -30,7 +30,7 @@ static void print_summary(const struct socktally *reader, const struct options *
         const struct order order = { field_find("traffic"), true, false };
         const struct socktally_info info = source_info(reader);
         time_t seconds = (time_t)(info.realtime_ns / 1000000000);
-        struct listing host = { .n = 0 };
+        struct listing host = { .scope = options->scope };
         char when[64] = "-", interval[UNITS_SIZE], late[UNITS_SIZE];
         struct tm tm;
 
@@ -67,15 +67,17 @@ static enum exit_status print_refresh(struct listing *listing, const struct sock
                 print_summary(reader, options);
         (void)choice_make(&choice, table, options->columns, true, true, NULL);
         status = table_print(listing, &choice, options, users);
-        if (options->has_legend)
+        if (options->has_legend) {
                 missed_print(reader, true);
+                missed_print_scope(reader, options->scope, true);
+        }
         return status;
 }
 
 static enum exit_status run_plain(struct socktally *reader, enum socktally_table table,
                                   const struct options *options) {
         uint64_t count = options->count ? options->count : options->is_json && !options->is_once ? UINT64_MAX : 1;
-        struct listing listing = { .hides_empty = !options->is_json };
+        struct listing listing = { .hides_empty = !options->is_json, .scope = options->scope };
         struct users users = { .n = 0 };
         enum exit_status status = STATUS_DONE, next;
 

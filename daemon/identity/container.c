@@ -234,12 +234,22 @@ static void match_pod(struct component c, struct container *container) {
                 component_copy(component_of("podman"), container->runtime, sizeof container->runtime);
 }
 
+/* Whether the unit that a payload is in is known, and the payload called after it, as a quadlet is. A scope is a login
+ * or the window of a terminal, with one container or ten; of a unit inside a container only the outer unit is known. */
+static bool is_named_by_unit(struct component parent, const struct container *around) {
+        return !around->id[0] && component_has_suffix(parent, ".service");
+}
+
 static void match(struct component parent, struct component c, struct container *container) {
         for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
                 struct component id = c;
 
                 if (is_match(&rules[i], parent, &id)) {
-                        set(container, component_of(rules[i].runtime), id, rules[i].flags);
+                        unsigned flags = rules[i].flags;
+
+                        if (!is_named_by_unit(parent, container))
+                                flags &= ~(unsigned) IS_PAYLOAD;
+                        set(container, component_of(rules[i].runtime), id, flags);
                         return;
                 }
         }

@@ -240,6 +240,14 @@ static bool is_named_by_unit(struct component parent, const struct container *ar
         return !around->id[0] && component_has_suffix(parent, ".service");
 }
 
+/* Where Podman makes cgroups without systemd, the containers of a pod are in one that has the bare id of the pod. */
+static void match_parent(struct component parent, struct container *container) {
+        if (!component_is_hex(parent, ID_DIGITS) || strcmp(container->runtime, CONTAINER_RUNTIME_UNKNOWN) != 0)
+                return;
+        component_copy(parent, container->pod, sizeof container->pod);
+        container->is_kubernetes = false;
+}
+
 static void match(struct component parent, struct component c, struct container *container) {
         for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
                 struct component id = c;
@@ -249,6 +257,8 @@ static void match(struct component parent, struct component c, struct container 
 
                         if (!is_named_by_unit(parent, container))
                                 flags &= ~(unsigned) IS_PAYLOAD;
+                        if (strcmp(rules[i].runtime, "podman") == 0)
+                                match_parent(parent, container);
                         set(container, component_of(rules[i].runtime), id, flags);
                         return;
                 }

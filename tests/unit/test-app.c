@@ -16,6 +16,7 @@
 #include "tests/unit/tree.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define OTHER_HEX "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 #define USER "/user.slice/user-1000.slice/user@1000.service"
 #define UUID "01234567-89ab-cdef-0123-456789abcdef"
 #define POD "01234567_89ab_cdef_0123_456789abcdef"
@@ -225,6 +226,10 @@ static void containers_are_found_by_the_runtimes_names(void **state) {
                 { USER "/user.slice/user-libpod_pod_" HEX ".slice/libpod-" HEX ".scope/container",
                   "podman", "0123456789ab", "0123456789ab", "libpod-" HEX ".scope", HEX, "podman", HEX },
                 { "/libpod_parent/libpod-" HEX, "podman", "0123456789ab", "0123456789ab", "", HEX, "podman", "" },
+                { "/libpod_parent/" OTHER_HEX "/libpod-" HEX,
+                  "podman", "0123456789ab", "0123456789ab", "", HEX, "podman", OTHER_HEX },
+                { "/docker/" OTHER_HEX "/libpod-" HEX,
+                  "podman", "0123456789ab", "0123456789ab", "", HEX, "podman", "" },
                 { "/machine.slice/libpod-conmon-" HEX ".scope",
                   "podman", "0123456789ab", "0123456789ab", "libpod-conmon-" HEX ".scope", HEX, "podman", "" },
                 { "/system.slice/web.service/libpod-payload-" HEX,

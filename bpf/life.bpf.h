@@ -290,8 +290,8 @@ static __noinline int charge_skipped(const struct sock *sk, const struct tcp_soc
 static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp) {
         __u32 birth = birth_of(sk) ?: is_young(sk) ? BIRTH_SEEN | BIRTH_DUE : 0, state = sk->__sk_common.skc_state;
         struct process_key me = {};
+        __u64 *counters, written, read;
         struct process_row *row;
-        __u64 *counters;
         __u32 scope;
 
         if (!(switches & (SWITCH_TCP | SWITCH_CONNECT)) || state == TCP_LISTEN)
@@ -313,10 +313,13 @@ static __always_inline int release_unknown(struct sock *sk, struct tcp_sock *tp)
         add(&counters[SOCKTALLY_METRIC_tcp_closes], 1);
         if (!tp || !is_newborn(sk, birth))
                 return 0;
-        scope = scope_of(sk);
-        add(scoped(counters, SOCKTALLY_METRIC_tcp_tx_bytes_unknown, scope),
-            tcp_written_in_all(sk, tp, birth & BIRTH_ACTIVE));
-        add(scoped(counters, SOCKTALLY_METRIC_tcp_rx_bytes_unknown, scope), tcp_read_in_all(sk, tp));
+        written = tcp_written_in_all(sk, tp, birth & BIRTH_ACTIVE);
+        read = tcp_read_in_all(sk, tp);
+        if (written | read) {
+                scope = scope_of(sk);
+                add(scoped(counters, SOCKTALLY_METRIC_tcp_tx_bytes_unknown, scope), written);
+                add(scoped(counters, SOCKTALLY_METRIC_tcp_rx_bytes_unknown, scope), read);
+        }
         add(&counters[SOCKTALLY_METRIC_tcp_retransmits], tp->total_retrans);
         forget_birth(sk);
         return 0;

@@ -68,7 +68,7 @@ static const struct grammar_option rows[] = {
           C(TOP) | LISTS, GROUP_FORMAT },
         { 'i', "interval", "TIME", WORD_SPAN, "500ms 1s 5s 1min", "between refreshes, 0.1 s to 1 h: 2, 500ms, 1min",
           C(TOP) | LISTS, GROUP_FORMAT },
-        { OPTION_ONCE, "once", NULL, WORD_NONE, NULL, "top: print one refresh as text", READERS, GROUP_FORMAT },
+        { OPTION_ONCE, "once", NULL, WORD_NONE, NULL, "top: print one refresh as text", C(TOP), GROUP_FORMAT },
         { OPTION_COUNT, "count", "N", WORD_NUMBER, NULL, "top: stop after N refreshes", C(TOP), GROUP_FORMAT },
         { OPTION_BYTES, "bytes", NULL, WORD_NONE, NULL, "exact numbers instead of 1.21M", READERS, GROUP_FORMAT },
         { OPTION_NO_LEGEND, "no-legend", NULL, WORD_NONE, NULL, "no line of titles",

@@ -11,6 +11,20 @@
 #include "tools/table.h"
 #include "tools/untrusted.h"
 
+/* What was asked for may have had no room for a row of its own. */
+static const char *overflow_note(const struct socktally *reader, enum socktally_table table) {
+        const struct order order = { field_find("traffic"), false, false };
+        struct listing all = { .hides_empty = true };
+        bool has_overflow = false;
+
+        if (listing_take(&all, reader, table, &order) >= 0)
+                for (size_t i = 0; i < all.n; i++)
+                        has_overflow |= all.entries[i].kind.is_known &&
+                                        all.entries[i].kind.value == SOCKTALLY_ROW_OVERFLOW;
+        listing_done(&all);
+        return has_overflow ? "; or it is in the row '(overflow)', as the table is full" : "";
+}
+
 /* Why there is no row. A table that is kept always has some, if only such as the listing leaves out. */
 static void say_empty(const struct socktally *reader, enum socktally_table table, const struct options *options) {
         const struct catalog *catalog = catalog_of(table);
@@ -20,11 +34,12 @@ static void say_empty(const struct socktally *reader, enum socktally_table table
                 warnx("the daemon keeps no %s now; 'socktally set %s yes' changes that", catalog->name,
                       catalog->setting);
         else if (options->n_arguments > 0)
-                warnx("%s: nothing was counted for %s%s; 'socktally %s' lists all", catalog->name,
+                warnx("%s: nothing was counted for %s%s; 'socktally %s' lists all%s", catalog->name,
                       untrusted_printable(name, sizeof(name), options->arguments[0]),
-                      options->n_arguments > 1 ? " and the others" : "", catalog->name);
+                      options->n_arguments > 1 ? " and the others" : "", catalog->name, overflow_note(reader, table));
         else if (filter_is_set(&options->filter))
-                warnx("%s: nothing was counted for that; 'socktally %s' lists all", catalog->name, catalog->name);
+                warnx("%s: nothing was counted for that; 'socktally %s' lists all%s", catalog->name, catalog->name,
+                      overflow_note(reader, table));
         else if (!options->is_json && options->has_legend)
                 warnx("nothing was counted yet");
 }

@@ -114,10 +114,15 @@ static void set_desktop(struct app *app, const char *rule, struct component id) 
         set(app, APP_DESKTOP, rule, id);
 }
 
+/* Plasma 5.19 and before wrote apps-. */
+static bool take_app(struct component *c) {
+        return component_take_prefix(c, "app-") || component_take_prefix(c, "apps-");
+}
+
 static bool match_service(struct component c, struct app *app) {
         struct component random;
 
-        if (!component_take_suffix(&c, ".service") || !component_take_prefix(&c, "app-"))
+        if (!component_take_suffix(&c, ".service") || !take_app(&c))
                 return false;
         if (!component_take_suffix(&c, "-autostart"))
                 (void) component_split_last(&c, '@', &random);
@@ -132,7 +137,7 @@ static bool match_scope(struct component c, struct app *app) {
         struct component whole, random;
 
         if ((!component_take_suffix(&c, ".scope") && !component_take_suffix(&c, ".slice")) ||
-            !component_take_prefix(&c, "app-"))
+            !take_app(&c))
                 return false;
         whole = c;
         if (!component_split_last(&c, '-', &random) || c.length == 0 || !component_is_alnum(random))

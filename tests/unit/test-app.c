@@ -135,6 +135,8 @@ static void applications_of_desktops_are_found_in_the_units_name(void **state) {
                   "app", "firefox", "firefox", "app-firefox.service", "", "", "" },
                 { USER "/app.slice/app-firefox-1234.scope",
                   "app", "firefox", "firefox", "app-firefox-1234.scope", "", "", "" },
+                { USER "/app.slice/apps-org.kde.kate-123.scope",
+                  "app", "org.kde.kate", "org.kde.kate", "apps-org.kde.kate-123.scope", "", "", "" },
                 { USER "/app.slice/app-gnome-firefox.service",
                   "app", "firefox", "firefox", "app-gnome-firefox.service", "", "", "" },
                 { USER "/app.slice/app-org.kde.kdeconnect\\x2dindicator@autostart.service",

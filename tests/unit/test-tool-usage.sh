@@ -52,6 +52,8 @@ refused 'a count of zero is refused' --count '1 or more' -- top --count 0
 refused 'a count that is no number is refused' --count "'many'" -- top --count many
 refused 'a limit beyond 64 bits is refused' --limit -- processes --limit 99999999999999999999
 refused 'an unknown column to sort by is named, with those that exist' --sort "'wind'" traffic tcp_tx_bytes -- top --sort wind
+refused 'an option of top means nothing to a list' --once top -- apps --once
+refused 'an unknown scope is named' "'lan'" internet -- apps --scope lan
 refused 'an unknown column in a list is named' --columns "'wind'" protocols -- processes --columns tx,wind,rx
 refused 'an empty list of columns is refused' --columns -- processes --columns ''
 refused 'an unknown view is named, with those that exist' --view "'secret'" public full -- processes --view secret

@@ -320,6 +320,9 @@ static void services_can_be_named(void **state) {
         assert_string_equal(outcome.out, "");
         assert_non_null(strstr(outcome.err, "nothing was counted for ngin;"));
         outcome_done(&outcome);
+        RUN(&fixture, &outcome, "processes", "ngin");
+        assert_non_null(strstr(outcome.err, "; or it is in the row '(overflow)', as the table is full"));
+        outcome_done(&outcome);
         RUN(&fixture, &outcome, "complete", "services", "ng");
         assert_string_equal(outcome.out, "nginx.service\n");
         outcome_done(&outcome);

@@ -13,6 +13,7 @@
 #include "daemon/data-line.h"
 #include "daemon/identity/cgroups.h"
 #include "daemon/identity/identities.h"
+#include "daemon/identity/mount.h"
 #include "daemon/keep.h"
 #include "daemon/log.h"
 #include "daemon/publish/readers.h"
@@ -140,7 +141,7 @@ int data_line_start_naming(struct data_line *line, const struct keep *keep, sd_e
                                             .complain = log_complaint };
         int r;
 
-        r = cgroups_find_mount("/proc/self/mountinfo", mount, sizeof mount);
+        r = mount_find_cgroups("/proc/self/mountinfo", mount, sizeof mount);
         if (r >= 0)
                 config.cgroup_mount = mount;
         r = identities_new(&line->identities, &config);

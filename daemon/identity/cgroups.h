@@ -5,6 +5,7 @@
  * Which path a cgroup id stands for, also for a while after the cgroup is gone: a service that lives shorter than an
  * interval still gets its name. Follows the tree through inotify; bounded.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,17 +15,22 @@ struct cgroups;
 /* After events were lost the tree is walked again, but not more often than this. */
 #define CGROUPS_RESCAN_NS (10 * UINT64_C(1000000000))
 
-/* Where the cgroup2 tree is mounted according to a file like /proc/self/mountinfo. -ENOENT: nowhere. */
-int cgroups_find_mount(const char *mountinfo_path, char *ret_mount, size_t size);
+/* What is to be done is done in turns, each of a few milliseconds, one in such a time. */
+#define CGROUPS_TURN_NS UINT64_C(5000000)
 
-/* Walks the tree below mount. max: directories that are watched at a time. */
+/* Begins to walk the tree below mount. max: directories that are watched at a time. */
 int cgroups_new(struct cgroups **ret_cgroups, const char *mount, uint32_t max);
 struct cgroups *cgroups_free(struct cgroups *cgroups);
 
 /* Readable when cgroups_follow() has something to do. */
 int cgroups_fd(const struct cgroups *cgroups);
-/* Takes in what came and went in the tree. Never blocks. */
-void cgroups_follow(struct cgroups *cgroups);
+/* Takes in what came and went in the tree, as much as one turn may. Never blocks. False: there may be more, which no
+ * call will do before the next turn. */
+bool cgroups_follow(struct cgroups *cgroups);
+/* Is there something that was not looked at yet? */
+bool cgroups_is_behind(const struct cgroups *cgroups);
+/* Another number than before: what waited to be looked at was looked at. */
+uint32_t cgroups_walks(const struct cgroups *cgroups);
 
 /* Path from the mount, "/system.slice/x.service"; "/" is its root. NULL: not known. */
 const char *cgroups_path(const struct cgroups *cgroups, uint64_t id);

@@ -29,11 +29,13 @@ struct identities {
         struct cgroups *cgroups; /* NULL: no cgroup2 */
         struct procfs procfs;
         sd_event *event;
-        sd_event_source *cgroups_io;
+        sd_event_source *cgroups_io, *cgroups_turn; /* one of them is on */
         struct open_source *sources;
         size_t n_sources;
         struct rules *rules; /* the administrator's; NULL: none */
         uint32_t generation;
+        bool is_asked_early;  /* for a cgroup that is not known while the tree was not looked at to its end */
+        uint32_t asked_walks; /* cgroups_walks() then */
         void (*complain)(const char *source, const char *complaint);
 };
 
@@ -48,11 +50,42 @@ static int wait_for(struct identities *identities, int fd, sd_event_source **ret
         return sd_event_add_io(identities->event, ret_io, fd, EPOLLIN, on_readable, identities);
 }
 
+static int on_turn(sd_event_source *timer, uint64_t usec, void *userdata) {
+        identities_follow(userdata);
+        return 0;
+}
+
+static int make_timer(struct identities *identities) {
+        int r;
+
+        if (!identities->event)
+                return 0;
+        r = sd_event_add_time(identities->event, &identities->cgroups_turn, CLOCK_MONOTONIC, 0, 1000, on_turn,
+                              identities);
+        return r < 0 ? r : sd_event_source_set_enabled(identities->cgroups_turn, SD_EVENT_OFF);
+}
+
+/* What did not fit into a turn waits for the next one, events too, though they make the descriptor readable. */
+static void plan_turn(struct identities *identities, bool is_all) {
+        if (!identities->cgroups_io)
+                return;
+        if (!is_all)
+                (void) sd_event_source_set_time_relative(identities->cgroups_turn, CGROUPS_TURN_NS / 1000);
+        (void) sd_event_source_set_enabled(identities->cgroups_turn, is_all ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_enabled(identities->cgroups_io, is_all ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
 static int open_cgroups(struct identities *identities, const char *mount, uint32_t max) {
         int r;
 
         r = cgroups_new(&identities->cgroups, mount, max);
-        return r < 0 ? r : wait_for(identities, cgroups_fd(identities->cgroups), &identities->cgroups_io);
+        if (r >= 0)
+                r = wait_for(identities, cgroups_fd(identities->cgroups), &identities->cgroups_io);
+        if (r >= 0)
+                r = make_timer(identities);
+        if (r >= 0)
+                plan_turn(identities, !cgroups_is_behind(identities->cgroups));
+        return r;
 }
 
 static int open_sources(struct identities *identities, const struct identity_source *sources) {
@@ -113,6 +146,7 @@ struct identities *identities_free(struct identities *identities) {
         free(identities->sources);
         rules_free(identities->rules);
         sd_event_source_disable_unref(identities->cgroups_io);
+        sd_event_source_disable_unref(identities->cgroups_turn);
         cgroups_free(identities->cgroups);
         procfs_close(&identities->procfs);
         free(identities);
@@ -134,11 +168,18 @@ static void pass_complaint(const struct identities *identities, const struct ope
                 identities->complain(open->source->name, complaint);
 }
 
-void identities_follow(struct identities *identities) {
-        bool has_news = false;
+/* True: a cgroup that somebody asked for too early may be known by now. */
+static bool follow_cgroups(struct identities *identities) {
+        plan_turn(identities, cgroups_follow(identities->cgroups));
+        if (!identities->is_asked_early || cgroups_walks(identities->cgroups) == identities->asked_walks)
+                return false;
+        identities->is_asked_early = false;
+        return true;
+}
 
-        if (identities->cgroups)
-                cgroups_follow(identities->cgroups);
+void identities_follow(struct identities *identities) {
+        bool has_news = identities->cgroups && follow_cgroups(identities);
+
         for (size_t i = 0; i < identities->n_sources; i++) {
                 const struct open_source *open = &identities->sources[i];
 
@@ -187,6 +228,25 @@ static const char *known_path(const struct identities *identities, uint64_t cgro
         return identities->cgroups ? cgroups_path(identities->cgroups, cgroup_id) : NULL;
 }
 
+static void note_early(struct identities *identities) {
+        if (identities->is_asked_early || !identities->cgroups || !cgroups_is_behind(identities->cgroups))
+                return;
+        identities->is_asked_early = true;
+        identities->asked_walks = cgroups_walks(identities->cgroups);
+}
+
+/* What /proc says of a process's cgroup now. A path that has the row's id is the row's, whoever told it. */
+static const char *ask_proc(struct identities *identities, const struct process_key *key, uint32_t pid, char *buffer,
+                            size_t size) {
+        if (!identities->cgroups)
+                return procfs_cgroup(&identities->procfs, pid, key->start_time, "", buffer, size) < 0 ? NULL : buffer;
+        if (procfs_cgroup(&identities->procfs, pid, 0, "", buffer, size) >= 0 &&
+            cgroups_confirm(identities->cgroups, key->cgroup_id, buffer) > 0)
+                return buffer;
+        note_early(identities);
+        return NULL; /* it is gone, or has moved on */
+}
+
 /* The path of the cgroup in which a row moved data. NULL: not known, or not any more. buffer has room for it. */
 static const char *find_path(struct identities *identities, const struct process_key *key, uint32_t pid, char *buffer,
                              size_t size) {
@@ -194,16 +254,16 @@ static const char *find_path(struct identities *identities, const struct process
         int r;
 
         if (!path && identities->cgroups) {
-                cgroups_follow(identities->cgroups);
+                (void) cgroups_follow(identities->cgroups);
                 path = cgroups_path(identities->cgroups, key->cgroup_id);
         }
         if (path && !is_root(path))
                 return path;
-        r = procfs_cgroup(&identities->procfs, pid, key->start_time, path ? "name=systemd" : "", buffer, size);
+        if (!path)
+                return ask_proc(identities, key, pid, buffer, size);
+        r = procfs_cgroup(&identities->procfs, pid, key->start_time, "name=systemd", buffer, size);
         if (r == -ENOENT)
                 return path;
-        if (r >= 0 && !path && identities->cgroups && cgroups_confirm(identities->cgroups, key->cgroup_id, buffer) <= 0)
-                return NULL; /* it has moved on: where it was is not known */
         return r < 0 ? NULL : buffer;
 }
 

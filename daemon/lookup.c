@@ -82,6 +82,15 @@ int lookup_reserve(struct lookup *lookup) {
         return lookup_reserve_all(lookup, lookup->used + 1);
 }
 
+void lookup_shrink(struct lookup *lookup) {
+        uint32_t size = lookup->size;
+
+        while (size > SIZE_MIN && lookup->used < size / 4)
+                size /= 2;
+        if (size < lookup->size)
+                (void) resize(lookup, size);
+}
+
 void lookup_clear(struct lookup *lookup) {
         if (lookup->used > 0)
                 memset(lookup->entries, 0, lookup->size * sizeof *lookup->entries);

@@ -29,6 +29,8 @@ uint32_t lookup_find(const struct lookup *lookup, uint32_t hash, lookup_match *m
 int lookup_reserve(struct lookup *lookup);
 /* The same for n in all. */
 int lookup_reserve_all(struct lookup *lookup, uint32_t n);
+/* Gives room back that the present records do not need. */
+void lookup_shrink(struct lookup *lookup);
 void lookup_clear(struct lookup *lookup);
 void lookup_add(struct lookup *lookup, uint32_t hash, uint32_t number);
 void lookup_remove(struct lookup *lookup, uint32_t hash, uint32_t number);

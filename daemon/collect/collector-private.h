@@ -37,7 +37,7 @@ struct collect {
         struct process_key *keys;
         struct process_row *values;
         struct sample_row *rows;
-        uint32_t n_reserved;
+        uint32_t n_reserved, n_touched, n_sparse; /* n_sparse: reads in a row that needed few of the touched ones */
         /* The process table in force: the skeleton's own, or a descriptor of ours once it was replaced. */
         int table_fd;
         bool owns_table;
@@ -47,8 +47,7 @@ struct collect {
         bool is_cores_behind; /* the programs still add to the counters per CPU of the last former table */
         /* Rows of processes that are gone. is_last: deleted in the kernel; the next sample has it for the last time. */
         struct sample_row *over;
-        uint32_t n_over;
-        uint32_t n_used; /* rows of the table at the last read */
+        uint32_t n_over, n_used; /* n_used: rows of the table at the last read */
         uint32_t next_check; /* row at which the next look for missed exits begins */
         uint32_t n_exited; /* of n_used, rows whose process has exited */
         uint32_t active_end; /* number of the next entry to take out of the programs' ring of active processes */
@@ -87,6 +86,7 @@ enum load_mode collect_mode(const struct collect *collect);
 
 /* rows.c. Makes room for reading n_rows, and releases the former room. The rows in over are copied. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
+void collect_give_back(struct collect *collect, uint32_t n_rows); /* pages, after a read of so many rows */
 void collect_release(struct collect *collect);
 void collect_add_up(struct process_row *row); /* the kernel has bytes by scope: makes the sums */
 /* Reads a whole table into the collector's keys and values. */

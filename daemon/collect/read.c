@@ -209,6 +209,7 @@ int collect_read(struct collect *collect, const struct sample **ret_sample) {
         follow_youth(collect);
         sample->rows = collect->rows;
         sample->n_rows = n;
+        collect_give_back(collect, n);
         sample->known = known_metrics(collect);
         sample->health = collect->skeleton->bss->health;
         return 0;

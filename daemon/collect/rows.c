@@ -12,6 +12,7 @@
 
 #include "daemon/collect/collector-private.h"
 
+#define SPARSE_READS 16
 #define ENOTSUPP 524 /* the kernel's own, for operations that a kind of map does not have */
 
 static void *reserve(size_t size) {
@@ -46,6 +47,30 @@ int collect_reserve(struct collect *collect, uint32_t n_rows) {
         if (over)
                 munmap(over, n_rows * sizeof(*over));
         return -ENOMEM;
+}
+
+static void give_back(void *memory, size_t size, size_t used) {
+        size_t page = (size_t) sysconf(_SC_PAGESIZE), begin = (used + page - 1) / page * page;
+
+        if (begin < size)
+                (void) madvise((char *) memory + begin, size - begin, MADV_DONTNEED);
+}
+
+void collect_give_back(struct collect *collect, uint32_t n_rows) {
+        uint32_t n = n_rows > collect->n_over ? n_rows : collect->n_over;
+        size_t total = collect->n_reserved;
+
+        if (n > collect->n_touched)
+                collect->n_touched = n;
+        collect->n_sparse = n < collect->n_touched / 8 ? collect->n_sparse + 1 : 0;
+        if (collect->n_sparse < SPARSE_READS)
+                return;
+        give_back(collect->keys, total * sizeof(*collect->keys), n * sizeof(*collect->keys));
+        give_back(collect->values, total * sizeof(*collect->values), n * sizeof(*collect->values));
+        give_back(collect->rows, total * sizeof(*collect->rows), n * sizeof(*collect->rows));
+        give_back(collect->over, total * sizeof(*collect->over), n * sizeof(*collect->over));
+        collect->n_touched = n;
+        collect->n_sparse = 0;
 }
 
 void collect_release(struct collect *collect) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the segments of both views. They start small and are replaced when the tables grow or their bounds become
- * smaller: the successor is complete and carries the same publication numbers on before the old one is marked
- * superseded, so a reader that looks at the wrong moment finds one of them whole. Nothing allocates but such a
- * replacement.
+ * Owns the segments of both views. They start small and are replaced when the tables grow, when their bounds become
+ * smaller, and when they were nearly empty for a while: the successor is complete and carries the same publication
+ * numbers on before the old one is marked superseded, so a reader that looks at the wrong moment finds one of them
+ * whole. Nothing allocates but such a replacement.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "libclient/socktally.h"
 
 #define ROWS_MIN 64
+#define SPARSE_PUBLICATIONS 32 /* so long most rows of a table must be free before its segments become smaller */
 
 static const struct {
         const char *name;
@@ -31,6 +32,7 @@ struct publish {
         struct segment *segments[N_PUBLISH_VIEWS];
         struct segment *successors[N_PUBLISH_VIEWS]; /* not visible before their first publication */
         uint32_t capacity[LAYOUT_N_TABLES];
+        uint32_t n_sparse[LAYOUT_N_TABLES]; /* publications in a row that needed a small part of a table */
         uint64_t sequence;
         uint64_t n_replaced; /* how often there were new segments after the first */
 };
@@ -52,9 +54,12 @@ static uint32_t capacity_for(uint32_t current, uint32_t wanted, uint32_t max) {
 }
 
 static void plan(const struct publish *publish, const struct totals_result *result, uint32_t ret_capacity[]) {
-        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
-                ret_capacity[id] = capacity_for(publish->capacity[id], tables[id]->count(result),
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++) {
+                bool is_sparse = publish->n_sparse[id] >= SPARSE_PUBLICATIONS;
+
+                ret_capacity[id] = capacity_for(is_sparse ? 0 : publish->capacity[id], tables[id]->count(result),
                                                 tables[id]->max(&publish->config));
+        }
 }
 
 static bool has_table(enum publish_view view, uint32_t id) {
@@ -101,6 +106,7 @@ static int make_successors(struct publish *publish, const uint32_t capacity[]) {
                         r = segment_make(publish, i, capacity, &publish->successors[i]);
         if (r >= 0) {
                 memcpy(publish->capacity, capacity, sizeof publish->capacity);
+                memset(publish->n_sparse, 0, sizeof publish->n_sparse);
                 return 0;
         }
         for (unsigned i = 0; i < N_PUBLISH_VIEWS; i++)
@@ -145,6 +151,22 @@ static void shrink_to_fit(const struct publish *publish, struct totals *totals) 
         totals_shrink(totals, &room, publish_next(publish));
 }
 
+static void count_sparse(struct publish *publish, const struct totals_result *result) {
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (publish->capacity[id] > ROWS_MIN && tables[id]->count(result) < publish->capacity[id] / 8)
+                        publish->n_sparse[id]++;
+                else
+                        publish->n_sparse[id] = 0;
+}
+
+static bool has_room(const struct publish *publish, const struct totals_result *result) {
+        for (uint32_t id = 0; id < LAYOUT_N_TABLES; id++)
+                if (tables[id]->count(result) > publish->capacity[id] ||
+                    tables[id]->max(&publish->config) < publish->capacity[id])
+                        return false;
+        return true;
+}
+
 int publish_fit(struct publish *publish, struct totals *totals) {
         bool is_pending = publish->successors[PUBLISH_PUBLIC] || publish->successors[PUBLISH_FULL];
         uint32_t capacity[LAYOUT_N_TABLES];
@@ -152,6 +174,7 @@ int publish_fit(struct publish *publish, struct totals *totals) {
         int r;
 
         totals_get(totals, &result);
+        count_sparse(publish, &result);
         plan(publish, &result, capacity);
         if (memcmp(capacity, publish->capacity, sizeof capacity) == 0)
                 return 0;
@@ -159,6 +182,9 @@ int publish_fit(struct publish *publish, struct totals *totals) {
         r = is_pending ? -EBUSY : make_successors(publish, capacity);
         if (r >= 0)
                 return 1;
+        memset(publish->n_sparse, 0, sizeof publish->n_sparse);
+        if (has_room(publish, &result))
+                return 0; /* smaller ones can wait */
         /* Rows that somebody has seen before cannot be taken back: then there is nothing to publish. */
         if (!is_pending && !has_segments(publish) && publish->config.sequence == 0) {
                 plan(publish, &(struct totals_result) { .groups = (const struct groups[N_GROUPINGS]) {} }, capacity);

@@ -75,6 +75,29 @@ int cursors_add(struct cursors *cursors, const struct process_key *key, struct c
         return 0;
 }
 
+void cursors_shrink(struct cursors *cursors) {
+        struct cursor *slots;
+        uint32_t n;
+
+        while (cursors->n_slots > 0 && !cursors->slots[cursors->n_slots - 1].is_used)
+                cursors->n_slots--;
+        cursors->first_free = LOOKUP_NONE;
+        for (uint32_t i = cursors->n_slots; i-- > 0;)
+                if (!cursors->slots[i].is_used) {
+                        cursors->slots[i].next = cursors->first_free;
+                        cursors->first_free = i;
+                }
+        lookup_shrink(&cursors->by_key);
+        n = cursors->n_allocated;
+        while (n > SLOTS_MIN && cursors->n_slots < n / 4)
+                n /= 2;
+        slots = n < cursors->n_allocated ? reallocarray(cursors->slots, n, sizeof *slots) : NULL;
+        if (!slots)
+                return;
+        cursors->slots = slots;
+        cursors->n_allocated = n;
+}
+
 void cursors_remove(struct cursors *cursors, struct cursor *cursor) {
         uint32_t number = (uint32_t) (cursor - cursors->slots);
 

@@ -44,5 +44,7 @@ struct cursor *cursors_find(const struct cursors *cursors, const struct process_
 /* -ENOMEM. Pointers to cursors that were handed out before are void afterwards. */
 int cursors_add(struct cursors *cursors, const struct process_key *key, struct cursor **ret_cursor);
 void cursors_remove(struct cursors *cursors, struct cursor *cursor);
+/* Gives room back behind the last slot that is used; those in front are used first from now on. Pointers are void. */
+void cursors_shrink(struct cursors *cursors);
 
 #endif

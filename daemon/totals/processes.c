@@ -147,6 +147,33 @@ void processes_remove(struct processes *processes, uint32_t number) {
         processes->first_free = number;
 }
 
+static bool is_taken(const struct process *process) {
+        return process->is_used || process->is_hidden;
+}
+
+void processes_shrink(struct processes *processes) {
+        struct process *slots;
+        uint32_t n;
+
+        while (processes->n_slots > 0 && !is_taken(&processes->slots[processes->n_slots - 1]))
+                processes->n_slots--;
+        processes->first_free = LOOKUP_NONE;
+        for (uint32_t i = processes->n_slots; i-- > 0;)
+                if (!is_taken(&processes->slots[i])) {
+                        processes->slots[i].next = processes->first_free;
+                        processes->first_free = i;
+                }
+        lookup_shrink(&processes->by_pid);
+        n = processes->n_allocated;
+        while (n > SLOTS_MIN && processes->n_slots < n / 4)
+                n /= 2;
+        slots = n < processes->n_allocated ? reallocarray(processes->slots, n, sizeof *slots) : NULL;
+        if (!slots)
+                return;
+        processes->slots = slots;
+        processes->n_allocated = n;
+}
+
 void processes_queue(struct processes *processes, uint32_t number, uint64_t now_ns, uint32_t update) {
         struct process *process = &processes->slots[number];
 

@@ -53,6 +53,8 @@ uint32_t processes_add(struct processes *processes, uint32_t pid, uint64_t start
 /* Gives up a row, but remembers the process until it is removed: it must not come again with less than it had. */
 void processes_hide(struct processes *processes, uint32_t number);
 void processes_remove(struct processes *processes, uint32_t number);
+/* Gives room back behind the last slot that is used, as numbers stay. The slots in front are used first from now on. */
+void processes_shrink(struct processes *processes);
 /* Puts a process at the end of the queue of those that are gone, or takes it out. */
 void processes_queue(struct processes *processes, uint32_t number, uint64_t now_ns, uint32_t update);
 void processes_unqueue(struct processes *processes, uint32_t number);

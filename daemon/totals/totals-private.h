@@ -20,6 +20,7 @@ struct totals {
         uint32_t update;
         uint32_t generation; /* of identities: the last that rows were asked for in */
         uint32_t next_asked; /* the slot of the cursor that comes next; LOOKUP_NONE: all were asked for */
+        uint32_t n_sparse; /* updates in a row in which most slots were free */
         bool is_restored; /* and not updated since */
 };
 
@@ -50,6 +51,8 @@ void totals_leave_groups(struct totals *totals, struct process *process);
 void totals_ask(struct totals *totals, struct cursor *cursor);
 /* The same of rows that were met before a source of names had another answer. */
 void totals_ask_again(struct totals *totals);
+/* Gives memory back that a burst of processes took, when it was not needed for a while. */
+void totals_give_back(struct totals *totals);
 /* How many rows of each table the host row tells of. */
 void totals_count_rows(struct totals *totals);
 

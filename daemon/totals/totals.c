@@ -410,6 +410,7 @@ void totals_update(struct totals *a, const struct sample *sample, uint64_t seque
         forget_taken_rows(a);
         forget_lost_cursors(a);
         check_orphans(a);
+        totals_give_back(a);
         totals_count_rows(a);
 }
 

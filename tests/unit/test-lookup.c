@@ -99,6 +99,27 @@ static void with_room_for_all_nothing_moves_while_they_are_added(void **state) {
         lookup_done(&lookup);
 }
 
+static void what_is_left_is_found_after_room_was_given_back(void **state) {
+        struct lookup lookup = LOOKUP_NULL;
+        uint32_t keys[N], full;
+
+        for (uint32_t i = 0; i < N; i++) {
+                keys[i] = i * 7919;
+                assert_int_equal(lookup_reserve(&lookup), 0);
+                lookup_add(&lookup, i, i);
+        }
+        full = lookup.size;
+        lookup_shrink(&lookup);
+        assert_int_equal(lookup.size, full);
+        for (uint32_t i = 20; i < N; i++)
+                lookup_remove(&lookup, i, i);
+        lookup_shrink(&lookup);
+        assert_int_equal(lookup.size, 64);
+        for (uint32_t i = 0; i < N; i++)
+                assert_int_equal(lookup_find(&lookup, i, match, keys, &keys[i]), i < 20 ? i : LOOKUP_NONE);
+        lookup_done(&lookup);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_finds_exactly_what_was_added_and_not_removed),
@@ -106,6 +127,7 @@ int main(void) {
                 cmocka_unit_test(an_empty_one_finds_nothing),
                 cmocka_unit_test(removing_what_is_not_there_is_harmless),
                 cmocka_unit_test(with_room_for_all_nothing_moves_while_they_are_added),
+                cmocka_unit_test(what_is_left_is_found_after_room_was_given_back),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

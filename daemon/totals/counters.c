@@ -2,18 +2,6 @@
 /* The one place that knows how two rows become one, metric by metric, from the list in libclient/metrics.h. */
 #include "daemon/totals/counters.h"
 
-#define COUNTER false
-#define GAUGE true
-static const bool is_gauge[SOCKTALLY_N_METRICS] = {
-#define X(id, name, kind, unit, module, mode, help) kind,
-        SOCKTALLY_METRICS(X)
-#undef X
-};
-
-bool counter_is_gauge(enum socktally_metric metric) {
-        return is_gauge[metric];
-}
-
 /* One more than the counter that a metric is a part of; 0: of none. */
 static const unsigned wholes[SOCKTALLY_N_METRICS] = {
 #define X(name)                                                                                                        \
@@ -38,7 +26,7 @@ bool counter_is_sum(enum socktally_metric metric) {
 
 void counters_add(uint64_t to[SOCKTALLY_N_METRICS], const uint64_t from[SOCKTALLY_N_METRICS]) {
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
-                if (!is_gauge[m])
+                if (!counter_is_gauge(m))
                         to[m] += from[m];
                 else if (from[m] > to[m])
                         to[m] = from[m];

@@ -6,8 +6,17 @@
 
 #include "libclient/metrics.h"
 
-/* A gauge is a value of the moment: it has no sum, and it may fall. */
-bool counter_is_gauge(enum socktally_metric metric);
+/* A bit for each metric that is a gauge: a value of the moment, which has no sum and may fall. */
+#define COUNTERS_COUNTER 0
+#define COUNTERS_GAUGE 1
+#define X(id, name, kind, ...) | (uint64_t) COUNTERS_##kind << SOCKTALLY_METRIC_##name
+static const uint64_t counters_gauges = UINT64_C(0) SOCKTALLY_METRICS(X);
+#undef X
+
+static inline bool counter_is_gauge(enum socktally_metric metric) {
+        return counters_gauges >> metric & 1;
+}
+
 /* Of which counter a metric is a part, as tcp_tx_bytes_host is of tcp_tx_bytes; SOCKTALLY_N_METRICS: of none. */
 unsigned counter_whole(enum socktally_metric metric);
 /* Has the counter such parts, which add up to it? */

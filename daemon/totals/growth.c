@@ -29,11 +29,22 @@ static void grow(struct totals *a, struct process *p, const uint32_t groups[], u
         a->host.counters[metric] += growth;
 }
 
+/* Most rows have not moved since the last sample. */
+static bool has_grown(const uint64_t taken[], const __u64 counters[]) {
+        uint64_t differences = 0;
+
+        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++)
+                differences |= counter_is_gauge(m) ? 0 : counters[m] ^ taken[m];
+        return differences != 0;
+}
+
 bool totals_take_growth(struct totals *a, uint64_t taken[], const __u64 counters[], uint32_t process,
                         const uint32_t groups[]) {
         struct process *p = &a->processes.slots[row_for_growth(a, process)];
         bool has_moved = false;
 
+        if (!has_grown(taken, counters))
+                return false;
         for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
                 uint64_t growth = counters[m] - taken[m];
                 unsigned whole = counter_whole(m);
@@ -69,10 +80,11 @@ static void raise_gauge(uint64_t *gauge, uint64_t value) {
 void totals_take_gauges(struct totals *a, const struct sample_row *row, uint32_t process, const uint32_t groups[]) {
         if (row->is_last || row->row.exited)
                 return;
-        for (unsigned m = 0; m < SOCKTALLY_N_METRICS; m++) {
+        for (uint64_t gauges = counters_gauges; gauges; gauges &= gauges - 1) {
+                unsigned m = (unsigned) __builtin_ctzll(gauges);
                 uint64_t value = row->row.counters[m];
 
-                if (!counter_is_gauge(m) || value == 0)
+                if (value == 0)
                         continue;
                 raise_gauge(&a->processes.slots[row_for_growth(a, process)].counters[m], value);
                 for (unsigned g = 0; g < N_GROUPINGS; g++)

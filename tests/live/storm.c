@@ -6,12 +6,15 @@
  * end with it.
  */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,11 +36,16 @@ struct size {
 
 static const struct size sizes[] = { { 2, 100, 0 }, { 100, 100, 10 }, { 1000, 100, 10 } };
 
-/* Pipes between this process and its crowd: each worker reports one byte when its sockets are open. A byte in a
- * worker's own pipe is the order to move data on its sockets once; end of file is the order to leave. */
+/* Each worker reports one byte on a pipe when its sockets are open. Its orders are a word in memory that all share:
+ * another number than before is the order to move data on its sockets once, ORDER_LEAVE the order to leave. Pipes of
+ * orders would be thousands of descriptors, which workers inherit: theirs would be tables of that size, unlike those of
+ * ordinary processes, and the walk over open files looks at all of it. */
 struct crowd {
-        int report[2], orders[MAX_PROCESSES];
+        int report[2];
+        uint32_t *orders; /* MAX_PROCESSES */
 };
+
+#define ORDER_LEAVE UINT32_MAX
 
 static _Noreturn void die(const char *what) {
         perror(what);
@@ -105,17 +113,30 @@ static void open_sockets(unsigned int worker, unsigned int sockets, int *fds) {
         close(listener);
 }
 
-static _Noreturn void work(unsigned int worker, unsigned int sockets, int report, int orders) {
+static void give_order(uint32_t *order, uint32_t value) {
+        __atomic_store_n(order, value, __ATOMIC_RELEASE);
+        syscall(SYS_futex, order, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static uint32_t await_order(const uint32_t *order, uint32_t last) {
+        uint32_t value;
+
+        while ((value = __atomic_load_n(order, __ATOMIC_ACQUIRE)) == last)
+                syscall(SYS_futex, order, FUTEX_WAIT, last, NULL, NULL, 0);
+        return value;
+}
+
+static _Noreturn void work(unsigned int worker, unsigned int sockets, int report, const uint32_t *orders) {
         unsigned int moved = sockets < MOVED ? sockets : MOVED;
         static int fds[MAX_SOCKETS];
-        char order;
+        uint32_t order = 0;
 
         prctl(PR_SET_NAME, "storm-worker");
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         open_sockets(worker, sockets, fds);
         must((int) write(report, "", 1), "report");
         close(report);
-        while (read(orders, &order, 1) == 1)
+        while ((order = await_order(orders, order)) != ORDER_LEAVE)
                 for (unsigned int i = 0; i < moved; i += 2)
                         move_once(fds[i], fds[i + 1]);
         _exit(0);
@@ -133,24 +154,21 @@ static void await_reports(const struct crowd *crowd, unsigned int n) {
         }
 }
 
-/* A worker keeps the ends of its own two pipes alone. */
 static void start_worker(struct crowd *crowd, unsigned int number, unsigned int sockets) {
-        int orders[2];
-
-        must(pipe(orders), "pipe");
         if (must(fork(), "fork") == 0) {
-                must(dup2(orders[0], 3), "dup2");
                 must(dup2(crowd->report[1], 4), "dup2");
                 must(close_range(5, ~0U, 0), "close_range");
-                work(number, sockets, 4, 3);
+                work(number, sockets, 4, &crowd->orders[number]);
         }
-        close(orders[0]);
-        crowd->orders[number] = orders[1];
 }
 
 static void start_crowd(struct crowd *crowd, const struct size *size) {
         int pipes[2];
 
+        crowd->orders = mmap(NULL, MAX_PROCESSES * sizeof(*crowd->orders), PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (crowd->orders == MAP_FAILED)
+                die("mmap");
         must(pipe(pipes), "pipe"); /* none of the first five numbers, which a worker gives to its own */
         for (unsigned int i = 0; i < 2; i++) {
                 crowd->report[i] = must(fcntl(pipes[i], F_DUPFD, 5), "fcntl");
@@ -165,10 +183,11 @@ static void start_crowd(struct crowd *crowd, const struct size *size) {
 
 static void end_crowd(struct crowd *crowd, unsigned int processes) {
         for (unsigned int i = 0; i < processes; i++)
-                close(crowd->orders[i]);
+                give_order(&crowd->orders[i], ORDER_LEAVE);
         close(crowd->report[0]);
         for (unsigned int i = 0; i < processes; i++)
                 wait(NULL);
+        munmap(crowd->orders, MAX_PROCESSES * sizeof(*crowd->orders));
 }
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -214,7 +233,7 @@ static void measure(const struct service *service, struct watch *watch, const st
         cpu = clock_ns(clock);
         for (unsigned int i = 0; i < INTERVALS; i++) {
                 for (unsigned int j = 0; j < movers; j++)
-                        must((int) write(crowd->orders[j], "", 1), "order");
+                        give_order(&crowd->orders[j], crowd->orders[j] + 1);
                 if (watch_next(watch) < 0)
                         die(watch_problem(watch));
                 watch_facts(watch, &costs[i], &sockets, &sequence);

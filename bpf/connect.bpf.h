@@ -163,6 +163,7 @@ static __always_inline __u32 reason_of(int error) {
                 return SOCKTALLY_METRIC_tcp_connect_refused;
         case ETIMEDOUT:
                 return SOCKTALLY_METRIC_tcp_connect_timed_out;
+        case EACCES: /* ICMPv6: administratively prohibited, where IPv4 says EHOSTUNREACH */
         case ENONET:
         case ENETDOWN:
         case ENETUNREACH:

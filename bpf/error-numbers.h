@@ -6,6 +6,7 @@
 #define EINTR 4
 #define E2BIG 7
 #define EAGAIN 11
+#define EACCES 13
 #define ENOSYS 38
 #define ENONET 64
 #define EOPNOTSUPP 95

@@ -47,9 +47,8 @@ struct collect {
         bool is_cores_behind; /* the programs still add to the counters per CPU of the last former table */
         /* Rows of processes that are gone. is_last: deleted in the kernel; the next sample has it for the last time. */
         struct sample_row *over;
-        uint32_t n_over, n_used; /* n_used: rows of the table at the last read */
+        uint32_t n_over, n_used, n_exited; /* n_used: rows of the table at the last read; n_exited: of exited ones */
         uint32_t next_check; /* row at which the next look for missed exits begins */
-        uint32_t n_exited; /* of n_used, rows whose process has exited */
         uint32_t active_end; /* number of the next entry to take out of the programs' ring of active processes */
         bool is_pass_wanted; /* somebody wants all to be exact, or the last pass failed */
         struct pass pass;
@@ -81,10 +80,11 @@ void collect_note_inodes(struct collect *collect);
 
 /* switches.c. Writes the word of switches that the programs read with each call. */
 void collect_apply(struct collect *collect);
-/* The load mode in force: passive, when no hook sees a call. */
-enum load_mode collect_mode(const struct collect *collect);
+enum load_mode collect_mode(const struct collect *collect); /* in force: passive, when no hook sees a call */
 
-/* rows.c. Makes room for reading n_rows, and releases the former room. The rows in over are copied. */
+/* rows.c. The most rows of a sample: a whole table that left the kernel after the last one, and the present one. */
+uint32_t collect_rows_at_most(uint32_t n_rows, bool is_per_core);
+/* Makes room for reading n_rows, and releases the former room. The rows in over are copied. */
 int collect_reserve(struct collect *collect, uint32_t n_rows);
 void collect_give_back(struct collect *collect, uint32_t n_rows); /* pages, after a read of so many rows */
 void collect_release(struct collect *collect);

@@ -89,7 +89,7 @@ int collect_make(struct collect **ret_collect, const struct collect_config *conf
         collect->pass.walk = -1;
         collect->drop = (struct drop) DROP_NULL;
         libbpf_set_print(config->debug ? print_debug : NULL);
-        r = collect_reserve(collect, config->max_processes);
+        r = collect_reserve(collect, collect_rows_at_most(config->max_processes, config->is_per_core));
         if (r < 0) {
                 free(collect);
                 return r;

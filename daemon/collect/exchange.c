@@ -255,15 +255,16 @@ static void forget_over(struct collect *collect) {
         collect->n_over = n;
 }
 
-/* The most rows that the next sample can have: those of the new table (n_rows), of the tables before it, and those of
- * processes that are gone (over). With maps per core a table can have counters of as many processes again that have no
- * row in it. */
-static uint32_t rows_to_come(const struct collect *collect, uint32_t n_rows) {
-        uint32_t n = collect->config.max_processes;
+/* The most rows that a sample can have from now on. The next one: those of the new table (n_rows), of the tables before
+ * it, and those of processes that are gone (over). With maps per core a table can have counters of as many processes
+ * again that have no row in it. */
+static uint32_t rows_to_come(const struct collect *collect, uint32_t n_rows, bool is_per_core) {
+        uint32_t n = collect->config.max_processes, later = collect_rows_at_most(n_rows, is_per_core);
 
         for (uint32_t i = 0; i < collect->n_former; i++)
                 n += collect->former[i].n_rows;
-        return n_rows + n * (collect->cores.fd >= 0 ? 2 : 1) + collect->n_over;
+        n = n_rows + n * (collect->cores.fd >= 0 ? 2 : 1) + collect->n_over;
+        return n > later ? n : later;
 }
 
 static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_core, char *ret_reason, size_t size) {
@@ -275,7 +276,7 @@ static int replace_tables(struct collect *collect, uint32_t n_rows, bool is_per_
         if (collect->n_former == FORMER_MAX)
                 return collect_say(ret_reason, size, -EAGAIN, "the tables before this one are not read yet", "");
         forget_over(collect);
-        r = collect_reserve(collect, rows_to_come(collect, n_rows));
+        r = collect_reserve(collect, rows_to_come(collect, n_rows, is_per_core));
         if (r < 0)
                 return collect_say(ret_reason, size, r, "cannot make room for the rows", "");
         r = create_successors(collect, n_rows, is_per_core, &next);

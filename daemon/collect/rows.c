@@ -21,6 +21,10 @@ static void *reserve(size_t size) {
         return memory == MAP_FAILED ? NULL : memory;
 }
 
+uint32_t collect_rows_at_most(uint32_t n_rows, bool is_per_core) {
+        return 2 * n_rows * (is_per_core ? 2 : 1);
+}
+
 int collect_reserve(struct collect *collect, uint32_t n_rows) {
         struct process_key *keys = reserve(n_rows * sizeof(*keys));
         struct process_row *values = reserve(n_rows * sizeof(*values));

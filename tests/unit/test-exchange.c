@@ -91,7 +91,7 @@ static void start(unsigned variant) {
         collect = (struct collect) { .skeleton = skeleton, .config.max_processes = CAPACITY,
                                      .config.is_per_core = variant & PER_CORE };
         cores_init(&collect.cores);
-        assert_int_equal(collect_reserve(&collect, CAPACITY), 0);
+        assert_int_equal(collect_reserve(&collect, collect_rows_at_most(CAPACITY, variant & PER_CORE)), 0);
         collect.table_fd = kernel_make(skeleton->maps.processes);
         outer = kernel_make(skeleton->maps.table);
         assert_int_equal(bpf_map_update_elem(outer, &zero, &collect.table_fd, BPF_ANY), 0);
@@ -234,10 +234,51 @@ static void what_the_cpus_counted_of_an_exited_process_comes_with_its_last_row(v
         }
 }
 
+static void fill_table(uint32_t first_tgid, uint32_t n) {
+        const struct process_row row = { .is_process = 1, .exited = 1, .comm = "name" };
+
+        for (uint32_t i = 0; i < n; i++) {
+                struct process_key key = key_of(first_tgid + i);
+
+                assert_int_equal(bpf_map_update_elem(collect.table_fd, &key, &row, BPF_ANY), 0);
+        }
+}
+
+/* All of a full table have exited, and as many others come: a sample has both. */
+static void expect_room_for_a_table_that_changes(uint32_t n) {
+        const struct sample *sample;
+
+        skeleton->bss->pass_number = GRACE_PASSES + 1;
+        fill_table(1, n);
+        assert_int_equal(collect_read(&collect, &sample), 0);
+        collect_saved(&collect);
+        fill_table(n + 1, n);
+        assert_in_range(2 * n, 0, collect.n_reserved); /* before it is written */
+        assert_int_equal(collect_read(&collect, &sample), 0);
+        assert_int_equal(sample->n_rows, 2 * n);
+}
+
+static void a_full_table_can_change_between_two_samples(void **state) {
+        char reason[256];
+
+        for (unsigned variant = 0; variant < N_VARIANTS; variant++) {
+                start(variant & ~(unsigned) POLICY);
+                expect_room_for_a_table_that_changes(CAPACITY);
+                end();
+                start(variant & ~(unsigned) POLICY);
+                kernel.on_exchange = NULL;
+                assert_int_equal(collect_set_max_processes(&collect, sizes[0], reason, sizeof(reason)), 0);
+                assert_int_equal(read_sample(), 0);
+                expect_room_for_a_table_that_changes(sizes[0]);
+                end();
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(whatever_call_fails_nothing_is_lost),
                 cmocka_unit_test(several_exchanges_before_a_read_lose_nothing_and_end_at_a_bound),
+                cmocka_unit_test(a_full_table_can_change_between_two_samples),
                 cmocka_unit_test(what_the_cpus_counted_of_an_exited_process_comes_with_its_last_row),
         };
 

@@ -60,6 +60,8 @@ static void the_memory_of_a_burst_is_given_back_after_a_while(void **state) {
         stage_open(stage, 2 * N, 100);
         rest(stage, 20);
         before = memory();
+        if (before == 0) /* AddressSanitizer's malloc() tells nothing */
+                skip();
         burst(stage, 100);
         peak = memory();
         assert_true(peak > before + N * sizeof(struct process));

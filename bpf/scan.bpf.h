@@ -98,14 +98,13 @@ static __always_inline __u32 birth_in_scan(const struct sock *sk, const struct t
  * unless find_or_make() says that it needs none yet. The owner's row is made later, when there is something to add. */
 static __always_inline void make_owner(struct sock *sk, struct tcp_sock *tp, struct ledger *l, __u32 kind,
                                        const struct process_key *key, const struct file *file) {
-        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file), scope;
+        __u32 drops = drops_of(sk), birth = birth_in_scan(sk, tp, file);
 
         l = l ?: find_or_make(sk, tp, kind, drops);
         if (!l)
                 return;
-        scope = scope_for(l, sk);
         bpf_spin_lock(&l->lock);
-        open_ledger(sk, tp, l, kind, birth, drops, scope);
+        open_ledger(sk, tp, l, kind, birth, drops, SCOPE_unknown); /* a look here needs more stack than there is */
         recall_kernel(sk, l);
         if (l->state == LEDGER_UNCLAIMED && !l->owner.tgid) {
                 l->owner = *key;

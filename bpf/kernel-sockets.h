@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #ifndef SOCKTALLY_BPF_KERNEL_SOCKETS_H
 #define SOCKTALLY_BPF_KERNEL_SOCKETS_H
-/* Of the types in kernel-types.h, which includes this, those of sockets. */
+/* The kernel's types of sockets; kernel-types.h includes this. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct in6_addr {
@@ -94,13 +94,6 @@ struct tcp_sock {
         __u64 tcp_mstamp; /* microseconds */
         __u32 srtt_us; /* eight times as much */
         __u8 is_mptcp : 1;
-};
-
-struct pt_regs {
-        unsigned long ax;
-        unsigned long dx;
-        unsigned long si;
-        unsigned long orig_ax;
 };
 
 #pragma clang attribute pop

@@ -174,6 +174,13 @@ struct task_struct {
         struct pipe_inode_info *splice_pipe; /* sendfile()'s */
 };
 
+struct pt_regs {
+        unsigned long ax;
+        unsigned long dx;
+        unsigned long si;
+        unsigned long orig_ax;
+};
+
 struct msghdr {
         void *msg_name;
         unsigned int msg_flags;

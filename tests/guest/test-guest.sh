@@ -133,10 +133,12 @@ boot() {
         done | renumber "$label"
 }
 
-# A guest for tests/live/live alone, with a module of its kernel: one scenario wants a file system that uses the network.
-# Without the module it says so.
-pack_cifs() {
-        "$guest/make-initramfs" -o "$work/live-$suite" -L "$build/libclient/.libs" -k "$kernel" -m cifs \
+# A guest for tests/live/live alone, with modules of its kernel and this machine's ip (busybox's makes no veth): some
+# scenarios want a file system that uses the network, or a cable. Without they say so.
+pack_live() {
+        ip=$(command -v ip || true)
+        "$guest/make-initramfs" -o "$work/live-$suite" -L "$build/libclient/.libs" -k "$kernel" -m cifs -m veth \
+                ${ip:+"$ip=/sbin/ip"} \
                 "$build/tests/live/live=/build/tests/live/live" \
                 "$build/daemon/socktallyd=/build/daemon/socktallyd" 2>"$work/messages" && return
         sed 's/^/# /' "$work/messages"
@@ -144,7 +146,7 @@ pack_cifs() {
 }
 
 run_live() {
-        [ -e "$work/live-$suite" ] || pack_cifs
+        [ -e "$work/live-$suite" ] || pack_live
         settings="SOCKTALLY_LIVE_TIMEOUT=400 SOCKTALLYD=daemon/socktallyd SOCKTALLY_ATTACH_METHOD=$method"
         boot "$1, $method" "$suite-$method" --initrd "$work/live-$suite" --timeout 1500 -- \
                 sh -c "cd /build && export $settings && exec tests/live/live"

@@ -61,9 +61,25 @@ static const char *plain(const char *address) {
         return strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address;
 }
 
-static void give_address(struct scene *scene, const char *address, const char *network) {
-        run(scene, "ip address replace %.*s/%s dev lv-cable%s 2>&1", (int) strcspn(plain(address), "%"), plain(address),
-            network, strchr(plain(address), ':') ? " nodad" : "");
+static const char *address_on(size_t encounter, int side) {
+        return plain(side ? encounters[encounter].server : encounters[encounter].client);
+}
+
+/* Those of one side of the cable, each once. */
+static void give_addresses(struct scene *scene, int side) {
+        for (size_t i = 0; i < N_ENCOUNTERS; i++) {
+                const char *address;
+                bool is_there = false;
+
+                if (!encounters[i].network)
+                        continue;
+                address = address_on(i, side);
+                for (size_t k = 0; k < i; k++)
+                        is_there |= encounters[k].network && strcmp(address_on(k, side), address) == 0;
+                if (!is_there)
+                        run(scene, "/sbin/ip address add %.*s/%s dev lv-cable 2>&1", (int) strcspn(address, "%"),
+                            address, encounters[i].network);
+        }
 }
 
 static int new_network(struct scene *scene) {
@@ -78,15 +94,15 @@ static void lay_cable(struct scene *scene) {
         scene->numbers[THERE] = (uint64_t) there;
         if (here < 0 || there < 0 || setns(here, CLONE_NEWNET) < 0)
                 scene_skip(scene, "no two network namespaces: %s", strerror(errno));
-        run(scene, "ip link add lv-cable type veth peer name lv-cable netns /proc/%d/fd/%d 2>&1", getpid(), there);
+        run(scene, "/sbin/ip link add lv-cable type veth peer name lv-cable netns /proc/%d/fd/%d 2>&1", getpid(),
+            there);
         for (int side = 0; side < 2; side++) {
                 if (side == 1)
                         (void) setns(there, CLONE_NEWNET);
-                run(scene, "ip link set lv-cable addrgenmode none up 2>&1");
-                for (size_t i = 0; i < N_ENCOUNTERS; i++)
-                        if (encounters[i].network)
-                                give_address(scene, side ? encounters[i].server : encounters[i].client,
-                                             encounters[i].network);
+                /* Addresses of IPv6 are good at once then. */
+                run(scene, "echo 0 >/proc/sys/net/ipv6/conf/lv-cable/accept_dad");
+                run(scene, "/sbin/ip link set lv-cable up 2>&1");
+                give_addresses(scene, side);
         }
         (void) setns(here, CLONE_NEWNET);
 }
@@ -201,7 +217,7 @@ static void send_to_groups(struct player *player) {
 
 void scope_groups(struct scene *scene, int unused) {
         lay_cable(scene);
-        run(scene, "ip route add 224.0.0.0/4 dev lv-cable 2>&1");
+        run(scene, "/sbin/ip route add 224.0.0.0/4 dev lv-cable 2>&1");
         player_start(scene, "lv-scope-groups", send_to_groups);
         scene_wait_done(scene);
 }
